@@ -1,0 +1,21 @@
+# The bot with everything it needs; the GPU comes in with `docker run --gpus all`.
+#   docker build -t imagine-sound .
+#   docker run --gpus all --env-file .env -v imagine-sound:/data imagine-sound
+FROM python:3.11-slim
+
+# MediaPipe is linked against these, though it needs no screen
+RUN apt-get update && apt-get install -y --no-install-recommends libegl1 libgles2 libgl1 libglib2.0-0 \
+    && rm -rf /var/lib/apt/lists/*
+RUN useradd --create-home --uid 1000 imagine && mkdir /data && chown imagine:imagine /data
+WORKDIR /app
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY core core
+COPY bot bot
+RUN pip install --no-cache-dir --constraint constraints.txt .
+
+USER imagine
+ENV DATA_DIR=/data MODEL_CACHE=/data/models HF_HOME=/data/huggingface ADAPTERS_DIR=/data/adapters \
+    TORCHINDUCTOR_CACHE_DIR=/data/compiled PYTHONUNBUFFERED=1
+VOLUME /data
+STOPSIGNAL SIGTERM
+CMD ["imagine-sound-bot"]

@@ -1,0 +1,62 @@
+# Everything a newcomer needs: make demo, make test, make run. Each sets up what it needs by itself.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help demo test run check lint format types clean
+
+help:
+	@echo "make demo              hear and paint three sample sounds (SOUND=path takes your own)"
+	@echo "make test              run the tests"
+	@echo "make run               start the bot with the token from .env"
+	@echo "make check             lint, format check, types and tests, as CI does"
+	@echo "make format            put the code into its usual form"
+
+demo: $(VENV)/installed
+	@$(BIN)/imagine-sound demo $(if $(SOUND),--sound "$(SOUND)")
+
+test: $(VENV)/installed-dev
+	$(BIN)/pytest
+
+run: $(VENV)/installed
+	@$(BIN)/imagine-sound-bot
+
+check: lint types test
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "imagine-sound needs Python 3.11 or newer; set PYTHON=python3.12, say."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python's venv module is missing; on Debian: apt install python3-venv"; exit 1; }
+
+# MediaPipe is linked against these system libraries, though it needs no screen and no GPU.
+LIBRARIES := libegl1 libgles2 libgl1 libglib2.0-0
+$(VENV)/libraries: $(BIN)/python
+	@if $(BIN)/python -c 'import ctypes; [ctypes.CDLL(n) for n in ("libEGL.so.1", "libGLESv2.so.2", "libGL.so.1", "libgthread-2.0.so.0")]' 2>/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -y -q $(LIBRARIES); \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then sudo apt-get update -q && sudo apt-get install -y -q $(LIBRARIES); \
+	else echo "MediaPipe needs four small system libraries; on Debian: sudo apt install $(LIBRARIES)"; exit 1; fi
+	@touch $@
+
+$(VENV)/installed: $(BIN)/python $(VENV)/libraries pyproject.toml constraints.txt
+	@echo "Installing imagine-sound into $(VENV); this takes a few minutes the first time."
+	@$(BIN)/pip install --disable-pip-version-check --quiet --progress-bar on --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

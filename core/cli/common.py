@@ -1,0 +1,66 @@
+"""What the commands share: the settings, and turning what was heard into JSON."""
+
+import sys
+from typing import Any
+
+from pydantic import ValidationError
+
+from core.engine import Heard
+from core.errors import ImagineSoundError
+from core.settings import CoreSettings
+from core.styles import Style
+
+
+class WrongSetting(ImagineSoundError):
+    """A setting in the environment, in `.env` or on the command line has no valid value."""
+
+
+def load_settings() -> CoreSettings:
+    """The settings from the environment and `.env`. Raises WrongSetting."""
+    try:
+        return CoreSettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise WrongSetting(f"the setting {name} is wrong: {first['msg']}; see .env.example.") from error
+
+
+def read_style(name: str | None) -> Style | None:
+    """The style called `name`. Raises WrongSetting for an unknown one."""
+    try:
+        return None if name is None else Style(name)
+    except ValueError as error:
+        raise WrongSetting(f"there is no style {name}; the styles are: {', '.join(Style)}.") from error
+
+
+def heard_as_json(file: str, heard: Heard) -> dict[str, Any]:
+    """What `hear --json` prints of one file; scores are rounded to four places, seconds to three."""
+    return {
+        "file": file,
+        "duration_s": round(heard.clip.duration_s, 3),
+        "shortened": heard.clip.shortened,
+        "predictions": [
+            {
+                "timestamp_ms": prediction.timestamp_ms,
+                "categories": [
+                    {"name": category.name, "score": round(category.score, 4)} for category in prediction.categories
+                ],
+            }
+            for prediction in heard.predictions
+        ],
+        "top": [
+            {
+                "name": category.name,
+                "score": round(category.score, 4),
+                "coverage": round(category.coverage, 4),
+                "first_ms": category.first_ms,
+            }
+            for category in heard.top
+        ],
+        "prompt": {"text": heard.prompt.text, "negative_text": heard.prompt.negative_text},
+    }
+
+
+def show_progress() -> bool:
+    """Whether a person watches: progress goes to the terminal's error output only."""
+    return sys.stderr.isatty()

@@ -1,0 +1,70 @@
+"""`imagine-sound doctor`: what this machine has, what the settings choose, and what to do about what is missing."""
+
+import argparse
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+
+from core.cli.common import load_settings
+from core.errors import ImagineSoundError
+from core.models import ModelStore
+from core.settings import CoreSettings
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each check; 0 if all is well, else 2."""
+    settings = load_settings()
+    console = Console(highlight=False, soft_wrap=True)
+    well = True
+    for name, check in checks(settings):
+        try:
+            console.print(f"[green]ok[/]    {name}: {check()}")
+        except ImagineSoundError as error:
+            well = False
+            console.print(f"[red]wrong[/] {name}: {error}")
+    return 0 if well else 2
+
+
+def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Each check by name; it returns a finding or raises ImagineSoundError."""
+    store = ModelStore(settings.model_copy(update={"download_models": False}))
+    yield "machine", lambda: f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+    yield "disk", lambda: f"{shutil.disk_usage('.').free / 1e9:.0f} GB free here (Playground v2.5 needs 7 GB)"
+    yield "ffmpeg", _ffmpeg
+    yield "hearing", lambda: _hearing(store)
+    yield "painting", lambda: _painting(settings, store)
+    yield "speed", lambda: _speed(settings)
+
+
+def _ffmpeg() -> str:
+    from imageio_ffmpeg import get_ffmpeg_exe, get_ffmpeg_version
+
+    return f"{get_ffmpeg_version()} ({get_ffmpeg_exe()})"
+
+
+def _hearing(store: ModelStore) -> str:
+    from core.classification import SoundClassifier
+
+    located = store.yamnet()
+    SoundClassifier(located.path).close()
+    return f"{located.name} ({located.origin})"
+
+
+def _painting(settings: CoreSettings, store: ModelStore) -> str:
+    import torch
+
+    from core.generation.loading import choose_device
+
+    device = choose_device(settings.device)
+    located = store.image_model(on_gpu=device.type == "cuda")
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
+    return f"{located.name} on {where}: {located.why}"
+
+
+def _speed(settings: CoreSettings) -> str:
+    from core.generation.speed import PRESETS
+
+    return PRESETS[settings.speed].says

@@ -1,0 +1,79 @@
+"""`imagine-sound hear`: what is in each recording, window by window, and how it becomes a prompt."""
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from core.cli.common import heard_as_json, load_settings, read_style
+from core.engine import Engine, Heard, ImagineOptions
+from core.errors import ModelError, RecordingError
+
+SHOWN = 8
+"""Categories in the tables."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Hear every file; 0 if all could be heard, else 2. Raises ModelError."""
+    return asyncio.run(_hear_all(options))
+
+
+async def _hear_all(options: argparse.Namespace) -> int:
+    style = read_style(options.style)
+    failed = False
+    async with Engine(load_settings()) as engine:
+        for path in options.files:
+            try:
+                heard = await engine.hear(path, ImagineOptions(style=style))
+            except ModelError:
+                raise
+            except (RecordingError, OSError) as error:
+                failed = True
+                why = str(error) if isinstance(error, RecordingError) else f"{path} cannot be read: {error.strerror}."
+                if options.json:
+                    print(json.dumps({"file": str(path), "error": why}, ensure_ascii=False), flush=True)
+                else:
+                    print(f"{path}: {why}", file=sys.stderr)
+                continue
+            if options.json:
+                print(json.dumps(heard_as_json(str(path), heard), ensure_ascii=False), flush=True)
+            else:
+                print_heard(path, heard, title=len(options.files) > 1)
+    return 2 if failed else 0
+
+
+def print_heard(path: Path, heard: Heard, *, title: bool) -> None:
+    """The windows, the top categories and the way from label to prompt, for people."""
+    console = Console(highlight=False, soft_wrap=True)
+    if title:
+        console.rule(str(path), align="left")
+    for prediction in heard.predictions:
+        best = ", ".join(f"{category.name} ({category.score:.2f})" for category in prediction.categories[:3])
+        console.print(f"Timestamp {prediction.timestamp_ms / 1000:g}: {best}", markup=False)
+    if heard.clip.shortened:
+        console.print(f"The recording is longer; only its first {heard.clip.duration_s:g} seconds were heard.")
+    console.print(explanation(heard))
+    console.print(f"Prompt: {heard.prompt.text}", markup=False)
+
+
+def explanation(heard: Heard) -> Table:
+    """Label, how sure, when, its role, its phrase, and what became of it."""
+    table = Table("label", "score", "share", "first", "role", "phrase", "became", title="What was heard")
+    became = {row.label: row for row in heard.scene.heard}
+    for category in heard.top[:SHOWN]:
+        row = became.get(category.name)
+        into = "" if row is None else row.became
+        table.add_row(
+            category.name,
+            f"{category.score:.2f}",
+            f"{category.coverage:.0%}",
+            f"{category.first_ms / 1000:g} s",
+            row.role if row else "",
+            row.phrase if row else "",
+            "in the prompt" if into == category.name else f"part of {into}" if into else "left out",
+        )
+    return table

@@ -1,0 +1,130 @@
+"""`imagine-sound imagine`: one recording, one picture; the picture's path is the last line."""
+
+import argparse
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from core.cli.common import WrongSetting, heard_as_json, load_settings, read_style
+from core.engine import Engine, Event, Heard, ImagineOptions, Painted, Painting, Queued
+from core.errors import PaintingError
+from core.generation import Picture
+from core.recipe import read_recipe, recipe_of, to_json, to_png
+
+
+def run(options: argparse.Namespace) -> int:
+    """Paint one picture. Raises ImagineSoundError."""
+    if (options.file is None) == (options.recipe is None):
+        raise WrongSetting("name a recording, or a picture to paint again with --recipe.")
+    asyncio.run(_imagine(options))
+    return 0
+
+
+async def _imagine(options: argparse.Namespace) -> None:
+    out = options.out or Path(f"{(options.file or options.recipe).stem}-imagined.png")
+    async with Engine(load_settings()) as engine:
+        events = _again(engine, options) if options.recipe else _from_recording(engine, options)
+        async with aclosing(events):
+            picture = await (print_events(options.file, events) if options.json else watch_events(events))
+    save(picture, out)
+    print(json.dumps({"event": "saved", "path": str(out)}) if options.json else out)
+
+
+async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
+    if not options.file.is_file():
+        raise WrongSetting(f"there is no file {options.file}.")
+    chosen = ImagineOptions(
+        style=read_style(options.style),
+        prompt=options.prompt,
+        seed=options.seed,
+        steps=options.steps,
+        guidance=options.guidance,
+        size=options.size,
+        adapter=options.adapter,
+    )
+    async with aclosing(engine.imagine(options.file, chosen)) as events:
+        async for event in events:
+            yield event
+
+
+async def _again(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
+    recipe = read_recipe(options.recipe)
+    info = await engine.info()
+    if (info.model, info.revision) != (recipe.model, recipe.revision):
+        print(
+            f"imagine-sound: this picture was painted by {recipe.model} {recipe.revision}, and this is {info.model} "
+            f"{info.revision}: it will look different.",
+            file=sys.stderr,
+        )
+    chosen = ImagineOptions(
+        seed=recipe.seed if options.seed is None else options.seed,
+        steps=recipe.steps if options.steps is None else options.steps,
+        guidance=recipe.guidance if options.guidance is None else options.guidance,
+        size=options.size or recipe.size,
+        adapter=options.adapter or recipe.adapter,
+    )
+    async with aclosing(engine.paint(recipe.prompt, chosen, heard=recipe.heard)) as events:
+        async for event in events:
+            yield event
+
+
+async def watch_events(events: AsyncGenerator[Event, None]) -> Picture:
+    """Show what was heard and a progress bar; returns the picture."""
+    out = Console(highlight=False, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("hearing", total=None)
+        async for event in events:
+            match event:
+                case Heard() as heard:
+                    top = ", ".join(f"{category.name} ({category.score:.2f})" for category in heard.top[:3])
+                    out.print(f"Heard:  {top}", markup=False)
+                    if heard.clip.shortened:
+                        out.print(f"        (only the first {heard.clip.duration_s:g} seconds)")
+                    out.print(f"Prompt: {heard.prompt.text}", markup=False)
+                case Queued(position, loading):
+                    progress.update(task, description="loading the model" if loading else f"waiting, number {position}")
+                case Painting(step, steps):
+                    progress.update(task, description="painting", completed=step, total=steps)
+                case Painted(picture):
+                    for note in picture.notes:
+                        out.print(f"Note:   {note}", markup=False)
+                    return picture
+    raise PaintingError("The painting ended without a picture; please try again.")
+
+
+async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -> Picture:
+    """Each event as one line of JSON; returns the picture."""
+    async for event in events:
+        match event:
+            case Heard() as heard:
+                line: dict[str, object] = {"event": "heard", **heard_as_json(str(file), heard)}
+            case Queued(position, loading):
+                line = {"event": "queued", "position": position, "loading": loading}
+            case Painting(step, steps, preview):
+                line = {"event": "painting", "step": step, "steps": steps}
+                if preview is not None:
+                    line["preview_jpeg"] = base64.b64encode(preview).decode()
+            case Painted(picture):
+                recipe = json.loads(to_json(recipe_of(picture)))
+                line = {"event": "painted", "seconds": round(picture.seconds, 2), "notes": picture.notes, **recipe}
+                print(json.dumps(line, ensure_ascii=False), flush=True)
+                return picture
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+    raise PaintingError("The painting ended without a picture; please try again.")
+
+
+def save(picture: Picture, path: Path) -> None:
+    """Write `picture` as PNG with its recipe. Raises WrongSetting if it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(to_png(picture))
+    except OSError as error:
+        raise WrongSetting(f"the picture cannot be saved as {path}: {error.strerror}; choose another --out.") from error

@@ -1,0 +1,54 @@
+"""`imagine-sound models`: each model, its size, its licence and where it was found; `models pull` fetches them."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from core.cli.common import load_settings
+from core.errors import ModelError
+from core.models import PLAYGROUND_MODEL, YAMNET, LocatedModel, ModelStore, OfficialModel
+from core.settings import CoreSettings
+
+
+def run(options: argparse.Namespace) -> int:
+    """List or fetch. Raises DownloadFailed."""
+    settings = load_settings()
+    store = ModelStore(settings)
+    if options.action == "pull":
+        print(f"YamNet: {store.pull_yamnet()}")
+        store.pull_playground()
+        print("Playground v2.5: in the Hugging Face cache")
+        return 0
+    offline = ModelStore(settings.model_copy(update={"download_models": False}))
+    table = Table("model", "size", "licence", "found", title="Models")
+    table.add_row(*_row(YAMNET, lambda: offline.yamnet()))
+    table.add_row(*_row(PLAYGROUND_MODEL, lambda: offline.image_model(on_gpu=_has_gpu(settings))))
+    Console().print(table)
+    return 0
+
+
+def _row(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[str, str, str, str]:
+    try:
+        located = locate()
+    except ModelError as error:
+        return official.name, f"about {official.about_bytes / 1e6:.0f} MB", official.licence, f"missing: {error}"
+    if located.is_miniature:
+        return located.name, _size(located.path), "Apache-2.0", f"{located.origin}: {located.source} ({located.why})"
+    size = _size(located.path) if located.path.exists() else f"about {official.about_bytes / 1e6:.0f} MB"
+    return located.name, size, official.licence, f"{located.origin}: {located.source} ({located.why})"
+
+
+def _size(path: Path) -> str:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
+
+
+def _has_gpu(settings: CoreSettings) -> bool:
+    if settings.device == "cpu":
+        return False
+    from core.generation.loading import choose_device
+
+    return choose_device(settings.device).type == "cuda"

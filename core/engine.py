@@ -1,0 +1,276 @@
+"""Recording in, stream of events out: the only asyncio in core, and the only caller of the stages.
+
+    async with Engine(settings) as engine:
+        async for event in engine.imagine(recording, options):
+            ...                        # Heard, Queued..., Painting..., Painted
+
+Hearing runs in a small thread pool, painting in the generator's one thread; the event loop waits for neither.
+Whoever stops reading the stream (`aclose`, or cancelling the task) cancels the job. The engine knows nothing of who
+asks, and keeps nothing once a stream has ended.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from core.audio import Clip, load_clip
+from core.categories import SILENCE, TopCategory, get_top_categories
+from core.classification import Prediction, SoundClassifier
+from core.errors import ImagineSoundError, NothingHeard, PaintingError, ShuttingDown
+from core.generation import (
+    MAX_SEED,
+    Done,
+    Failed,
+    GenerationEvent,
+    GenerationRequest,
+    GeneratorInfo,
+    ImageGenerator,
+    Picture,
+    Progress,
+    Waiting,
+)
+from core.models import ModelStore
+from core.prompting import Prompt, describe
+from core.scene import Scene, compose_scene
+from core.settings import CoreSettings
+from core.styles import Style
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ImagineOptions:
+    """What the asker chose; None stands for the settings' or the model's default.
+
+    `prompt` replaces the words made from what was heard. `user` is whom the queue is fair to.
+    """
+
+    style: Style | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    size: tuple[int, int] | None = None
+    adapter: str | None = None
+    user: str = ""
+    max_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is in the recording. `spoken` are the recognised words, empty unless transcription is on."""
+
+    clip: Clip
+    predictions: tuple[Prediction, ...]
+    top: tuple[TopCategory, ...]
+    scene: Scene
+    prompt: Prompt
+    spoken: str = ""
+
+    @property
+    def only_silence(self) -> bool:
+        """Whether there is nothing to paint."""
+        return all(category.name == SILENCE for category in self.top)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """`position` 1 is next. `loading`: the model is being made ready."""
+
+    position: int
+    loading: bool = False
+
+
+@dataclass(frozen=True)
+class Painting:
+    """`step` of `steps` is done; `preview` is a small JPEG, now and then."""
+
+    step: int
+    steps: int
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The end of the stream."""
+
+    picture: Picture
+
+
+Event = Heard | Queued | Painting | Painted
+
+
+class Engine:
+    """Hears and paints for any number of askers at once. Use as an async context manager, or call `close`."""
+
+    def __init__(
+        self,
+        settings: CoreSettings,
+        *,
+        models: ModelStore | None = None,
+        make_generator: Callable[[CoreSettings, ModelStore], ImageGenerator] | None = None,
+    ) -> None:
+        self.settings = settings
+        self._models = models or ModelStore(settings)
+        self._make_generator = make_generator or _default_generator
+        self._hearing = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
+        self._classifier: asyncio.Future[SoundClassifier] | None = None
+        self._generator: asyncio.Future[ImageGenerator] | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def imagine(self, recording: bytes | Path, options: ImagineOptions | None = None) -> AsyncGenerator[Event, None]:
+        """Hear `recording` and paint it: Heard, then Queued and Painting any number of times, then Painted.
+
+        Raises one of core.errors: RecordingError for a recording that cannot be heard, NothingHeard for mere silence
+        (unless `options.prompt` says what to paint), PaintingError, ModelError, ShuttingDown.
+        """
+        options = options or ImagineOptions()
+        heard = await self.hear(recording, options)
+        yield heard
+        if heard.only_silence and options.prompt is None:
+            raise NothingHeard("There is nothing but silence in this recording, so there is nothing to paint.")
+        names = tuple(f"{category.name} ({category.score:.2f})" for category in heard.top[:5])
+        async with aclosing(self.paint(heard.prompt, options, heard=names)) as events:
+            async for event in events:
+                yield event
+
+    async def hear(self, recording: bytes | Path, options: ImagineOptions | None = None) -> Heard:
+        """What is in `recording`, and the prompt for it."""
+        options = options or ImagineOptions()
+        if self._closed:
+            raise ShuttingDown("I am shutting down; please try again in a minute.")
+        classifier = await self.classifier()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._hearing, self._hear, recording, options, classifier)
+
+    async def paint(
+        self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
+    ) -> AsyncGenerator[Queued | Painting | Painted, None]:
+        """Paint `prompt` without hearing anything; `heard` goes into the picture's recipe."""
+        options = options or ImagineOptions()
+        seed = secrets.randbelow(MAX_SEED) if options.seed is None else options.seed
+        request = GenerationRequest(
+            prompt=prompt,
+            seed=seed,
+            steps=options.steps,
+            guidance=options.guidance,
+            size=options.size,
+            adapter=options.adapter,
+            user=options.user,
+            heard=heard,
+        )
+        if self._generator is None or not self._generator.done():
+            yield Queued(1, loading=True)
+        generator = await self.generator()
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[GenerationEvent] = asyncio.Queue()
+
+        def listen(event: GenerationEvent) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        number = generator.submit(request, listen)
+        try:
+            while True:
+                match await events.get():
+                    case Waiting(ahead, loading):
+                        yield Queued(ahead + 1, loading)
+                    case Progress(step, steps, preview):
+                        yield Painting(step, steps, preview)
+                    case Done(picture):
+                        yield Painted(picture)
+                        return
+                    case Failed(error):
+                        raise error
+        finally:
+            generator.cancel(number)
+
+    async def info(self) -> GeneratorInfo:
+        """What paints; loads the model if it is not loaded yet."""
+        generator = await self.generator()
+        return await asyncio.get_running_loop().run_in_executor(self._hearing, generator.info)
+
+    def queue_length(self) -> int:
+        """How many pictures wait or are being painted."""
+        if self._generator is None or not self._generator.done() or self._generator.exception():
+            return 0
+        return self._generator.result().queue_length()
+
+    async def classifier(self) -> SoundClassifier:
+        """The sound classifier, loaded at the first call; a failed load is tried again at the next."""
+        if self._classifier is None or _has_failed(self._classifier):
+            loop = asyncio.get_running_loop()
+            self._classifier = loop.run_in_executor(self._hearing, lambda: SoundClassifier(self._models.yamnet().path))
+        return await asyncio.shield(self._classifier)
+
+    async def generator(self) -> ImageGenerator:
+        """The painter, made at the first call; a failed start is tried again at the next."""
+        if self._closed:
+            raise ShuttingDown("I am shutting down; please try again in a minute.")
+        if self._generator is None or _has_failed(self._generator):
+            loop = asyncio.get_running_loop()
+            self._generator = loop.run_in_executor(self._hearing, self._make_generator, self.settings, self._models)
+        return await asyncio.shield(self._generator)
+
+    async def close(self) -> None:
+        """Give up what is being painted, and free the models. Streams still being read end with ShuttingDown."""
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        for future in (self._generator, self._classifier):
+            if future is None:
+                continue
+            try:
+                resource = await future
+            except ImagineSoundError:
+                continue
+            await loop.run_in_executor(None, resource.close)
+        self._generator = self._classifier = None
+        await loop.run_in_executor(None, self._hearing.shutdown)
+
+    def _hear(self, recording: bytes | Path, options: ImagineOptions, classifier: SoundClassifier) -> Heard:
+        limits = self.settings.audio_limits
+        if options.max_seconds is not None:
+            limits = replace(limits, max_seconds=min(limits.max_seconds, options.max_seconds))
+        clip = load_clip(recording, limits)
+        predictions = classifier.classify(clip)
+        top = get_top_categories(predictions)
+        scene = compose_scene(top)
+        prompt = self._words(scene, options)
+        return Heard(clip, predictions, top, scene, prompt)
+
+    def _words(self, scene: Scene, options: ImagineOptions) -> Prompt:
+        made = describe(scene, style=options.style or self.settings.style)
+        return Prompt(
+            made.text if options.prompt is None else options.prompt.strip(),
+            made.negative_text if options.negative_prompt is None else options.negative_prompt.strip(),
+        )
+
+
+def _has_failed(future: asyncio.Future[SoundClassifier] | asyncio.Future[ImageGenerator]) -> bool:
+    return future.done() and (future.cancelled() or future.exception() is not None)
+
+
+def _default_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:
+    from core.generation.factory import make_generator  # torch and diffusers load here, not before
+
+    return make_generator(settings, models)
+
+
+__all__ = [
+    "Engine", "Event", "Heard", "ImagineOptions", "Painted", "Painting", "PaintingError", "Picture", "Queued",
+]  # fmt: skip

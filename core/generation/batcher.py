@@ -1,0 +1,245 @@
+"""Step-level continuous batching: one thread owns the device, and requests join and leave the batch at every step.
+
+Each tick: admit who waits, drop who was cancelled, take everyone one step further, decode who is finished. What fails,
+fails alone. When memory runs out the batch is halved and tried again. The thread knows nothing of tensors: a
+StepModel does the work.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from PIL.Image import Image
+
+from core.errors import ImagineSoundError, OutOfMemory, PaintingError
+from core.generation import (
+    Done,
+    Failed,
+    GenerationRequest,
+    GeneratorInfo,
+    Listener,
+    Picture,
+    Progress,
+)
+from core.generation.queue import RequestQueue, Ticket
+
+log = logging.getLogger(__name__)
+
+BUCKETS = (1, 2, 4, 8, 16, 32)
+"""Batch sizes that the model is run at; others are padded up, so that each is compiled once."""
+
+MOST_DECODED = 4
+"""Decoding needs more memory a picture than a step does."""
+
+State = TypeVar("State")
+
+
+class StepModel(Protocol[State]):
+    """A model that paints step by step. Every method is called from the batcher's thread only.
+
+    State holds one picture under way; `group_of` says which may share a batch (same size, same adapter).
+    """
+
+    def info(self) -> GeneratorInfo:
+        """What paints."""
+        ...
+
+    def warm_up(self, batch_sizes: Sequence[int]) -> None:
+        """Run once at each batch size, so that nobody waits for compiling later."""
+        ...
+
+    def prepare(self, request: GenerationRequest) -> State:
+        """Check the request and encode its prompt. Raises PaintingError."""
+        ...
+
+    def group_of(self, state: State) -> object:
+        """What must be equal for two pictures to share a batch."""
+        ...
+
+    def step(self, states: Sequence[State], batch_size: int) -> list[State]:
+        """Everyone one step further, padded to `batch_size`. Raises OutOfMemory."""
+        ...
+
+    def progress(self, state: State) -> Progress:
+        """How far it is, with a preview if one is due."""
+        ...
+
+    def is_finished(self, state: State) -> bool:
+        """Whether it can be decoded."""
+        ...
+
+    def decode(self, states: Sequence[State]) -> list[Image]:
+        """The finished pictures. Raises OutOfMemory."""
+        ...
+
+    def picture(self, state: State, image: Image, seconds: float) -> Picture:
+        """The picture with its recipe."""
+        ...
+
+    def close(self) -> None:
+        """Free the device."""
+        ...
+
+
+@dataclass
+class _Job(Generic[State]):
+    """An active ticket and its picture under way."""
+
+    ticket: Ticket
+    state: State
+    started: float
+
+
+class Batcher(Generic[State]):
+    """An ImageGenerator that paints many requests at once on one device.
+
+    `load` runs in the device thread, since compile caches and CUDA graphs belong to a thread; creation returns once
+    it is done and raises what it raised.
+    """
+
+    def __init__(self, load: Callable[[], StepModel[State]], *, max_batch: int, max_waiting: int) -> None:
+        self._queue = RequestQueue(max_waiting)
+        self._buckets = [size for size in BUCKETS if size <= max_batch]
+        self._loaded = threading.Event()
+        self._failure: BaseException | None = None
+        self._info: GeneratorInfo | None = None
+        self._thread = threading.Thread(target=self._run, args=(load,), name="painting", daemon=True)
+        self._thread.start()
+        self._loaded.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def info(self) -> GeneratorInfo:
+        """What paints."""
+        assert self._info is not None  # set before the constructor returned
+        return self._info
+
+    def submit(self, request: GenerationRequest, listener: Listener) -> int:
+        """Queue `request`; see ImageGenerator."""
+        return self._queue.put(request, listener)
+
+    def cancel(self, number: int) -> None:
+        """Give up a request; see ImageGenerator."""
+        self._queue.cancel(number)
+
+    def queue_length(self) -> int:
+        """How many requests wait or are being painted."""
+        return len(self._queue)
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The batch sizes in use; the largest shrink away when memory runs out."""
+        return tuple(self._buckets)
+
+    def close(self) -> None:
+        """See ImageGenerator; waits for the step under way."""
+        self._queue.close()
+        self._thread.join()
+
+    def _run(self, load: Callable[[], StepModel[State]]) -> None:
+        try:
+            model = load()
+            self._info = model.info()
+        except BaseException as error:
+            self._failure = error
+            self._loaded.set()
+            return
+        self._loaded.set()
+        try:
+            self._warm_up(model)
+            self._queue.ready()
+            jobs: list[_Job[State]] = []
+            while not self._queue.closed or jobs:
+                jobs = self._tick(model, jobs)
+        finally:
+            model.close()
+
+    def _warm_up(self, model: StepModel[State]) -> None:
+        try:
+            model.warm_up(self._buckets)
+        except ImagineSoundError:
+            log.warning("warming up failed; pictures are painted all the same", exc_info=True)
+
+    def _tick(self, model: StepModel[State], jobs: list[_Job[State]]) -> list[_Job[State]]:
+        """One round: admit, drop, step, decode. Returns the jobs that go on."""
+        jobs = [*jobs, *self._admit(model, self._buckets[-1] - len(jobs), wait=not jobs)]
+        going: list[_Job[State]] = []
+        for job in jobs:
+            if self._queue.is_cancelled(job.ticket.number):
+                self._queue.leave(job.ticket)
+            else:
+                going.append(job)
+        stepped = [job for batch in self._batches(model, going, self._buckets[-1]) for job in self._step(model, batch)]
+        finished = [job for job in stepped if model.is_finished(job.state)]
+        for job in stepped:
+            job.ticket.tell(model.progress(job.state))
+        for batch in self._batches(model, finished, min(MOST_DECODED, self._buckets[-1])):
+            self._decode(model, batch)
+        return [job for job in stepped if not model.is_finished(job.state)]
+
+    def _admit(self, model: StepModel[State], most: int, *, wait: bool) -> Iterator[_Job[State]]:
+        for ticket in self._queue.take(most, wait=wait):
+            try:
+                yield _Job(ticket, model.prepare(ticket.request), time.monotonic())
+            except Exception as error:
+                self._fail(ticket, error)
+
+    def _batches(self, model: StepModel[State], jobs: Sequence[_Job[State]], most: int) -> Iterator[list[_Job[State]]]:
+        """`jobs` by group, in batches of at most `most`."""
+        groups: dict[object, list[_Job[State]]] = {}
+        for job in jobs:
+            groups.setdefault(model.group_of(job.state), []).append(job)
+        for group in groups.values():
+            while group:
+                yield group[:most]
+                group = group[most:]
+
+    def _step(self, model: StepModel[State], batch: list[_Job[State]]) -> list[_Job[State]]:
+        """`batch` one step further; who cannot go on has been told."""
+        size = next(size for size in self._buckets if size >= len(batch))
+        try:
+            states = model.step([job.state for job in batch], size)
+        except Exception as error:
+            halves = self._halve(batch, error)
+            return [job for half in halves for job in self._step(model, half)]
+        return [_Job(job.ticket, state, job.started) for job, state in zip(batch, states, strict=True)]
+
+    def _decode(self, model: StepModel[State], batch: list[_Job[State]]) -> None:
+        wanted = [job for job in batch if not self._queue.is_cancelled(job.ticket.number)]
+        for job in batch:
+            if job not in wanted:
+                self._queue.leave(job.ticket)
+        if not wanted:
+            return
+        try:
+            images = model.decode([job.state for job in wanted])
+        except Exception as error:
+            for half in self._halve(wanted, error):
+                self._decode(model, half)
+            return
+        for job, image in zip(wanted, images, strict=True):
+            picture = model.picture(job.state, image, time.monotonic() - job.started)
+            self._queue.finish(job.ticket, Done(picture))
+
+    def _halve(self, batch: list[_Job[State]], error: Exception) -> list[list[_Job[State]]]:
+        """After a failure: two halves to try again, or none if the only one left has been told of it.
+
+        Out of memory shrinks the largest batch size for good; any other error is hunted down to the one that has it.
+        """
+        if len(batch) == 1:
+            self._fail(batch[0].ticket, error)
+            return []
+        middle = len(batch) // 2
+        if isinstance(error, OutOfMemory):
+            self._buckets = [size for size in self._buckets if size < len(batch)] or [1]
+            log.warning("out of memory with %d pictures at once; at most %d from now on", len(batch), self._buckets[-1])
+        return [batch[:middle], batch[middle:]]
+
+    def _fail(self, ticket: Ticket, error: Exception) -> None:
+        if not isinstance(error, ImagineSoundError):
+            log.error("painting request %d failed", ticket.number, exc_info=error)
+            error = PaintingError("Something went wrong while painting this picture; please try again.")
+        self._queue.finish(ticket, Failed(error))

@@ -1,0 +1,82 @@
+"""Which painter the settings ask for: the batching engine for SDXL with EDM, the stock pipeline for all else."""
+
+import logging
+
+import torch
+from diffusers import DiffusionPipeline
+
+from core.generation import ImageGenerator
+from core.generation.batcher import Batcher
+from core.generation.loading import Defaults, choose_device, is_sdxl_edm, load_pipeline, read_defaults
+from core.generation.playground import ModelIdentity, PlaygroundModel
+from core.generation.speed import PRESETS
+from core.generation.stock import StockGenerator
+from core.models import LocatedModel, ModelStore
+from core.settings import CoreSettings, Speed
+
+log = logging.getLogger(__name__)
+
+GIGABYTES_A_PICTURE = 1.5
+"""Activations of one guided 1024 px picture in bfloat16, generously; decides the largest batch to begin with."""
+
+
+def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:
+    """Load the image model and start painting with it. Blocks until it is loaded.
+
+    Raises ModelMissing or ModelUnusable.
+    """
+    device = choose_device(settings.device)
+    located = models.image_model(on_gpu=device.type == "cuda")
+    log.info("painting with %s on %s: %s", located.name, device, located.why)
+    torch.set_float32_matmul_precision("high")
+    loaded: DiffusionPipeline | None = load_pipeline(
+        located, device, revision=settings.image_model_revision, offline=not settings.download_models
+    )
+    assert loaded is not None
+    defaults = read_defaults(located.source)
+    if not is_sdxl_edm(loaded):
+        log.info("%s is not SDXL with an EDM scheduler: stock pipeline, one picture at a time", located.name)
+        ready = loaded
+        return StockGenerator(
+            lambda: (ready, located.name, _revision(settings, defaults), defaults), max_waiting=settings.max_waiting
+        )
+    pipeline = loaded
+    return Batcher(
+        lambda: _playground(pipeline, settings, located, defaults, device),
+        max_batch=largest_batch(settings.max_batch, device),
+        max_waiting=settings.max_waiting,
+    )
+
+
+def largest_batch(wanted: int, device: torch.device) -> int:
+    """`wanted`, or fewer where the GPU's free memory does not allow it; the batcher halves further if need be."""
+    if device.type != "cuda":
+        return wanted
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(wanted, int(free / (GIGABYTES_A_PICTURE * 1e9))))
+
+
+def _playground(
+    pipeline: DiffusionPipeline,
+    settings: CoreSettings,
+    located: LocatedModel,
+    defaults: Defaults,
+    device: torch.device,
+) -> PlaygroundModel:
+    speed = PRESETS[settings.speed]
+    if settings.speed is not Speed.EXACT:
+        log.info("SPEED is %s", speed.says)
+    return PlaygroundModel(
+        pipeline,
+        ModelIdentity(located.name, _revision(settings, defaults), located.is_miniature),
+        defaults=defaults,
+        speed=speed,
+        adapters_dir=settings.adapters_dir,
+        preview_every=settings.preview_every,
+        compile_model=settings.compile_model and device.type == "cuda",
+        taesd_directory=settings.model_cache / "taesdxl",
+    )
+
+
+def _revision(settings: CoreSettings, defaults: Defaults) -> str:
+    return settings.image_model_revision or defaults.revision

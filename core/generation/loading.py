@@ -1,0 +1,125 @@
+"""From a model's name or directory to a diffusers pipeline on its device, with errors that a person can act on.
+
+Knows how models are stored; how they paint is the business of `playground.py` and `stock.py`.
+"""
+
+import json
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers import DiffusionPipeline, EDMDPMSolverMultistepScheduler, StableDiffusionXLPipeline
+
+from core.errors import ModelMissing, ModelUnusable
+from core.models import LocatedModel
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a model paints best with. `show_size`: what its pictures are enlarged to, None for as they are."""
+
+    steps: int = 50
+    guidance: float = 3.0
+    size: tuple[int, int] | None = None
+    show_size: tuple[int, int] | None = None
+    max_prompt_tokens: int | None = None
+    revision: str = ""
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` is CUDA where there is one. Raises ModelUnusable when CUDA is wanted and missing."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ModelUnusable("DEVICE is cuda but no CUDA GPU was found; install the driver or set DEVICE=cpu.")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def read_defaults(directory: Path | str) -> Defaults:
+    """The defaults that a model directory states in `imagine_sound.json`, or Playground's own (50 steps, guidance 3).
+
+    Raises ModelUnusable if the file is there but wrong.
+    """
+    path = Path(directory) / "imagine_sound.json"
+    if not path.is_file():
+        return Defaults()
+    try:
+        stated = json.loads(path.read_text())
+        size, show = stated.get("default_size"), stated.get("show_size")
+        return Defaults(
+            steps=int(stated["default_steps"]),
+            guidance=float(stated["default_guidance"]),
+            size=(int(size[0]), int(size[1])) if size else None,
+            show_size=(int(show[0]), int(show[1])) if show else None,
+            max_prompt_tokens=int(stated["max_prompt_tokens"]) if "max_prompt_tokens" in stated else None,
+            revision=str(stated.get("revision", "")),
+        )
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ModelUnusable(f"{path} cannot be read ({error}); restore the model's directory.") from error
+
+
+def load_pipeline(
+    model: LocatedModel, device: torch.device, *, revision: str | None, offline: bool
+) -> DiffusionPipeline:
+    """The pipeline of `model`, in bfloat16 on CUDA and float32 on the CPU.
+
+    Raises ModelMissing if it cannot be found or fetched, ModelUnusable if it is no diffusers text-to-image model.
+    """
+    quiet_libraries()
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    options: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": offline}
+    if not Path(model.source).is_dir():
+        options |= {"revision": revision, "variant": "fp16"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            pipeline = DiffusionPipeline.from_pretrained(model.source, **options)
+    except OSError as error:
+        log.warning("cannot load %s", model.source, exc_info=True)
+        if Path(model.source).is_dir():
+            raise ModelUnusable(
+                f"{model.source} is not a diffusers model directory; set IMAGE_MODEL to one, or to auto."
+            ) from error
+        raise ModelMissing(
+            f"The image model {model.source} is neither here nor could it be fetched; run `imagine-sound models pull` "
+            "with a network, or set IMAGE_MODEL to a directory."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+        log.warning("cannot load %s", model.source, exc_info=True)
+        raise ModelUnusable(
+            f"{model.source} cannot be loaded as a diffusers model; set IMAGE_MODEL to another."
+        ) from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def is_sdxl_edm(pipeline: DiffusionPipeline) -> bool:
+    """Whether the batching engine can run it: SDXL's parts, and the EDM scheduler that `sampler.py` implements."""
+    if type(pipeline) is not StableDiffusionXLPipeline:
+        return False
+    scheduler = pipeline.scheduler
+    if not isinstance(scheduler, EDMDPMSolverMultistepScheduler):
+        return False
+    config = scheduler.config
+    return (
+        config.prediction_type == "epsilon"
+        and config.sigma_schedule == "karras"
+        and config.solver_order == 2
+        and config.algorithm_type == "dpmsolver++"
+        and config.solver_type == "midpoint"
+        and config.final_sigmas_type == "zero"
+        and not config.thresholding
+    )
+
+
+def quiet_libraries() -> None:
+    """No bars for the seconds that loading from disk takes; downloads keep theirs."""
+    diffusers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()

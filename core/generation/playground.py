@@ -1,0 +1,357 @@
+"""Playground v2.5's parts behind the batcher: prompts encoded once, rows predicted together, latents decoded.
+
+A StepModel over any StableDiffusionXLPipeline with the EDM scheduler; the stock pipeline is only taken apart, never
+called. Everything here runs in the batcher's thread. It knows nothing of queues.
+"""
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from diffusers import StableDiffusionXLPipeline
+from PIL import Image
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from core.errors import InvalidOptions, OutOfMemory
+from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo, Picture, Progress
+from core.generation.adapters import Adapters
+from core.generation.loading import Defaults
+from core.generation.preview import Previewer, denormalise
+from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
+from core.generation.speed import SpeedPreset
+from core.prompting import Prompt
+
+log = logging.getLogger(__name__)
+
+MOST_STEPS = 150
+MOST_GUIDANCE = 20.0
+CACHED_PROMPTS = 256
+
+Result = TypeVar("Result")
+FASTEST_ATTENTION = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """An encoded prompt: `embeds` (tokens, features) and `pooled` (features,), on the model's device."""
+
+    embeds: Tensor
+    pooled: Tensor
+
+
+@dataclass(frozen=True)
+class Painted:
+    """One picture under way."""
+
+    request: GenerationRequest
+    prompt: Prompt
+    size: tuple[int, int]
+    member: Member
+    positive: Conditioning
+    negative: Conditioning
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What goes into the recipe."""
+
+    name: str
+    revision: str
+    is_miniature: bool
+
+
+class PlaygroundModel:
+    """See StepModel. `preview_every` 0 means no previews; `compiled` says that the UNet was compiled."""
+
+    def __init__(
+        self,
+        pipeline: StableDiffusionXLPipeline,
+        identity: ModelIdentity,
+        *,
+        defaults: Defaults,
+        speed: SpeedPreset,
+        adapters_dir: Path,
+        preview_every: int,
+        compile_model: bool,
+        taesd_directory: Path | None = None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._identity = identity
+        self._defaults = defaults
+        self._speed = speed
+        self._preview_every = preview_every
+        self._device = pipeline.unet.device
+        self._on_cuda = self._device.type == "cuda"
+        config = pipeline.scheduler.config
+        self._schedule = NoiseSchedule(config.sigma_min, config.sigma_max, config.sigma_data, config.rho)
+        self._scale = pipeline.vae_scale_factor
+        self._adapters = Adapters(pipeline, adapters_dir, hot_swap=compile_model)
+        self._previewer = Previewer(pipeline.vae, taesd_directory) if preview_every else None
+        self._unet = self._prepare_unet(compile_model)
+        self._encode = lru_cache(CACHED_PROMPTS)(self._encode_now)
+
+    @property
+    def default_size(self) -> tuple[int, int]:
+        """Width and height that the model was trained for."""
+        side = self._pipeline.default_sample_size * self._scale
+        return self._defaults.size or (side, side)
+
+    @property
+    def default_steps(self) -> int:
+        """The model's own number of steps, as the SPEED preset changes it."""
+        return max(1, round(self._defaults.steps * self._speed.steps_share))
+
+    def info(self) -> GeneratorInfo:
+        """What paints."""
+        return GeneratorInfo(
+            model=self._identity.name,
+            revision=self._identity.revision,
+            steps=self.default_steps,
+            guidance=self._defaults.guidance,
+            size=self.default_size,
+            is_miniature=self._identity.is_miniature,
+            adapters=self._adapters.names(),
+        )
+
+    def warm_up(self, batch_sizes: Sequence[int]) -> None:
+        """On CUDA: two steps at each batch size, the smallest first, so that compiling is over before anyone waits."""
+        if not self._on_cuda:
+            return
+        started = time.monotonic()
+        request = GenerationRequest(Prompt("a bell", ""), seed=0, steps=2)
+        for size in batch_sizes:
+            log.info("warming up for %d pictures at once", size)
+            states = [self.prepare(request)] * size
+            while not self.is_finished(states[0]):
+                states = self.step(states, size)
+        log.info("warm after %.0f s", time.monotonic() - started)
+
+    def prepare(self, request: GenerationRequest) -> Painted:
+        """Check `request` and encode its prompt. Raises InvalidOptions."""
+        steps = self.default_steps if request.steps is None else request.steps
+        guidance = self._defaults.guidance if request.guidance is None else request.guidance
+        size = self.default_size if request.size is None else request.size
+        self._check(request, steps, guidance, size)
+        text, was_cut = self._shorten(request.prompt.text)
+        negative, _ = self._shorten(request.prompt.negative_text)
+        prompt = Prompt(text, negative)
+        width, height = size
+        shape = (self._pipeline.unet.config.in_channels, height // self._scale, width // self._scale)
+        member = Member(
+            latent=initial_latent(self._schedule, shape, request.seed).to(self._device),
+            sigmas=self._schedule.sigmas(steps),
+            guidance=guidance,
+            guided_between=self._speed.guided_between,
+        )
+        self._adapters.check(request.adapter)
+        with torch.inference_mode():
+            positive, unconditional = self._encode(prompt.text, prompt.negative_text)
+        notes = (f"The prompt was too long for the model and ends at “{text[-40:]}”.",) if was_cut else ()
+        return Painted(request, prompt, size, member, positive, unconditional, notes)
+
+    def group_of(self, state: Painted) -> object:
+        """One size and one adapter share a batch."""
+        return (state.size, state.request.adapter)
+
+    @torch.inference_mode()
+    def step(self, states: Sequence[Painted], batch_size: int) -> list[Painted]:
+        """Everyone one step further. Raises OutOfMemory."""
+        self._adapters.use(states[0].request.adapter)
+        rows_wanted = 2 * batch_size if any(state.member.is_guided for state in states) else batch_size
+
+        def predict(inputs: Tensor, noise: Tensor, rows: Sequence[Row]) -> Tensor:
+            return self._predict(states, inputs, noise, rows, rows_wanted)
+
+        members = within_memory(lambda: advance([state.member for state in states], predict, self._schedule))
+        return [replace(state, member=member) for state, member in zip(states, members, strict=True)]
+
+    def progress(self, state: Painted) -> Progress:
+        """How far it is; a preview every few steps, never at the end, where the picture itself comes."""
+        member = state.member
+        due = self._previewer is not None and not member.finished and member.index % self._preview_every == 0
+        preview = None
+        if due and self._previewer is not None and member.previous is not None:
+            preview = self._previewer.jpeg(member.previous)
+        return Progress(member.index, member.steps, preview)
+
+    def is_finished(self, state: Painted) -> bool:
+        """Whether the latent is clean."""
+        return state.member.finished
+
+    @torch.inference_mode()
+    def decode(self, states: Sequence[Painted]) -> list[Image.Image]:
+        """The finished pictures. Raises OutOfMemory."""
+        vae = self._pipeline.vae
+        latents = torch.stack([state.member.latent for state in states])
+        latents = denormalise(vae, latents).to(vae.dtype)
+        decoded = within_memory(lambda: vae.decode(latents, return_dict=False)[0].float())
+        return list(self._pipeline.image_processor.postprocess(decoded, output_type="pil"))
+
+    def picture(self, state: Painted, image: Image.Image, seconds: float) -> Picture:
+        """The picture with its recipe, enlarged to the size that the model wants to be shown at."""
+        if self._defaults.show_size is not None and state.size == self.default_size:
+            image = image.resize(self._defaults.show_size, Image.Resampling.LANCZOS)
+        return Picture(
+            image=image,
+            prompt=state.prompt,
+            seed=state.request.seed,
+            steps=state.member.steps,
+            guidance=state.member.guidance,
+            size=state.size,
+            model=self._identity.name,
+            revision=self._identity.revision,
+            adapter=state.request.adapter,
+            seconds=seconds,
+            heard=state.request.heard,
+            is_miniature=self._identity.is_miniature,
+            notes=state.notes,
+        )
+
+    def close(self) -> None:
+        """Free the device."""
+        self._encode.cache_clear()
+        del self._pipeline, self._unet, self._previewer, self._adapters
+        gc.collect()
+        if self._on_cuda:
+            torch.cuda.empty_cache()
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` has for this model, start and end included."""
+        return len(self._pipeline.tokenizer(text).input_ids)
+
+    @property
+    def most_tokens(self) -> int:
+        """How many of them it reads."""
+        return self._defaults.max_prompt_tokens or int(self._pipeline.tokenizer.model_max_length)
+
+    def _prepare_unet(self, compile_model: bool) -> Callable[..., tuple[Tensor]]:
+        unet: Callable[..., tuple[Tensor]] = self._pipeline.unet
+        if self._on_cuda:
+            self._pipeline.unet.to(memory_format=torch.channels_last)
+            self._pipeline.vae.to(memory_format=torch.channels_last)
+            if self._speed.fp8:
+                quantise_linears(self._pipeline.unet)
+        if not compile_model:
+            return unet
+        compiled: Callable[..., tuple[Tensor]] = torch.compile(
+            unet, mode="max-autotune-no-cudagraphs" if self._on_cuda else None, dynamic=False
+        )
+        return compiled
+
+    def _predict(
+        self, states: Sequence[Painted], inputs: Tensor, noise: Tensor, rows: Sequence[Row], rows_wanted: int
+    ) -> Tensor:
+        """The UNet's raw output for `rows`, padded with copies of the last row to `rows_wanted`."""
+        conditionings = [
+            states[row.member].positive if row.conditional else states[row.member].negative for row in rows
+        ]
+        embeds = torch.stack([conditioning.embeds for conditioning in conditionings])
+        pooled = torch.stack([conditioning.pooled for conditioning in conditionings])
+        width, height = states[0].size
+        # SDXL's micro-conditioning: original size, crop corner, target size, each (height, width)
+        ids = torch.tensor([height, width, 0, 0, height, width], device=inputs.device, dtype=embeds.dtype)
+        padding = rows_wanted - len(rows)
+        with self._fast_attention():
+            output = self._unet(
+                _pad(inputs, padding).to(embeds.dtype).contiguous(memory_format=self._memory_format),
+                _pad(noise, padding),
+                encoder_hidden_states=_pad(embeds, padding),
+                added_cond_kwargs={"text_embeds": _pad(pooled, padding), "time_ids": ids.repeat(rows_wanted, 1)},
+                return_dict=False,
+            )[0]
+        return output[: len(rows)]
+
+    @property
+    def _memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self._on_cuda else torch.contiguous_format
+
+    @contextmanager
+    def _fast_attention(self) -> Iterator[None]:
+        if not self._on_cuda:
+            yield
+            return
+        with sdpa_kernel(FASTEST_ATTENTION, set_priority=True):
+            yield
+
+    def _encode_now(self, text: str, negative: str) -> tuple[Conditioning, Conditioning]:
+        """Both prompts' conditionings; an empty negative prompt is zeros, as Playground was trained."""
+        embeds, no_embeds, pooled, no_pooled = self._pipeline.encode_prompt(
+            text,
+            device=self._device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=True,
+            negative_prompt=negative or None,
+        )
+        return Conditioning(embeds[0], pooled[0]), Conditioning(no_embeds[0], no_pooled[0])
+
+    def _shorten(self, text: str) -> tuple[str, bool]:
+        """`text`, or as many of its first words as the model reads, and whether it was cut."""
+        words = text.split()
+        kept = len(words)
+        while kept > 1 and self.count_tokens(" ".join(words[:kept])) > self.most_tokens:
+            kept -= 1
+        return (text, False) if kept == len(words) else (" ".join(words[:kept]).rstrip(",;"), True)
+
+    def _check(self, request: GenerationRequest, steps: int, guidance: float, size: tuple[int, int]) -> None:
+        if not request.prompt.text.strip():
+            raise InvalidOptions("The prompt is empty; please say what to paint.")
+        if not 1 <= steps <= MOST_STEPS:
+            raise InvalidOptions(f"Steps must be from 1 to {MOST_STEPS}, not {steps}.")
+        if not 1 <= guidance <= MOST_GUIDANCE:
+            raise InvalidOptions(f"Guidance must be from 1 to {MOST_GUIDANCE:g}, not {guidance:g}.")
+        if not 0 <= request.seed <= MAX_SEED:
+            raise InvalidOptions(f"The seed must be from 0 to {MAX_SEED}, not {request.seed}.")
+        unit = self._scale * 2 ** (len(self._pipeline.unet.config.block_out_channels) - 1)
+        native = max(self.default_size)
+        if any(side % unit or not native // 4 <= side <= 2 * native for side in size):
+            raise InvalidOptions(
+                f"Width and height must be multiples of {unit} from {native // 4} to {2 * native} pixels, "
+                f"not {size[0]}x{size[1]}."
+            )
+
+
+def within_memory(work: Callable[[], Result]) -> Result:
+    """What `work` returns; the device's out-of-memory becomes OutOfMemory, raised once the failed tensors are free."""
+    try:
+        return work()
+    except torch.OutOfMemoryError as error:
+        log.debug("out of memory: %s", error)
+    # outside the except block: the traceback, which holds the tensors, is gone by now
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    raise OutOfMemory("This picture does not fit into the GPU's memory; please ask for a smaller one.")
+
+
+def quantise_linears(unet: torch.nn.Module) -> None:
+    """FP8 for the large linear layers, where torchao is installed and the GPU has FP8; otherwise says so and leaves
+    the model as it is."""
+    if torch.cuda.get_device_capability() < (8, 9):
+        log.warning("this GPU has no FP8; SPEED=fast works without it")
+        return
+    try:
+        from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow, quantize_
+    except ImportError:
+        log.warning("FP8 needs torchao (pip install torchao); SPEED=fast works without it")
+        return
+
+    def is_large(module: torch.nn.Module, name: str) -> bool:
+        # keys and values of the prompt have 77 rows only, and time embeddings one: nothing is gained there
+        small = "time_" in name or "add_embedding" in name or "attn2.to_k" in name or "attn2.to_v" in name
+        return isinstance(module, torch.nn.Linear) and not small and min(module.weight.shape) >= 640
+
+    quantize_(unet, Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()), filter_fn=is_large)
+
+
+def _pad(values: Tensor, count: int) -> Tensor:
+    """`values` with `count` copies of its last row appended."""
+    return values if count <= 0 else torch.cat([values, values[-1:].expand(count, *values.shape[1:])])

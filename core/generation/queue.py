@@ -1,0 +1,162 @@
+"""The requests that wait for painting: fair between users, then first come, first served.
+
+Thread-safe. Knows nothing of models; `batcher.py` and `stock.py` take from it.
+"""
+
+import logging
+import threading
+from collections import Counter
+from dataclasses import dataclass
+
+from core.errors import Cancelled, ImagineSoundError, PaintingError, ShuttingDown
+from core.generation import Failed, GenerationEvent, GenerationRequest, Listener, Waiting
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A request with its number (higher is later) and whoever waits for it."""
+
+    number: int
+    request: GenerationRequest
+    listener: Listener
+
+    def tell(self, event: GenerationEvent) -> None:
+        """Pass `event` on; a listener that fails (its event loop has gone, say) harms nobody else."""
+        try:
+            self.listener(event)
+        except Exception:
+            log.exception("the listener of request %d failed", self.number)
+
+
+class RequestQueue:
+    """Waiting and active tickets. Every ticket ends exactly once: finished, failed or cancelled."""
+
+    def __init__(self, max_waiting: int) -> None:
+        self._changed = threading.Condition()
+        self._max_waiting = max_waiting
+        self._waiting: list[Ticket] = []
+        self._active: dict[int, Ticket] = {}
+        self._cancelled: set[int] = set()
+        self._served: Counter[str] = Counter()
+        self._next_number = 1
+        self._closed = False
+        self._ready = False
+
+    def put(self, request: GenerationRequest, listener: Listener) -> int:
+        """Queue `request`. Raises ShuttingDown after `close`, PaintingError when too many wait."""
+        with self._changed:
+            if self._closed:
+                raise ShuttingDown("I am shutting down; please try again in a minute.")
+            if len(self._waiting) >= self._max_waiting:
+                raise PaintingError("Too many pictures are waiting already; please try again later.")
+            ticket = Ticket(self._next_number, request, listener)
+            self._next_number += 1
+            self._waiting.append(ticket)
+            self._tell_positions()
+            self._changed.notify_all()
+            return ticket.number
+
+    def take(self, most: int, *, wait: bool) -> list[Ticket]:
+        """Up to `most` tickets in fair order, now active. `wait`: block until there is one or the queue closes."""
+        with self._changed:
+            while wait and not self._waiting and not self._closed:
+                self._changed.wait()
+            taken: list[Ticket] = []
+            while self._waiting and len(taken) < most and not self._closed:
+                ticket = fair_order(self._waiting, self._users_served())[0]
+                self._waiting.remove(ticket)
+                self._active[ticket.number] = ticket
+                self._served[ticket.request.user] += 1
+                taken.append(ticket)
+            if not self._waiting and not self._active:
+                self._served.clear()  # an empty house owes nobody
+            if taken:
+                self._tell_positions()
+            return taken
+
+    def cancel(self, number: int) -> None:
+        """End a waiting ticket now; an active one ends when its painter asks `is_cancelled`."""
+        with self._changed:
+            ticket = next((ticket for ticket in self._waiting if ticket.number == number), None)
+            if ticket is not None:
+                self._waiting.remove(ticket)
+                self._tell_positions()
+            elif number in self._active:
+                self._cancelled.add(number)
+        if ticket is not None:
+            ticket.tell(Failed(Cancelled("This picture was cancelled.")))
+
+    def is_cancelled(self, number: int) -> bool:
+        """Whether an active ticket shall leave at the next step; true for all of them once the queue is closed."""
+        with self._changed:
+            return self._closed or number in self._cancelled
+
+    def finish(self, ticket: Ticket, last: GenerationEvent) -> None:
+        """An active ticket's end: `last` is Done or Failed."""
+        with self._changed:
+            self._active.pop(ticket.number, None)
+            self._cancelled.discard(ticket.number)
+        ticket.tell(last)
+
+    def leave(self, ticket: Ticket) -> None:
+        """The end of an active ticket that `is_cancelled`."""
+        why: ImagineSoundError = Cancelled("This picture was cancelled.")
+        if self.closed:
+            why = ShuttingDown("I was shut down while this picture was being painted; please ask again.")
+        self.finish(ticket, Failed(why))
+
+    def ready(self) -> None:
+        """The model is loaded and warm; whoever waits is told."""
+        with self._changed:
+            self._ready = True
+            self._tell_positions()
+
+    def close(self) -> None:
+        """Take no more; whatever waits fails with ShuttingDown, what is active is to leave."""
+        with self._changed:
+            self._closed = True
+            waiting, self._waiting = self._waiting, []
+            self._changed.notify_all()
+        for ticket in waiting:
+            ticket.tell(Failed(ShuttingDown("I was shut down before this picture was painted; please ask again.")))
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        with self._changed:
+            return self._closed
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._waiting) + len(self._active)
+
+    def _users_served(self) -> Counter[str]:
+        return self._served
+
+    def _tell_positions(self) -> None:
+        """Under the lock, so that a listener never hears of an older position after a newer one."""
+        for ahead, ticket in enumerate(fair_order(self._waiting, self._users_served())):
+            ticket.tell(Waiting(ahead, loading=not self._ready))
+
+
+def fair_order(waiting: list[Ticket], served: Counter[str]) -> list[Ticket]:
+    """The order in which `waiting` will be taken: whoever was served least goes first, then who came first.
+
+    `served` counts the tickets taken of each user since the queue was last empty. A newcomer starts level with the
+    least-served user who waits, so that nobody waits forever behind newcomers.
+    """
+    counts = Counter({user: served[user] for user in {ticket.request.user for ticket in waiting}})
+    if counts:
+        known = [count for user, count in counts.items() if user in served]
+        floor = min(known, default=0)
+        counts = Counter({user: max(count, floor) if user not in served else count for user, count in counts.items()})
+    left = sorted(waiting, key=lambda ticket: ticket.number)
+    order: list[Ticket] = []
+    while left:
+        ticket = min(left, key=lambda ticket: (counts[ticket.request.user], ticket.number))
+        left.remove(ticket)
+        counts[ticket.request.user] += 1
+        order.append(ticket)
+    return order

@@ -1,0 +1,193 @@
+"""Where model files come from: setting, then cache, then official download, then the miniature in the package.
+
+Downloads are checked by SHA-256, arrive under their name only when whole, and two processes do not fetch the same file
+at once. This module knows files and names; it never opens a model.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+
+from core.errors import DownloadFailed, ModelMissing
+from core.settings import PLAYGROUND, CoreSettings
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 600
+CONNECT_SECONDS = 5
+
+MINIATURE_HINT = "bundled miniature; `imagine-sound models pull` fetches YamNet and Playground"
+
+
+class Origin(StrEnum):
+    """Where a model was found."""
+
+    SETTING = "setting"
+    CACHE = "cache"
+    DOWNLOAD = "download"
+    HUB = "hub"
+    BUNDLED = "bundled"
+
+
+@dataclass(frozen=True)
+class OfficialModel:
+    """A model as its makers publish it. `sha256` is None where the hub's own client checks it."""
+
+    name: str
+    address: str
+    sha256: str | None
+    about_bytes: int
+    licence: str
+
+
+YAMNET = OfficialModel(
+    name="YamNet",
+    address="https://storage.googleapis.com/mediapipe-models/audio_classifier/yamnet/float32/1/yamnet.tflite",
+    sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
+    about_bytes=4_000_000,
+    licence="Apache-2.0",
+)
+PLAYGROUND_MODEL = OfficialModel(
+    name="Playground v2.5",
+    address=PLAYGROUND,
+    sha256=None,
+    about_bytes=6_900_000_000,
+    licence="Playground v2.5 Community License",
+)
+
+
+@dataclass(frozen=True)
+class LocatedModel:
+    """A model that can be loaded. `source` is a path, or a hub name for a model that the hub's client fetches."""
+
+    name: str
+    source: str
+    origin: Origin
+    why: str
+
+    @property
+    def path(self) -> Path:
+        """`source` as a path."""
+        return Path(self.source)
+
+    @property
+    def is_miniature(self) -> bool:
+        """Whether it is one of the small ones that come with the package."""
+        return self.origin is Origin.BUNDLED
+
+
+class ModelStore:
+    """Finds models as the settings say; fetches what is missing if they allow it."""
+
+    def __init__(self, settings: CoreSettings) -> None:
+        self._settings = settings
+
+    def yamnet(self) -> LocatedModel:
+        """The sound classifier. Raises ModelMissing or DownloadFailed."""
+        setting = self._settings.yamnet_model
+        if setting is not None:
+            if not setting.is_file():
+                raise ModelMissing(f"YAMNET_MODEL is {setting}, but there is no such file; correct or remove it.")
+            return LocatedModel("YamNet", str(setting), Origin.SETTING, "YAMNET_MODEL names it")
+        cached = self.cached_yamnet
+        if cached.is_file():
+            return LocatedModel("YamNet", str(cached), Origin.CACHE, "it was fetched before")
+        problem = "DOWNLOAD_MODELS is off"
+        if self._settings.download_models:
+            try:
+                return LocatedModel("YamNet", str(self.pull_yamnet()), Origin.DOWNLOAD, "it was fetched just now")
+            except DownloadFailed as error:
+                problem = str(error)
+        return self._miniature("yamnet-mini", "yamnet-mini.tflite", "YamNet", problem)
+
+    def image_model(self, *, on_gpu: bool) -> LocatedModel:
+        """What paints. `on_gpu` decides what `auto` means. Raises ModelMissing."""
+        wanted = self._settings.image_model
+        if wanted != "auto":
+            if Path(wanted).is_dir():
+                return LocatedModel(Path(wanted).resolve().name, wanted, Origin.SETTING, "IMAGE_MODEL names it")
+            if wanted.startswith((".", "/", "~")) or wanted.count("/") != 1:
+                raise ModelMissing(f"IMAGE_MODEL is {wanted}, but there is no such directory; correct or remove it.")
+            return LocatedModel(wanted, wanted, Origin.HUB, "IMAGE_MODEL names it")
+        if on_gpu:
+            return LocatedModel(PLAYGROUND, PLAYGROUND, Origin.HUB, "IMAGE_MODEL is auto and there is a CUDA GPU")
+        why = "IMAGE_MODEL is auto and Playground v2.5 needs a CUDA GPU, which is not here"
+        return self._miniature("playground-mini", "model_index.json", "Playground v2.5", why)
+
+    @property
+    def cached_yamnet(self) -> Path:
+        """Where a fetched YamNet lies."""
+        return self._settings.model_cache / "yamnet.tflite"
+
+    def pull_yamnet(self, official: OfficialModel = YAMNET) -> Path:
+        """Fetch YamNet into the cache unless it is there; shows a progress bar. Raises DownloadFailed."""
+        import pooch
+        import requests
+        from filelock import FileLock, Timeout
+
+        pooch.get_logger().setLevel(logging.WARNING)
+        target = self.cached_yamnet
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(target.with_suffix(".lock"), timeout=LOCK_SECONDS):
+                pooch.retrieve(
+                    official.address,
+                    known_hash=official.sha256,
+                    fname=target.name,
+                    path=target.parent,
+                    downloader=pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_SECONDS),
+                )
+        except Timeout as error:
+            raise DownloadFailed(
+                f"Another process has been fetching {official.name} for {LOCK_SECONDS // 60} minutes; try again later."
+            ) from error
+        except requests.RequestException as error:
+            log.debug("fetching %s failed", official.name, exc_info=True)
+            raise DownloadFailed(f"{official.name} could not be fetched; check the network and try again.") from error
+        except ValueError as error:  # pooch: the hash differs
+            raise DownloadFailed(
+                f"What arrived as {official.name} is not what was published (its SHA-256 differs) and was thrown away; "
+                "try again, and do not use another source."
+            ) from error
+        except OSError as error:
+            raise DownloadFailed(
+                f"{official.name} could not be saved in {target.parent}: {os.strerror(error.errno or 0)}; "
+                f"it needs {official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
+            ) from error
+        return target
+
+    def pull_playground(self) -> None:
+        """Fetch Playground v2.5 with the hub's client (checked, resumed, with progress). Raises DownloadFailed."""
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            snapshot_download(
+                PLAYGROUND,
+                revision=self._settings.image_model_revision,
+                allow_patterns=["*.json", "*.txt", "*.fp16.safetensors"],
+            )
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            log.debug("fetching %s failed", PLAYGROUND, exc_info=True)
+            raise DownloadFailed(
+                "Playground v2.5 could not be fetched; check the network and that 7 GB are free, and try again."
+            ) from error
+
+    def _miniature(self, directory: str, file: str, instead_of: str, why: str) -> LocatedModel:
+        path = Path(str(resources.files("core"))) / "miniatures" / directory
+        if not self._settings.allow_miniatures:
+            raise ModelMissing(
+                f"{instead_of} is missing ({why}) and ALLOW_MINIATURES is off; run `imagine-sound models pull`, or name "
+                "a model in the settings."
+            )
+        found = path / file
+        if not found.exists():
+            raise ModelMissing(
+                f"{instead_of} is missing ({why}), and this package holds no miniature of it; reinstall."
+            )
+        source = found if file.endswith(".tflite") else path
+        log.warning("%s: %s", directory, MINIATURE_HINT)
+        return LocatedModel(directory, str(source), Origin.BUNDLED, why)

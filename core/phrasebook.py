@@ -1,0 +1,135 @@
+"""The visual phrasebook: what each AudioSet label looks like.
+
+One row a label in `phrasebook.csv` (columns separated by `|`), written by hand:
+
+=========  ====================================================================================
+column     meaning
+=========  ====================================================================================
+label      AudioSet display name, exactly as YamNet says it
+role       `subject`, `action`, `setting:place|weather|acoustics`, `quality:genre|mood|texture`
+           or `ignore`
+parents    AudioSet parents, separated by `;`; a child absorbs its parents
+phrase     what is painted. An action's phrase holds `{noun}` or `{phrase}` of what it joins;
+           a setting's or quality's phrase is appended to the sentence
+noun       the bare noun of a subject; for an action, the noun when it joins nothing
+joins      an action: the labels (or their children) that it merges with;
+           a subject: labels that are the same sound under another name, which it absorbs
+alone      the whole scene when nothing else was heard, where that differs from the phrase
+later      a clause for weather that arrives later than the subject ("thunder gathers")
+=========  ====================================================================================
+
+This module knows the rows and the family tree; how rows become a sentence is `scene.py`'s business.
+"""
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+
+class Role(StrEnum):
+    """What a label contributes to a picture."""
+
+    SUBJECT = "subject"
+    ACTION = "action"
+    PLACE = "setting:place"
+    WEATHER = "setting:weather"
+    ACOUSTICS = "setting:acoustics"
+    GENRE = "quality:genre"
+    MOOD = "quality:mood"
+    TEXTURE = "quality:texture"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the phrasebook; see the module docstring for the columns."""
+
+    label: str
+    role: Role
+    parents: tuple[str, ...]
+    phrase: str
+    noun: str
+    joins: tuple[str, ...]
+    alone: str
+    later: str
+
+    def joined_to(self, subject: "Entry") -> str:
+        """This action done by `subject`: "Bark" joined to "Dog" is "a barking dog"."""
+        return with_articles(self.phrase.format(noun=subject.noun, phrase=subject.phrase))
+
+    def by_itself(self) -> str:
+        """What is painted when this label was heard and nothing that it could join."""
+        if self.alone:
+            return self.alone
+        return with_articles(self.phrase.format(noun=self.noun, phrase=f"a {self.noun}"))
+
+
+@dataclass(frozen=True)
+class Phrasebook:
+    """All rows by label, with the family tree over them."""
+
+    entries: Mapping[str, Entry]
+
+    def __getitem__(self, label: str) -> Entry:
+        """The row of `label`. Raises KeyError for a label that YamNet does not have."""
+        return self.entries[label]
+
+    def __contains__(self, label: str) -> bool:
+        return label in self.entries
+
+    def ancestors(self, label: str) -> frozenset[str]:
+        """Every label above `label` in AudioSet's tree, without `label` itself."""
+        return _ancestors(self.entries, label)
+
+    def is_kind_of(self, label: str, kind: str) -> bool:
+        """Whether `label` is `kind` or below it."""
+        return label == kind or kind in self.ancestors(label)
+
+
+def _ancestors(entries: Mapping[str, Entry], label: str) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = list(entries[label].parents)
+    while waiting:
+        parent = waiting.pop()
+        if parent not in found:
+            found.add(parent)
+            waiting.extend(entries[parent].parents)
+    return frozenset(found)
+
+
+_ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])(?!(?:uku|uni|use|one|euro))", re.IGNORECASE)
+
+
+def with_articles(phrase: str) -> str:
+    """`phrase` with "a" turned into "an" where the next word begins with a vowel sound."""
+    return _ARTICLE.sub(r"\1n ", phrase)
+
+
+def _split(cell: str) -> tuple[str, ...]:
+    return tuple(part for part in cell.split(";") if part)
+
+
+@cache
+def load_phrasebook() -> Phrasebook:
+    """The phrasebook that comes with the package, read once."""
+    with resources.files("core").joinpath("phrasebook.csv").open(encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="|", restval="", quoting=csv.QUOTE_NONE)
+        entries = {
+            row["label"]: Entry(
+                label=row["label"],
+                role=Role(row["role"]),
+                parents=_split(row["parents"]),
+                phrase=row["phrase"],
+                noun=row["noun"],
+                joins=_split(row["joins"]),
+                alone=row["alone"],
+                later=row["later"],
+            )
+            for row in rows
+        }
+    return Phrasebook(MappingProxyType(entries))

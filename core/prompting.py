@@ -1,0 +1,119 @@
+"""The scene in words: Prompt(text, negative_text) within the text encoder's length.
+
+Knows how a Scene becomes one English sentence and which part goes first when it is too long. It knows neither
+labels (`scene.py`) nor models: how many tokens a text has is asked of `count_tokens`.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from core.categories import TopCategory
+from core.scene import Scene, Subject, compose_scene
+from core.styles import TEMPLATES, UNWANTED, Style
+
+CLIP_TOKENS = 77
+"""CLIP's context length, start and end tokens included (Radford et al. 2021, section 2.4)."""
+
+SPOKEN_WORDS = 25
+"""How many of the transcribed words go into the prompt."""
+
+TokenCounter = Callable[[str], int]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is painted, and what must not be in the picture."""
+
+    text: str
+    negative_text: str
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many CLIP tokens `text` has, erring on the high side: for when no tokenizer is at hand.
+
+    CLIP's vocabulary holds most English words whole and splits long ones about every six letters.
+    """
+    pieces = re.findall(r"[^\W\d_]+|\d|[^\w\s]", text)
+    return 2 + sum(1 + (len(piece) - 1) // 6 if piece.isalpha() else 1 for piece in pieces)
+
+
+def build_prompt(
+    categories: Sequence[TopCategory],
+    *,
+    style: Style = Style.NONE,
+    spoken: str = "",
+    count_tokens: TokenCounter = estimate_tokens,
+    max_tokens: int = CLIP_TOKENS,
+) -> Prompt:
+    """The prompt for what was heard, in `style`; `spoken` are transcribed words, if any."""
+    return describe(
+        compose_scene(categories), style=style, spoken=spoken, count_tokens=count_tokens, max_tokens=max_tokens
+    )
+
+
+def describe(
+    scene: Scene,
+    *,
+    style: Style = Style.NONE,
+    spoken: str = "",
+    count_tokens: TokenCounter = estimate_tokens,
+    max_tokens: int = CLIP_TOKENS,
+) -> Prompt:
+    """`scene` as a Prompt of at most `max_tokens` tokens: the first of its shorter and shorter tellings that fits."""
+    template = TEMPLATES[style]
+    words = " ".join(re.findall(r"[\w'’-]+", spoken)[:SPOKEN_WORDS])
+    tellings = [
+        ", ".join(filter(None, (sentence(shorter), f"about {about}" if about else "", template.words)))
+        for about in ((words, "") if words else ("",))
+        for shorter in _shorter_and_shorter(scene)
+    ]
+    text = next((telling for telling in tellings if count_tokens(telling) <= max_tokens), tellings[-1])
+    negative = ", ".join(filter(None, (UNWANTED, template.unwanted)))
+    return Prompt(text, negative)
+
+
+def sentence(scene: Scene) -> str:
+    """One sentence without a full stop: who, where, in what weather, with what far off, in what mood."""
+    main, *others = scene.subjects
+    near = [other for other in others if not other.background and not other.follows]
+    following = [other for other in others if not other.background and other.follows]
+    far = [other for other in others if other.background]
+    text = _and([main.phrase, *(subject.phrase for subject in near)])
+    text += "".join(f" followed by {subject.phrase}" for subject in following)
+    text += _unless_said(scene.place, text)
+    if scene.weather and not scene.weather_follows:
+        text += _unless_said(scene.weather, text)
+    if scene.uncertain:
+        text += ", half hidden in mist"
+    if far:
+        text += f", with {_and([subject.phrase for subject in far])} in the distance"
+    if scene.weather and scene.weather_follows:
+        text += f", while {scene.weather}"
+    if scene.mood and scene.mood not in text:
+        text += f", {scene.mood}"
+    return text
+
+
+def _unless_said(words: str, text: str) -> str:
+    """`words` to append to `text`: " in the rain", or nothing where `text` already speaks of rain or has the words."""
+    last = words.rsplit(" ", 1)[-1]
+    return f" {words}" if words and not re.search(rf"\b{re.escape(last)}\b", text) else ""
+
+
+def _and(phrases: Sequence[str]) -> str:
+    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
+
+
+def _shorter_and_shorter(scene: Scene) -> Iterator[Scene]:
+    """The scene, then without its least important parts, down to the main subject alone."""
+    yield scene
+    yield replace(scene, mood="")
+    yield replace(scene, mood="", subjects=_without_far(scene.subjects))
+    yield replace(scene, mood="", weather="", subjects=scene.subjects[:2])
+    yield replace(scene, mood="", weather="", subjects=scene.subjects[:1])
+    yield replace(scene, mood="", weather="", place="", subjects=scene.subjects[:1])
+
+
+def _without_far(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
+    return tuple(subject for subject in subjects if not subject.background) or tuple(subjects[:1])
