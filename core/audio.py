@@ -81,7 +81,7 @@ def convert_to_wav(source: Path, target: Path, limits: AudioLimits | None = None
     """
     limits = limits or AudioLimits()
     segment = _decode(_read(source, limits), limits, seconds=None)
-    segment.export(target, format="wav")
+    segment.export(target, format="wav").close()
     return float(segment.duration_seconds)
 
 

@@ -7,6 +7,7 @@ labels (`scene.py`) nor models: how many tokens a text has is asked of `count_to
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from core.categories import TopCategory
 from core.scene import Scene, Subject, compose_scene
@@ -62,11 +63,11 @@ def describe(
 ) -> Prompt:
     """`scene` as a Prompt of at most `max_tokens` tokens: the first of its shorter and shorter tellings that fits."""
     template = TEMPLATES[style]
-    words = " ".join(re.findall(r"[\w'’-]+", spoken)[:SPOKEN_WORDS])
+    words = re.findall(r"[\w'’-]+", spoken)[:SPOKEN_WORDS]
+    abouts = (f"about {' '.join(words[:count])}" for count in (SPOKEN_WORDS, SPOKEN_WORDS // 2)) if words else ()
     tellings = [
-        ", ".join(filter(None, (sentence(shorter), f"about {about}" if about else "", template.words)))
-        for about in ((words, "") if words else ("",))
-        for shorter in _shorter_and_shorter(scene)
+        ", ".join(filter(None, (sentence(shorter), about, template.words)))
+        for shorter, about in product(_shorter_and_shorter(scene), (*abouts, ""))
     ]
     text = next((telling for telling in tellings if count_tokens(telling) <= max_tokens), tellings[-1])
     negative = ", ".join(filter(None, (UNWANTED, template.unwanted)))

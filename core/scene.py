@@ -191,6 +191,7 @@ def _join(remaining: Sequence[TopCategory], book: Phrasebook, ledger: dict[str, 
         if partner is None:
             key = entry.noun or entry.label
             ledger[category.name] = alone.setdefault(key, _Candidate(category, entry)).category.name
+            _drop_generic_parents(category, subjects, book, ledger)
             continue
         ledger[category.name] = partner.category.name
         if partner.action is None:
@@ -205,6 +206,15 @@ def _join(remaining: Sequence[TopCategory], book: Phrasebook, ledger: dict[str, 
     return [*subjects.values(), *alone.values()]
 
 
+def _drop_generic_parents(
+    action: TopCategory, subjects: dict[str, _Candidate], book: Phrasebook, ledger: dict[str, str]
+) -> None:
+    """A car honking its horn needs no "vehicle" beside it."""
+    for parent in book.ancestors(action.name) & subjects.keys() & GENERIC:
+        ledger[parent] = action.name
+        del subjects[parent]
+
+
 def _merge_same_noun(subjects: dict[str, _Candidate], alone: dict[str, _Candidate], ledger: dict[str, str]) -> None:
     """An action that stands alone for a thing that is there anyway (Growling's dog beside Dog) is dropped."""
     nouns = {candidate.entry.noun: name for name, candidate in subjects.items()}
@@ -216,7 +226,7 @@ def _merge_same_noun(subjects: dict[str, _Candidate], alone: dict[str, _Candidat
 
 def _choose(candidates: Sequence[_Candidate], book: Phrasebook) -> list[Subject]:
     """Step 3: the main subject and what may stand beside it; a person speaking never crowds out the rest."""
-    ranked = sorted(candidates, key=lambda candidate: (-candidate.category.prominence, candidate.category.name))
+    ranked = sorted(candidates, key=lambda candidate: (-_weight(candidate.category), candidate.category.name))
     main = ranked[0]
     chosen: list[_Candidate] = [main]
     phrases = {main.phrase}
@@ -232,6 +242,11 @@ def _choose(candidates: Sequence[_Candidate], book: Phrasebook) -> list[Subject]
             chosen.append(candidate)
             phrases.add(candidate.phrase)
     return [candidate.as_subject() for candidate in chosen[:MOST_SUBJECTS]]
+
+
+def _weight(category: TopCategory) -> float:
+    """Prominence, with what names no thing one could point at counting half."""
+    return category.prominence * (0.5 if category.name in GENERIC else 1.0)
 
 
 def _arrange(subjects: Sequence[Subject]) -> tuple[Subject, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.cli.common import WrongSetting, heard_as_json, load_settings, read_style
+from core.cli.common import WrongSetting, heard_as_json, load_settings, read_style, show_progress
 from core.engine import Engine, Event, Heard, ImagineOptions, Painted, Painting, Queued
 from core.errors import PaintingError
 from core.generation import Picture
@@ -79,7 +79,7 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> Picture:
     """Show what was heard and a progress bar; returns the picture."""
     out = Console(highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), disable=not show_progress()) as progress:
         task = progress.add_task("hearing", total=None)
         async for event in events:
             match event:

@@ -5,6 +5,7 @@ its own name. Knows nothing of requests.
 """
 
 import logging
+import warnings
 from pathlib import Path
 
 from diffusers import StableDiffusionXLPipeline
@@ -74,9 +75,12 @@ class Adapters:
             raise InvalidOptions(f"There is no adapter called {name}; the adapters here are: {choices}.")
         slot = SLOT if self._hot_swap else name
         try:
-            self._pipeline.load_lora_weights(
-                path.parent, weight_name=path.name, adapter_name=slot, hotswap=self._hot_swap and bool(self._loaded)
-            )
+            with warnings.catch_warnings():
+                # several adapters under their own names are meant
+                warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
+                self._pipeline.load_lora_weights(
+                    path.parent, weight_name=path.name, adapter_name=slot, hotswap=self._hot_swap and bool(self._loaded)
+                )
         except Exception as error:  # diffusers and peft raise whatever their parsing met
             log.warning("cannot load the adapter %s", path, exc_info=True)
             self._restore()

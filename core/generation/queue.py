@@ -5,7 +5,7 @@ Thread-safe. Knows nothing of models; `batcher.py` and `stock.py` take from it.
 
 import logging
 import threading
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import Cancelled, ImagineSoundError, PaintingError, ShuttingDown
@@ -39,7 +39,8 @@ class RequestQueue:
         self._waiting: list[Ticket] = []
         self._active: dict[int, Ticket] = {}
         self._cancelled: set[int] = set()
-        self._served: Counter[str] = Counter()
+        self._last_served: dict[str, int] = {}
+        self._turns = 0
         self._next_number = 1
         self._closed = False
         self._ready = False
@@ -65,13 +66,14 @@ class RequestQueue:
                 self._changed.wait()
             taken: list[Ticket] = []
             while self._waiting and len(taken) < most and not self._closed:
-                ticket = fair_order(self._waiting, self._users_served())[0]
+                ticket = fair_order(self._waiting, self._last_served)[0]
                 self._waiting.remove(ticket)
                 self._active[ticket.number] = ticket
-                self._served[ticket.request.user] += 1
+                self._turns += 1
+                self._last_served[ticket.request.user] = self._turns
                 taken.append(ticket)
             if not self._waiting and not self._active:
-                self._served.clear()  # an empty house owes nobody
+                self._last_served.clear()  # an empty house owes nobody
             if taken:
                 self._tell_positions()
             return taken
@@ -132,31 +134,25 @@ class RequestQueue:
         with self._changed:
             return len(self._waiting) + len(self._active)
 
-    def _users_served(self) -> Counter[str]:
-        return self._served
-
     def _tell_positions(self) -> None:
         """Under the lock, so that a listener never hears of an older position after a newer one."""
-        for ahead, ticket in enumerate(fair_order(self._waiting, self._users_served())):
+        for ahead, ticket in enumerate(fair_order(self._waiting, self._last_served)):
             ticket.tell(Waiting(ahead, loading=not self._ready))
 
 
-def fair_order(waiting: list[Ticket], served: Counter[str]) -> list[Ticket]:
-    """The order in which `waiting` will be taken: whoever was served least goes first, then who came first.
+def fair_order(waiting: Sequence[Ticket], last_served: Mapping[str, int]) -> list[Ticket]:
+    """The order in which `waiting` will be taken: the user served longest ago goes first, then who came first.
 
-    `served` counts the tickets taken of each user since the queue was last empty. A newcomer starts level with the
-    least-served user who waits, so that nobody waits forever behind newcomers.
+    `last_served` is the turn at which each user was served last; who was never served goes before all who were.
     """
-    counts = Counter({user: served[user] for user in {ticket.request.user for ticket in waiting}})
-    if counts:
-        known = [count for user, count in counts.items() if user in served]
-        floor = min(known, default=0)
-        counts = Counter({user: max(count, floor) if user not in served else count for user, count in counts.items()})
+    turns = dict(last_served)
+    now = max(turns.values(), default=0)
     left = sorted(waiting, key=lambda ticket: ticket.number)
     order: list[Ticket] = []
     while left:
-        ticket = min(left, key=lambda ticket: (counts[ticket.request.user], ticket.number))
+        ticket = min(left, key=lambda ticket: (turns.get(ticket.request.user, 0), ticket.number))
         left.remove(ticket)
-        counts[ticket.request.user] += 1
+        now += 1
+        turns[ticket.request.user] = now
         order.append(ticket)
     return order

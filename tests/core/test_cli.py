@@ -1,0 +1,163 @@
+"""The command line says what it heard, paints, and tells what went wrong in one sentence with exit code 2."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.recipe import read_recipe
+from core.samples import birdsong, silence, write_wav
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The real command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "core", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+        timeout=180,
+        check=False,
+    )
+
+
+def test_hear_prints_windows_and_then_the_way_to_the_prompt(siren_wav: Path) -> None:
+    done = run("hear", siren_wav)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Timestamp 0: ")
+    assert "Timestamp 0.975: Siren (0." in done.stdout
+    assert "Prompt: " in done.stdout
+    assert "subject" in done.stdout
+
+
+def test_hear_json_prints_one_object_a_file_and_goes_on_after_a_bad_one(siren_wav: Path, tmp_path: Path) -> None:
+    birds = write_wav(tmp_path / "birds.wav", birdsong())
+    bad = tmp_path / "bad.mp3"
+    bad.write_text("no sound")
+    done = run("hear", "--json", siren_wav, bad, tmp_path / "missing.wav", birds)
+    assert done.returncode == 2
+    first, second, third, fourth = map(json.loads, done.stdout.splitlines())
+    assert set(first) >= {"file", "duration_s", "predictions", "top", "prompt"}
+    assert first["duration_s"] == 5.0
+    assert set(first["predictions"][0]) == {"timestamp_ms", "categories"}
+    assert set(first["top"][0]) == {"name", "score", "coverage", "first_ms"}
+    assert first["top"][0]["name"] == "Siren"
+    assert set(first["prompt"]) == {"text", "negative_text"}
+    assert set(second) == set(third) == {"file", "error"}
+    assert fourth["top"][0]["name"] == "Bird"
+
+
+def test_silence_is_heard_but_not_painted(tmp_path: Path, tiny_pipeline: Path) -> None:
+    quiet = write_wav(tmp_path / "quiet.wav", silence())
+    heard = run("hear", "--json", quiet)
+    assert json.loads(heard.stdout)["top"][0]["name"] == "Silence"
+    painted = run("imagine", quiet, "--out", tmp_path / "x.png", IMAGE_MODEL=str(tiny_pipeline))
+    assert painted.returncode == 2
+    assert "nothing to paint" in painted.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_imagine_paints_a_picture_that_can_be_painted_again(
+    siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
+) -> None:
+    options = ("--seed", "5", "--steps", "3", "--guidance", "2.5", "--size", "48x32", "--style", "comic")
+    done = run("imagine", siren_wav, "--out", tmp_path / "siren.png", *options, IMAGE_MODEL=str(tiny_pipeline))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "siren.png")
+    recipe = read_recipe(tmp_path / "siren.png")
+    assert (recipe.seed, recipe.steps, recipe.guidance, recipe.size) == (5, 3, 2.5, (48, 32))
+    assert "comic book" in recipe.prompt.text
+    assert recipe.heard[0].startswith("Siren")
+
+    again = run(
+        "imagine", "--recipe", tmp_path / "siren.png", "--out", tmp_path / "again.png", IMAGE_MODEL=str(tiny_pipeline)
+    )
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "siren.png").read_bytes()
+
+
+def test_imagine_json_prints_each_event(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:
+    done = run(
+        "imagine", siren_wav, "--json", "--steps", "3", "--prompt", "a bell", "--out", tmp_path / "bell.png",
+        IMAGE_MODEL=str(tiny_pipeline),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [event["event"] for event in events]
+    assert names[0] == "heard"
+    assert names[-2:] == ["painted", "saved"]
+    assert [event["step"] for event in events if event["event"] == "painting"] == [1, 2, 3]
+    assert events[-2]["prompt"] == "a bell"
+    with Image.open(events[-1]["path"]) as image:
+        assert image.size == (32, 32)
+
+
+def _video(directory: Path, ffmpeg: Callable[..., None]) -> Path:
+    ffmpeg("-f", "lavfi", "-i", "color=c=red:s=64x64:r=5:d=1", directory / "film.mp4")
+    return directory / "film.mp4"
+
+
+def _empty(directory: Path, _: object) -> Path:
+    (directory / "empty.wav").touch()
+    return directory / "empty.wav"
+
+
+def _missing(directory: Path, _: object) -> Path:
+    return directory / "missing.wav"
+
+
+@pytest.mark.parametrize("make", [_video, _empty, _missing])
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    make: Callable[..., Path], tmp_path: Path, ffmpeg: Callable[..., None]
+) -> None:
+    for command in ("hear", "imagine"):
+        done = run(command, make(tmp_path, ffmpeg))
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) <= 2, done.stderr  # the sentence, and which model is bundled
+        assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"MAX_SECONDS": "long"}, "the setting MAX_SECONDS is wrong"),
+        ({"YAMNET_MODEL": "/nowhere.tflite"}, "YAMNET_MODEL is /nowhere.tflite"),
+        ({"IMAGE_MODEL": "/nowhere"}, "IMAGE_MODEL is /nowhere"),
+        ({"DEVICE": "cuda"}, "no CUDA GPU"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_and_exit_code_2(
+    environment: dict[str, str], says: str, siren_wav: Path
+) -> None:
+    done = run("imagine", siren_wav, **environment)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_limits_come_from_the_settings(siren_wav: Path) -> None:
+    assert json.loads(run("hear", "--json", siren_wav, MAX_SECONDS="2").stdout)["shortened"] is True
+    assert "more than the 0 MB" in run("hear", siren_wav, MAX_FILE_MB="0.001").stderr
+
+
+def test_models_lists_what_was_found_where() -> None:
+    done = run("models")
+    assert done.returncode == 0, done.stderr
+    assert "yamnet-mini" in done.stdout
+    assert "Apache-2.0" in done.stdout
+
+
+def test_doctor_checks_the_machine(tiny_pipeline: Path) -> None:
+    done = run("doctor", IMAGE_MODEL=str(tiny_pipeline))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ffmpeg" in done.stdout
+    wrong = run("doctor", IMAGE_MODEL="/nowhere")
+    assert wrong.returncode == 2

@@ -1,0 +1,151 @@
+"""One recording in, one stream of events out; many at once, and any of them can be given up."""
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from core.engine import Engine, Event, Heard, ImagineOptions, Painted, Painting, Queued
+from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
+from core.samples import silence, siren, write_wav
+from core.settings import CoreSettings
+
+FEW = ImagineOptions(steps=3, seed=1)
+
+
+async def _all(engine: Engine, recording: bytes | Path, options: ImagineOptions) -> list[Event]:
+    return [event async for event in engine.imagine(recording, options)]
+
+
+async def test_heard_then_queued_then_painting_then_painted(settings: CoreSettings, siren_wav: Path) -> None:
+    async with Engine(settings) as engine:
+        events = await _all(engine, siren_wav, FEW)
+    assert isinstance(events[0], Heard)
+    assert events[0].top[0].name == "Siren"
+    assert isinstance(events[1], Queued)
+    assert [event.step for event in events if isinstance(event, Painting)] == [1, 2, 3]
+    assert isinstance(events[-1], Painted)
+    assert events[-1].picture.prompt == events[0].prompt
+    assert events[-1].picture.heard[0].startswith("Siren (0.")
+
+
+async def test_many_at_once_each_get_their_own_picture(settings: CoreSettings, siren_wav: Path) -> None:
+    async with Engine(settings) as engine:
+        recording = siren_wav.read_bytes()
+        asked = [ImagineOptions(steps=2 + n % 3, seed=n, user=str(n % 2)) for n in range(6)]
+        streams = await asyncio.gather(*(_all(engine, recording, options) for options in asked))
+        assert engine.queue_length() == 0
+    pictures = [events[-1].picture for events in streams if isinstance(events[-1], Painted)]
+    assert [picture.seed for picture in pictures] == list(range(6))
+    assert [picture.steps for picture in pictures] == [2, 3, 4, 2, 3, 4]
+
+
+async def test_whoever_stops_reading_cancels_only_their_own(settings: CoreSettings, siren_wav: Path) -> None:
+    async with Engine(settings) as engine:
+        other = asyncio.create_task(_all(engine, siren_wav, FEW))
+        async with aclosing(engine.imagine(siren_wav, ImagineOptions(steps=150, seed=2))) as events:
+            async for event in events:
+                if isinstance(event, Painting):
+                    break
+        for _ in range(200):
+            if engine.queue_length() == 0 and other.done():
+                break
+            await asyncio.sleep(0.05)
+        assert isinstance((await other)[-1], Painted)
+        assert engine.queue_length() == 0
+
+
+async def test_a_cancelled_task_leaves_the_queue(settings: CoreSettings, siren_wav: Path) -> None:
+    async with Engine(settings) as engine:
+        await _all(engine, siren_wav, FEW)
+        task = asyncio.create_task(_all(engine, siren_wav, ImagineOptions(steps=150, seed=2)))
+        while engine.queue_length() == 0:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        for _ in range(200):
+            if engine.queue_length() == 0:
+                break
+            await asyncio.sleep(0.05)
+        assert engine.queue_length() == 0
+
+
+async def test_silence_raises_nothing_heard_unless_told_what_to_paint(settings: CoreSettings, tmp_path: Path) -> None:
+    quiet = write_wav(tmp_path / "quiet.wav", silence())
+    async with Engine(settings) as engine:
+        with pytest.raises(NothingHeard):
+            await _all(engine, quiet, FEW)
+        events = await _all(engine, quiet, ImagineOptions(steps=2, prompt="a quiet lake"))
+        assert isinstance(events[-1], Painted)
+        assert events[-1].picture.prompt.text == "a quiet lake"
+
+
+async def test_bad_input_and_bad_options_disturb_nobody(settings: CoreSettings, siren_wav: Path) -> None:
+    async with Engine(settings) as engine:
+        good = asyncio.create_task(_all(engine, siren_wav, FEW))
+        with pytest.raises(RecordingError):
+            await _all(engine, b"no sound at all", FEW)
+        with pytest.raises(InvalidOptions):
+            await _all(engine, siren_wav, ImagineOptions(steps=100_000))
+        assert isinstance((await good)[-1], Painted)
+
+
+async def test_a_prompt_is_painted_without_a_recording(settings: CoreSettings, siren_wav: Path) -> None:
+    async with Engine(settings) as engine:
+        heard = await engine.hear(siren_wav)
+        events = [event async for event in engine.paint(heard.prompt, FEW, heard=("Siren",))]
+        assert isinstance(events[-1], Painted)
+        assert events[-1].picture.heard == ("Siren",)
+
+
+async def test_the_asker_may_shorten_but_not_lengthen_what_is_heard(settings: CoreSettings, siren_wav: Path) -> None:
+    async with Engine(settings.model_copy(update={"max_seconds": 3.0})) as engine:
+        assert (await engine.hear(siren_wav, ImagineOptions(max_seconds=1))).clip.duration_s == 1
+        assert (await engine.hear(siren_wav, ImagineOptions(max_seconds=100))).clip.duration_s == 3
+
+
+async def test_the_event_loop_never_waits_for_a_stage(settings: CoreSettings, siren_wav: Path) -> None:
+    """While two recordings are heard and painted, the loop keeps its beat."""
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            longest = max(longest, loop.time() - before)
+
+    async with Engine(settings) as engine:
+        await _all(engine, siren_wav, FEW)  # loading holds the interpreter's lock now and then; it happens once
+        beating = asyncio.create_task(beat())
+        await asyncio.gather(*(_all(engine, siren_wav, ImagineOptions(steps=20, seed=n)) for n in range(2)))
+        beating.cancel()
+    assert longest < 1.0
+
+
+async def test_after_closing_nothing_is_taken(settings: CoreSettings, siren_wav: Path) -> None:
+    engine = Engine(settings)
+    stream = engine.imagine(siren_wav, ImagineOptions(steps=150, seed=2))
+    async for event in stream:
+        if isinstance(event, Painting):
+            break
+    closing = asyncio.create_task(engine.close())
+    with pytest.raises(ShuttingDown):
+        async for _ in stream:
+            pass
+    await closing
+    with pytest.raises(ShuttingDown):
+        await engine.hear(siren_wav)
+    with pytest.raises(ShuttingDown):
+        await _all(engine, siren(seconds=1).tobytes(), FEW)
+
+
+async def test_a_model_that_cannot_be_found_is_said_and_looked_for_again(tmp_path: Path, siren_wav: Path) -> None:
+    settings = CoreSettings(image_model=str(tmp_path / "later"), device="cpu")
+    async with Engine(settings) as engine:
+        for _ in range(2):
+            with pytest.raises(ModelMissing):
+                await _all(engine, siren_wav, FEW)

@@ -1,0 +1,152 @@
+"""From a clip to windows to top categories, with a real classifier on real sounds."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.audio import SAMPLE_RATE, Clip, load_clip
+from core.categories import TopCategory, get_top_categories
+from core.classification import (
+    WINDOW_SAMPLES,
+    Category,
+    Prediction,
+    SoundClassifier,
+    fill_windows,
+    loudness_dbfs,
+)
+from core.errors import ModelUnusable
+from core.prompting import build_prompt
+from core.samples import birdsong, silence, siren
+
+# The ten classes of ESC-10: folder, the words that name the thing in a prompt, YamNet's labels that are right.
+ESC10 = {
+    "001 - Dog bark": ("dog", "Dog|Bark|Bow-wow|Yip|Howl|Growling|Canidae|Domestic"),
+    "002 - Rain": ("rain", "Rain"),
+    "003 - Sea waves": ("sea|waves", "Ocean|Waves"),
+    "004 - Baby cry": ("baby|crying", "Baby cry|Crying"),
+    "005 - Clock tick": ("clock", "Tick|Clock"),
+    "006 - Person sneeze": ("sneez", "Sneeze"),
+    "007 - Helicopter": ("helicopter", "Helicopter"),
+    "008 - Chainsaw": ("chainsaw", "Chainsaw"),
+    "009 - Rooster": ("rooster|chicken", "Crowing|Chicken"),
+    "010 - Fire crackling": ("fire", "Fire|Crackle"),
+}
+
+
+def test_one_prediction_for_each_window(classifier: SoundClassifier) -> None:
+    predictions = classifier.classify(Clip(siren(seconds=3.9)))
+    assert [prediction.timestamp_ms for prediction in predictions] == [0, 975, 1950, 2925]
+    assert all(prediction.categories for prediction in predictions)
+    scores = [category.score for category in predictions[0].categories]
+    assert scores == sorted(scores, reverse=True)
+    assert predictions[0].loudness_dbfs == pytest.approx(-10, abs=6)
+
+
+@pytest.mark.parametrize(("made", "expected"), [(siren, "Siren"), (birdsong, "Bird")])
+def test_made_sounds_are_named(made: object, expected: str, classifier: SoundClassifier) -> None:
+    assert callable(made)
+    assert get_top_categories(classifier.classify(Clip(made())))[0].name == expected
+
+
+def test_silence_is_heard_as_silence(classifier: SoundClassifier) -> None:
+    assert [c.name for c in get_top_categories(classifier.classify(Clip(silence())))] == ["Silence"]
+
+
+def test_a_clip_shorter_than_a_window_is_tiled_not_padded() -> None:
+    short = np.arange(100, dtype=np.float32)
+    filled = fill_windows(short)
+    assert len(filled) == WINDOW_SAMPLES
+    assert np.array_equal(filled[:300], np.tile(short, 3))
+
+
+def test_a_remainder_is_heard_with_what_came_before_it() -> None:
+    samples = np.arange(int(2.6 * WINDOW_SAMPLES), dtype=np.float32)
+    filled = fill_windows(samples)
+    assert len(filled) == 3 * WINDOW_SAMPLES
+    assert np.array_equal(filled[-WINDOW_SAMPLES:], samples[-WINDOW_SAMPLES:])
+    assert len(fill_windows(samples[: int(2.4 * WINDOW_SAMPLES)])) == 2 * WINDOW_SAMPLES
+
+
+def test_loudness_of_a_full_scale_square_wave_is_zero() -> None:
+    assert loudness_dbfs(np.ones(SAMPLE_RATE, np.float32)) == pytest.approx(0)
+    assert loudness_dbfs(0.5 * np.ones(SAMPLE_RATE, np.float32)) == pytest.approx(-6.02, abs=0.01)
+    assert loudness_dbfs(np.zeros(10, np.float32)) == -120
+
+
+def test_many_threads_may_hear_at_once(classifier: SoundClassifier) -> None:
+    clip = Clip(siren(seconds=2))
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(classifier.classify, [clip] * 8))
+    assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all" * 100])
+def test_a_file_that_is_no_model_is_said_so(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    with pytest.raises(ModelUnusable, match="YAMNET_MODEL"):
+        SoundClassifier(path)
+
+
+def _window(number: int, *categories: tuple[str, float], loudness: float = -20) -> Prediction:
+    ordered = sorted((Category(name, score) for name, score in categories), key=lambda c: -c.score)
+    return Prediction(number * 975, tuple(ordered), loudness)
+
+
+def test_windows_are_averaged_over_where_a_label_is_heard() -> None:
+    top = get_top_categories([_window(0, ("Dog", 0.8), ("Rain", 0.3)), _window(1, ("Rain", 0.5), ("Dog", 0.01))])
+    assert top == (
+        TopCategory("Dog", 0.8, 0.5, 0, 0.0),
+        TopCategory("Rain", 0.4, 1.0, 0, 0.0),
+    )
+
+
+def test_silent_windows_do_not_count_where_anything_else_is_heard() -> None:
+    top = get_top_categories([_window(0, ("Silence", 1.0)), _window(1, ("Bark", 0.6), ("Silence", 0.2))])
+    assert top == (TopCategory("Bark", 0.6, 1.0, 975, 0.0),)
+
+
+def test_silence_counts_if_there_is_nothing_else() -> None:
+    top = get_top_categories([_window(0, ("Silence", 1.0)), _window(1, ("Silence", 0.8))])
+    assert top == (TopCategory("Silence", 0.9, 1.0, 0),)
+
+
+def test_a_generic_parent_is_ranked_at_half_its_score() -> None:
+    names = [c.name for c in get_top_categories([_window(0, ("Animal", 0.9), ("Dog", 0.6), ("Music", 0.3))])]
+    assert names == ["Dog", "Animal", "Music"]
+
+
+def test_something_is_listed_even_if_nothing_is_certain() -> None:
+    assert [c.name for c in get_top_categories([_window(0, ("Zing", 0.01))])] == ["Zing"]
+    assert get_top_categories([]) == ()
+
+
+def test_quiet_things_are_known_to_be_quiet() -> None:
+    top = get_top_categories([_window(0, ("Dog", 0.8), loudness=-10), _window(1, ("Car", 0.8), loudness=-40)])
+    assert {c.name: c.level_db for c in top} == {"Dog": 0.0, "Car": -30.0}
+
+
+def test_real_recordings_get_prompts_that_name_the_right_thing(real_yamnet: Path, recordings: Path) -> None:
+    """Where YamNet's label is right, the thing is in the prompt in at least 9 of 10 recordings."""
+    classifier = SoundClassifier(real_yamnet)
+    right, named, all_named, lines = 0, 0, 0, []
+    for folder, (words, labels) in ESC10.items():
+        files = sorted((recordings / folder).glob("*.ogg"))
+        assert len(files) == 40
+        here_right = here_named = 0
+        for path in files:
+            top = get_top_categories(classifier.classify(load_clip(path)))
+            in_prompt = bool(re.search(words, build_prompt(top).text))
+            is_right = bool(re.match(labels, top[0].name))
+            here_right += is_right
+            here_named += in_prompt and is_right
+            all_named += in_prompt
+        right, named = right + here_right, named + here_named
+        lines.append(f"{folder}: label right {here_right}/40, of these named in the prompt {here_named}")
+    print("\n".join(lines), f"\nnamed in the prompt: {named}/{right} of the right ones, {all_named}/400 of all")
+    assert right >= 200
+    assert named / right >= 0.9
+    assert all_named >= 280

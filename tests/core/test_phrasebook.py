@@ -1,0 +1,68 @@
+"""Every label of YamNet has a row that can be painted, and every row is a label."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from core.models import ModelStore
+from core.phrasebook import Entry, Role, load_phrasebook, with_articles
+from core.settings import CoreSettings
+
+BOOK = load_phrasebook()
+
+
+def test_every_label_has_a_row_and_every_row_is_a_label() -> None:
+    model = ModelStore(CoreSettings()).yamnet().path
+    with zipfile.ZipFile(model) as file:
+        labels = file.read("yamnet_label_list.txt").decode().split("\n")
+    assert [label for label in labels if label] == list(BOOK.entries)
+    assert len(BOOK.entries) == 521
+
+
+@pytest.mark.parametrize("entry", BOOK.entries.values(), ids=list(BOOK.entries))
+def test_a_row_is_whole(entry: Entry) -> None:
+    for other in (*entry.parents, *entry.joins):
+        assert other in BOOK, other
+    assert entry.label not in BOOK.ancestors(entry.label), "no label is its own ancestor"
+    match entry.role:
+        case Role.SUBJECT:
+            assert entry.phrase
+            assert entry.noun
+        case Role.ACTION:
+            assert entry.phrase
+            assert entry.noun
+            assert entry.by_itself()
+        case Role.IGNORE:
+            pass
+        case _:
+            assert entry.phrase
+            assert entry.alone, "a setting or quality may be all that was heard"
+    for words in (entry.phrase, entry.by_itself(), entry.alone):
+        assert not re.search(r"[()/;_]", words)
+        assert words == words.strip()
+    assert "{" not in entry.by_itself()
+
+
+def test_actions_join_their_subjects() -> None:
+    assert BOOK["Growling"].joined_to(BOOK["Cat"]) == "a growling cat"
+    assert BOOK["Idling"].joined_to(BOOK["Bus"]) == "a bus standing with its engine on"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("a owl", "an owl"), ("a ukulele", "a ukulele"), ("a dog and a engine", "a dog and an engine"), ("a one-man band", "a one-man band")],
+)  # fmt: skip
+def test_articles_fit_the_next_word(given: str, expected: str) -> None:
+    assert with_articles(given) == expected
+
+
+def test_the_family_tree() -> None:
+    assert BOOK.ancestors("Bark") >= {"Dog", "Domestic animals, pets", "Animal"}
+    assert BOOK.is_kind_of("Meow", "Cat")
+    assert not BOOK.is_kind_of("Cat", "Meow")
+
+
+def test_the_phrasebook_lies_in_the_package() -> None:
+    assert Path(__file__).parents[2].joinpath("core", "phrasebook.csv").is_file()

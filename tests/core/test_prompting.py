@@ -1,0 +1,69 @@
+"""A scene becomes one sentence, in a style, within the text encoder's length."""
+
+from pathlib import Path
+
+import pytest
+from transformers import CLIPTokenizer
+
+from core.prompting import CLIP_TOKENS, Prompt, describe, estimate_tokens, sentence
+from core.scene import Scene, Subject
+from core.styles import TEMPLATES, UNWANTED, Style
+
+
+def _subject(phrase: str, *, background: bool = False, follows: bool = False) -> Subject:
+    return Subject(phrase, phrase, 0.9, 0.9, 0, background, follows)
+
+
+FULL = Scene(
+    subjects=(_subject("a barking dog"), _subject("a car", follows=True), _subject("a bell", background=True)),
+    place="in a small room",
+    weather="in the rain",
+    mood="in a sad mood",
+)
+
+
+def test_a_scene_is_told_from_the_main_subject_outwards() -> None:
+    told = "a barking dog followed by a car in a small room in the rain, with a bell in the distance, in a sad mood"
+    assert sentence(FULL) == told
+
+
+@pytest.mark.parametrize("style", Style)
+def test_each_style_has_its_words_and_what_it_must_not_show(style: Style) -> None:
+    prompt = describe(FULL, style=style)
+    assert TEMPLATES[style].words in prompt.text
+    assert prompt.negative_text.startswith(UNWANTED)
+    assert TEMPLATES[style].unwanted in prompt.negative_text
+
+
+def test_no_style_adds_no_words() -> None:
+    assert describe(FULL) == Prompt(sentence(FULL), UNWANTED)
+
+
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [
+        (21, "a barking dog followed by a car in a small room in the rain, with a bell in the distance"),
+        (16, "a barking dog followed by a car in a small room in the rain"),
+        (13, "a barking dog followed by a car in a small room"),
+        (9, "a barking dog in a small room"),
+        (5, "a barking dog"),
+    ],
+)
+def test_the_least_important_parts_go_first(most: int, told: str) -> None:
+    assert describe(FULL, count_tokens=lambda text: len(text.replace(",", " ,").split()), max_tokens=most).text == told
+
+
+def test_spoken_words_come_into_the_prompt_but_never_at_the_scene_s_cost() -> None:
+    scene = Scene((_subject("a person talking"),))
+    assert describe(scene, spoken="Let's go to the beach!").text == "a person talking, about Let's go to the beach"
+    long = describe(scene, spoken="word " * 500)
+    assert long.text.count("word") == 25
+    assert describe(FULL, spoken="word " * 25, max_tokens=40).text == sentence(FULL)
+
+
+def test_the_estimate_errs_on_the_high_side_of_a_real_vocabulary(tiny_pipeline: Path) -> None:
+    """CLIP's own count is at most ours for plain English; here a letter-wise tokenizer checks the framing only."""
+    tokenizer = CLIPTokenizer.from_pretrained(tiny_pipeline / "tokenizer")
+    assert estimate_tokens("a b") == len(tokenizer("a b").input_ids) == 4
+    assert estimate_tokens("photograph, natural light, sharp focus") == 11
+    assert CLIP_TOKENS == tokenizer.model_max_length

@@ -1,0 +1,87 @@
+"""A StepModel whose behaviour a test writes down: steps take no time, and fail where they are told to."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from PIL import Image
+
+from core.errors import InvalidOptions, OutOfMemory
+from core.generation import GenerationRequest, GeneratorInfo, Picture, Progress
+
+
+@dataclass(frozen=True)
+class State:
+    request: GenerationRequest
+    step: int = 0
+
+
+@dataclass
+class ScriptedModel:
+    """Prompts act: "bad" cannot be prepared, "explode" fails at step 2, "undecodable" fails when decoded.
+
+    `fits` is the largest batch that the memory holds. `gate`, when set, lets one step through at a time.
+    """
+
+    fits: int = 100
+    decode_fits: int = 100
+    gate: threading.Semaphore | None = None
+    log: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    on_step: Callable[[], None] | None = None
+    closed: bool = False
+
+    def info(self) -> GeneratorInfo:
+        return GeneratorInfo("scripted", "1", steps=4, guidance=3.0, size=(8, 8))
+
+    def warm_up(self, batch_sizes: Sequence[int]) -> None:
+        self.log.append(("warm up", tuple(str(size) for size in batch_sizes)))
+
+    def prepare(self, request: GenerationRequest) -> State:
+        if request.prompt.text == "bad":
+            raise InvalidOptions("The prompt is bad.")
+        return State(request)
+
+    def group_of(self, state: State) -> object:
+        return (state.request.size, state.request.adapter)
+
+    def step(self, states: Sequence[State], batch_size: int) -> list[State]:
+        names = tuple(state.request.prompt.text for state in states)
+        if self.gate is not None:
+            assert self.gate.acquire(timeout=10)
+        self.log.append(("step", names))
+        self.sizes.append(batch_size)
+        if len(states) > self.fits:
+            raise OutOfMemory("This picture does not fit.")
+        if any(state.request.prompt.text == "explode" and state.step == 2 for state in states):
+            raise RuntimeError("boom")
+        if self.on_step is not None:
+            self.on_step()
+        return [replace(state, step=state.step + 1) for state in states]
+
+    def progress(self, state: State) -> Progress:
+        return Progress(state.step, self._steps(state))
+
+    def is_finished(self, state: State) -> bool:
+        return state.step >= self._steps(state)
+
+    def decode(self, states: Sequence[State]) -> list[Image.Image]:
+        names = tuple(state.request.prompt.text for state in states)
+        self.log.append(("decode", names))
+        if len(states) > self.decode_fits:
+            raise OutOfMemory("This picture does not fit.")
+        if "undecodable" in names:
+            raise RuntimeError("no colours")
+        return [Image.new("RGB", (8, 8), "blue") for _ in states]
+
+    def picture(self, state: State, image: Image.Image, seconds: float) -> Picture:
+        request = state.request
+        return Picture(
+            image, request.prompt, request.seed, state.step, 3.0, (8, 8), "scripted", "1", request.adapter, seconds
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _steps(self, state: State) -> int:
+        return state.request.steps or 4

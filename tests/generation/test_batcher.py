@@ -1,0 +1,250 @@
+"""Requests join and leave the batch at every step, and what fails, fails alone."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from core.errors import Cancelled, InvalidOptions, OutOfMemory, PaintingError, ShuttingDown
+from core.generation import Done, Failed, GenerationEvent, GenerationRequest, Progress, Waiting
+from core.generation.batcher import Batcher
+from core.prompting import Prompt
+from tests.generation.scripted import ScriptedModel, State
+
+
+class Asker:
+    """Someone who waits for one picture."""
+
+    def __init__(self, batcher: Batcher[State], text: str, **options: object) -> None:
+        self.events: queue.Queue[GenerationEvent] = queue.Queue()
+        self.seen: list[GenerationEvent] = []
+        request = GenerationRequest(Prompt(text, ""), seed=0, **options)  # type: ignore[arg-type]
+        self.number = batcher.submit(request, self.events.put)
+
+    def next(self) -> GenerationEvent:
+        event = self.events.get(timeout=10)
+        self.seen.append(event)
+        return event
+
+    def end(self) -> GenerationEvent:
+        while not isinstance(event := self.next(), Done | Failed):
+            pass
+        return event
+
+    def error(self) -> Exception:
+        event = self.end()
+        assert isinstance(event, Failed)
+        return event.error
+
+
+@contextmanager
+def painting(model: ScriptedModel, *, max_batch: int = 4, max_waiting: int = 100) -> Iterator[Batcher[State]]:
+    batcher = Batcher(lambda: model, max_batch=max_batch, max_waiting=max_waiting)
+    try:
+        yield batcher
+    finally:
+        if model.gate is not None:
+            model.gate.release(1000)
+        batcher.close()
+
+
+def test_a_picture_comes_after_all_its_steps() -> None:
+    with painting(ScriptedModel()) as batcher:
+        asker = Asker(batcher, "a dog", steps=3)
+        assert isinstance(asker.end(), Done)
+    assert [event for event in asker.seen if isinstance(event, Progress)] == [Progress(n, 3) for n in (1, 2, 3)]
+    assert isinstance(asker.seen[0], Waiting)
+
+
+def test_a_request_joins_at_the_next_step_of_others() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model) as batcher:
+        first = Asker(batcher, "first", steps=4)
+        assert model.gate is not None
+        model.gate.release()
+        while first.next() != Progress(1, 4):
+            pass
+        second = Asker(batcher, "second", steps=2)
+        model.gate.release(100)
+        first.end()
+        second.end()
+    steps = [names for what, names in model.log if what == "step"]
+    assert steps[:2] == [("first",), ("first",)] or steps[1] == ("first", "second")
+    assert ("first", "second") in steps
+    decoded = [names for what, names in model.log if what == "decode"]
+    assert decoded in ([("second",), ("first",)], [("first", "second")], [("first",), ("second",)])
+
+
+def test_batches_are_padded_to_fixed_sizes() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model) as batcher:
+        askers = [Asker(batcher, f"number {n}") for n in range(4)]
+        assert model.gate is not None
+        model.gate.release(1000)
+        for asker in askers:
+            asker.end()
+    assert model.log[0] == ("warm up", ("1", "2", "4"))
+    assert set(model.sizes) <= {1, 2, 4}
+    assert 4 in model.sizes
+
+
+def test_different_sizes_and_adapters_do_not_share_a_batch() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model) as batcher:
+        options: list[dict[str, object]] = [{}, {"size": (16, 8)}, {"adapter": "hands"}, {"adapter": "hands"}]
+        askers = [Asker(batcher, f"number {n}", **option) for n, option in enumerate(options)]
+        assert model.gate is not None
+        model.gate.release(1000)
+        for asker in askers:
+            asker.end()
+    batches = {names for what, names in model.log if what == "step"}
+    assert ("number 2", "number 3") in batches
+    assert all(names in {("number 0",), ("number 1",), ("number 2",), ("number 3",), ("number 2", "number 3")} for names in batches)  # fmt: skip  # noqa: E501
+
+
+def test_one_that_cannot_be_prepared_disturbs_nobody() -> None:
+    with painting(ScriptedModel()) as batcher:
+        bad, good = Asker(batcher, "bad"), Asker(batcher, "good")
+        assert isinstance(bad.error(), InvalidOptions)
+        assert isinstance(good.end(), Done)
+
+
+@pytest.mark.parametrize("trouble", ["explode", "undecodable"])
+def test_an_exception_ends_only_the_request_that_has_it(trouble: str) -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model) as batcher:
+        askers = [Asker(batcher, text) for text in ("one", trouble, "two", "three")]
+        assert model.gate is not None
+        model.gate.release(1000)
+        ends = [asker.end() for asker in askers]
+        assert [isinstance(end, Done) for end in ends] == [True, False, True, True]
+        assert isinstance(ends[1], Failed)
+        assert type(ends[1].error) is PaintingError
+        assert "try again" in str(ends[1].error)
+        assert isinstance(Asker(batcher, "afterwards").end(), Done), "the queue lives on"
+
+
+def test_out_of_memory_halves_the_batch_for_good_and_loses_nobody() -> None:
+    model = ScriptedModel(fits=2, gate=threading.Semaphore(0))
+    with painting(model) as batcher:
+        askers = [Asker(batcher, f"number {n}") for n in range(4)]
+        assert model.gate is not None
+        model.gate.release(1000)
+        assert all(isinstance(asker.end(), Done) for asker in askers)
+        assert batcher.batch_sizes == (1, 2)
+        sizes_before = len(model.sizes)
+        more = [Asker(batcher, f"more {n}") for n in range(4)]
+        assert all(isinstance(asker.end(), Done) for asker in more)
+    assert max(model.sizes[sizes_before:]) <= 2
+
+
+def test_decoding_out_of_memory_is_tried_again_in_halves() -> None:
+    model = ScriptedModel(decode_fits=1, gate=threading.Semaphore(0))
+    with painting(model) as batcher:
+        askers = [Asker(batcher, f"number {n}") for n in range(4)]
+        assert model.gate is not None
+        model.gate.release(1000)
+        assert all(isinstance(asker.end(), Done) for asker in askers)
+
+
+def test_one_that_does_not_fit_alone_gets_a_clear_error_and_the_process_lives() -> None:
+    model = ScriptedModel(fits=0)
+    with painting(model) as batcher:
+        assert isinstance(Asker(batcher, "huge").error(), OutOfMemory)
+        model.fits = 4
+        assert isinstance(Asker(batcher, "small").end(), Done)
+
+
+def test_a_cancelled_one_leaves_at_the_next_step_and_is_never_decoded() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model) as batcher:
+        asker, other = Asker(batcher, "unwanted", steps=100), Asker(batcher, "wanted")
+        assert model.gate is not None
+        model.gate.release(2)
+        while not isinstance(asker.next(), Progress):
+            pass
+        batcher.cancel(asker.number)
+        model.gate.release(1000)
+        assert isinstance(asker.error(), Cancelled)
+        assert isinstance(other.end(), Done)
+    assert all("unwanted" not in names for what, names in model.log if what == "decode")
+    assert sum("unwanted" in names for what, names in model.log if what == "step") < 10
+
+
+def test_a_waiting_one_is_cancelled_at_once_and_the_others_move_up() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model, max_batch=1) as batcher:
+        Asker(batcher, "painted now")
+        second, third = Asker(batcher, "second"), Asker(batcher, "third")
+        while third.next() != Waiting(1):
+            pass
+        batcher.cancel(second.number)
+        assert isinstance(second.error(), Cancelled)
+        assert third.next() == Waiting(0)
+
+
+def test_whoever_waits_hears_the_position() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model, max_batch=1) as batcher:
+        first = Asker(batcher, "first", steps=2)
+        second = Asker(batcher, "second", steps=1)
+        assert model.gate is not None
+        model.gate.release(100)
+        first.end()
+        second.end()
+    positions = [event.ahead for event in second.seen if isinstance(event, Waiting)]
+    assert positions == sorted(positions, reverse=True)
+    assert positions[-1] == 0
+
+
+def test_too_many_waiting_is_said_at_once() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model, max_batch=1, max_waiting=2) as batcher:
+        first = Asker(batcher, "painted now")
+        assert model.gate is not None
+        model.gate.release()
+        while not isinstance(first.next(), Progress):
+            pass
+        Asker(batcher, "second"), Asker(batcher, "third")
+        with pytest.raises(PaintingError, match="Too many"):
+            Asker(batcher, "fourth")
+
+
+def test_closing_tells_everyone_and_frees_the_model() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    batcher = Batcher(lambda: model, max_batch=1, max_waiting=10)
+    active, waiting = Asker(batcher, "active", steps=50), Asker(batcher, "waiting")
+    assert model.gate is not None
+    model.gate.release()
+    while not isinstance(active.next(), Progress):
+        pass
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    assert isinstance(waiting.error(), ShuttingDown)
+    model.gate.release(1000)
+    closing.join(timeout=10)
+    assert isinstance(active.error(), ShuttingDown)
+    assert model.closed
+    assert batcher.queue_length() == 0
+    with pytest.raises(ShuttingDown):
+        Asker(batcher, "late")
+
+
+def test_a_model_that_cannot_be_loaded_is_said_when_the_batcher_is_made() -> None:
+    def load() -> ScriptedModel:
+        raise InvalidOptions("This is no model.")
+
+    with pytest.raises(InvalidOptions, match="no model"):
+        Batcher(load, max_batch=1, max_waiting=1)
+
+
+def test_a_listener_that_fails_harms_nobody() -> None:
+    with painting(ScriptedModel()) as batcher:
+
+        def broken(_: GenerationEvent) -> None:
+            raise RuntimeError("nobody listens")
+
+        batcher.submit(GenerationRequest(Prompt("one", ""), seed=0), broken)
+        assert isinstance(Asker(batcher, "two").end(), Done)
