@@ -1,0 +1,1 @@
+"""Trains playground-mini, the bundled miniature painter; README.md has the steps."""

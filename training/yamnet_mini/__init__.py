@@ -1,0 +1,1 @@
+"""How yamnet-mini, the bundled miniature of YamNet, is made; see README.md."""
