@@ -12,6 +12,7 @@ asks, and keeps nothing once a stream has ended.
 import asyncio
 import logging
 import secrets
+import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -41,6 +42,7 @@ from core.prompting import Prompt, describe
 from core.scene import Scene, compose_scene
 from core.settings import CoreSettings
 from core.styles import Style
+from core.transcription import Transcriber, is_spoken, load_transcriber
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +119,14 @@ class Engine:
         *,
         models: ModelStore | None = None,
         make_generator: Callable[[CoreSettings, ModelStore], ImageGenerator] | None = None,
+        make_transcriber: Callable[[CoreSettings], Transcriber] = load_transcriber,
     ) -> None:
         self.settings = settings
         self._models = models or ModelStore(settings)
         self._make_generator = make_generator or _default_generator
+        self._make_transcriber = make_transcriber
+        self._transcriber: Transcriber | None = None
+        self._transcribing = threading.Lock()
         self._hearing = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
         self._classifier: asyncio.Future[SoundClassifier] | None = None
         self._generator: asyncio.Future[ImageGenerator] | None = None
@@ -250,11 +256,18 @@ class Engine:
         predictions = classifier.classify(clip)
         top = get_top_categories(predictions)
         scene = compose_scene(top)
-        prompt = self._words(scene, options)
-        return Heard(clip, predictions, top, scene, prompt)
+        spoken = self._transcribe(clip) if self.settings.transcribe and is_spoken(top) else ""
+        return Heard(clip, predictions, top, scene, self._words(scene, spoken, options), spoken)
 
-    def _words(self, scene: Scene, options: ImagineOptions) -> Prompt:
-        made = describe(scene, style=options.style or self.settings.style)
+    def _transcribe(self, clip: Clip) -> str:
+        """The words in `clip`; one recording at a time, since a recogniser takes all the processors it finds."""
+        with self._transcribing:
+            if self._transcriber is None:
+                self._transcriber = self._make_transcriber(self.settings)
+            return self._transcriber.transcribe(clip)
+
+    def _words(self, scene: Scene, spoken: str, options: ImagineOptions) -> Prompt:
+        made = describe(scene, style=options.style or self.settings.style, spoken=spoken)
         return Prompt(
             made.text if options.prompt is None else options.prompt.strip(),
             made.negative_text if options.negative_prompt is None else options.negative_prompt.strip(),

@@ -31,6 +31,8 @@ GENERIC_CHILD_YIELDS = 0.04
 """The same for a generic parent ("Vehicle"), which is hardly a picture."""
 QUIET_DB = -15.0
 """A subject this much quieter than the loudest moment is far away."""
+RARE = 0.3
+"""Below this share of the main subject's prominence a subject stands in the background."""
 LATER_MS = 1900
 """Two windows later: the two did not sound together."""
 
@@ -46,6 +48,7 @@ class Subject:
     first_ms: int
     background: bool = False
     follows: bool = False
+    level_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,14 @@ class _Candidate:
 
     def as_subject(self) -> Subject:
         category = self.category
-        return Subject(self.phrase, category.name, category.score, category.prominence, category.first_ms)
+        return Subject(
+            phrase=self.phrase,
+            label=category.name,
+            confidence=category.score,
+            prominence=category.prominence,
+            first_ms=category.first_ms,
+            level_db=category.level_db,
+        )
 
 
 def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | None = None) -> Scene:
@@ -127,7 +137,7 @@ def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | No
         weather=_weather_words(book[weather.name], follows) if weather else "",
         weather_follows=follows,
         mood=book[mood.name].phrase if mood else "",
-        uncertain=chosen[0].confidence < LIKELY,
+        uncertain=_surest(chosen[0].label, known, ledger) < LIKELY,
         heard=tuple(_account(category, book, ledger) for category in known),
     )
 
@@ -250,14 +260,16 @@ def _weight(category: TopCategory) -> float:
 
 
 def _arrange(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
-    """Step 5: foreground and background by certainty and coverage, and order in time."""
+    """Step 5: foreground and background by certainty, coverage and loudness, and order in time."""
     main, *others = subjects
     return (
         main,
         *(
             replace(
                 other,
-                background=other.confidence < CERTAIN or other.prominence < 0.3 * main.prominence,
+                background=other.confidence < CERTAIN
+                or other.prominence < RARE * main.prominence
+                or other.level_db < main.level_db + QUIET_DB,
                 follows=other.first_ms >= main.first_ms + LATER_MS,
             )
             for other in others
@@ -269,6 +281,13 @@ def _near_kin(one: str, other: str, book: Phrasebook) -> bool:
     """Whether two labels share a direct parent, or one of them names the other as the same sound."""
     a, b = book[one], book[other]
     return bool(set(a.parents) & set(b.parents)) or one in b.joins or other in a.joins
+
+
+def _surest(label: str, known: Sequence[TopCategory], ledger: dict[str, str]) -> float:
+    """How sure it is that something of the kind was heard: a certain siren makes a doubtful police car certain enough,
+    a certain "vehicle" makes nothing certain."""
+    family = [category for category in known if category.name == label or ledger[category.name] == label]
+    return max(category.score for category in family if category.name == label or category.name not in GENERIC)
 
 
 def _weather_words(entry: Entry, follows: bool) -> str:

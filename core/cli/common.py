@@ -57,6 +57,7 @@ def heard_as_json(file: str, heard: Heard) -> dict[str, Any]:
             }
             for category in heard.top
         ],
+        "spoken": heard.spoken,
         "prompt": {"text": heard.prompt.text, "negative_text": heard.prompt.negative_text},
     }
 

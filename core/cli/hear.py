@@ -57,6 +57,8 @@ def print_heard(path: Path, heard: Heard, *, title: bool) -> None:
     if heard.clip.shortened:
         console.print(f"The recording is longer; only its first {heard.clip.duration_s:g} seconds were heard.")
     console.print(explanation(heard))
+    if heard.spoken:
+        console.print(f"Words:  {heard.spoken}", markup=False)
     console.print(f"Prompt: {heard.prompt.text}", markup=False)
 
 

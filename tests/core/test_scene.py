@@ -90,3 +90,9 @@ def test_labels_that_the_phrasebook_does_not_know_are_left_out() -> None:
 
 def test_no_labels_at_all_make_a_quiet_picture() -> None:
     assert build_prompt(()).text == "a quiet empty landscape at dawn"
+
+
+def test_what_is_much_quieter_than_the_main_subject_is_far_away() -> None:
+    dog = TopCategory("Dog", 0.9, 1.0, 0, 0.0)
+    assert build_prompt((dog, TopCategory("Car", 0.8, 1.0, 0, -5.0))).text == "a dog and a car"
+    assert build_prompt((dog, TopCategory("Car", 0.8, 1.0, 0, -30.0))).text == "a dog, with a car in the distance"

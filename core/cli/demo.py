@@ -1,0 +1,96 @@
+"""`imagine-sound demo`: three sample sounds, or your own, heard and painted, side by side on one page."""
+
+import argparse
+import asyncio
+import shutil
+from contextlib import aclosing
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from rich.console import Console
+
+from core.categories import TopCategory
+from core.cli.common import WrongSetting, load_settings
+from core.cli.imagine import save, watch_events
+from core.engine import Engine, ImagineOptions
+from core.figures import draw_heard
+from core.generation import Picture
+from core.samples import DEMO, write_wav
+
+SEED = 7
+"""So that the demo paints the same pictures everywhere."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One sound on the page; the paths are relative to it."""
+
+    title: str
+    sound: str
+    figure: str
+    picture: str
+    labels: tuple[TopCategory, ...]
+    prompt: str
+    model: str
+    seconds: float
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the page. Raises ImagineSoundError."""
+    if options.sound is not None and not options.sound.is_file():
+        raise WrongSetting(f"there is no file {options.sound}.")
+    asyncio.run(_make(options.out, options.sound))
+    return 0
+
+
+async def _make(directory: Path, sound: Path | None) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    if sound is None:
+        sounds = {name: write_wav(directory / f"{name}.wav", make()) for name, make in DEMO.items()}
+    else:
+        sounds = {sound.stem: Path(shutil.copy(sound, directory / sound.name))}
+    shown: list[Shown] = []
+    async with Engine(load_settings()) as engine:
+        for title, path in sounds.items():
+            console.rule(title, align="left")
+            shown.append(await _show(engine, title, path, directory))
+            console.print(f"Picture: {directory / shown[-1].picture}")
+    page = directory / "index.html"
+    page.write_text(render(shown), encoding="utf-8")
+    console.rule()
+    console.print(f"All on one page: {page}")
+    console.print(f"[dim]Painted by {shown[0].model}. `imagine-sound imagine FILE` paints your own.[/]")
+
+
+async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Shown:
+    heard = await engine.hear(path)
+    figure = directory / f"{path.stem}-heard.png"
+    figure.write_bytes(await asyncio.to_thread(draw_heard, heard.clip, heard.predictions, heard.top))
+    picture = await _paint(engine, path)
+    out = directory / f"{path.stem}.png"
+    save(picture, out)
+    return Shown(
+        title=title,
+        sound=path.name,
+        figure=figure.name,
+        picture=out.name,
+        labels=heard.top[:5],
+        prompt=picture.prompt.text,
+        model=picture.model,
+        seconds=picture.seconds,
+    )
+
+
+async def _paint(engine: Engine, path: Path) -> Picture:
+    async with aclosing(engine.imagine(path, ImagineOptions(seed=SEED))) as events:
+        return await watch_events(events)
+
+
+def render(shown: list[Shown]) -> str:
+    """The page as HTML."""
+    template = resources.files("core").joinpath("cli", "demo.html.jinja").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(template).render(shown=shown)

@@ -1,0 +1,61 @@
+"""Spoken words become part of the prompt only where the settings ask for it, and are never logged."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import pytest
+
+from core.audio import Clip
+from core.categories import TopCategory
+from core.engine import Engine
+from core.errors import ModelMissing
+from core.settings import CoreSettings
+from core.transcription import is_spoken, load_transcriber
+
+
+class Recogniser:
+    """Hears the same words in everything."""
+
+    def transcribe(self, clip: Clip) -> str:
+        return "let us go to the beach"
+
+
+def _speech(seconds: float = 3.0) -> bytes:
+    from tests.speech import babble
+
+    return babble(seconds)
+
+
+def test_speech_in_most_of_the_recording_is_recognised_music_is_not() -> None:
+    assert is_spoken((TopCategory("Speech", 0.9, 1.0, 0),))
+    assert is_spoken((TopCategory("Child speech, kid speaking", 0.6, 0.8, 0),))
+    assert not is_spoken((TopCategory("Speech", 0.9, 0.1, 0),))
+    assert not is_spoken((TopCategory("Music", 0.9, 1.0, 0), TopCategory("Flux capacitor", 0.9, 1.0, 0)))
+
+
+async def test_the_words_are_shown_and_painted_and_never_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = CoreSettings(transcribe=True)
+    async with Engine(settings, make_transcriber=lambda _: Recogniser()) as engine:
+        heard = await engine.hear(_speech())
+    assert heard.top[0].name == "Speech"
+    assert heard.spoken == "let us go to the beach"
+    assert heard.prompt.text.endswith("about let us go to the beach")
+    assert "beach" not in caplog.text
+
+
+async def test_nothing_is_recognised_unless_asked_for() -> None:
+    async with Engine(CoreSettings(), make_transcriber=lambda _: Recogniser()) as engine:
+        assert (await engine.hear(_speech())).spoken == ""
+
+
+async def test_a_siren_is_not_transcribed(siren_wav: Path) -> None:
+    async with Engine(CoreSettings(transcribe=True), make_transcriber=lambda _: Recogniser()) as engine:
+        assert (await engine.hear(siren_wav)).spoken == ""
+
+
+def test_without_the_extra_or_its_model_it_is_said_what_to_do() -> None:
+    says = "could it be fetched" if importlib.util.find_spec("faster_whisper") else "not installed"
+    with pytest.raises(ModelMissing, match=says):
+        load_transcriber(CoreSettings(transcribe=True))
