@@ -1,4 +1,4 @@
-"""Playground v2.5's architecture as constructor arguments: SDXL's UNet and autoencoder, with EDM's latent statistics."""
+"""Playground v2.5's architecture as constructor arguments: SDXL's UNet and autoencoder, EDM's latent statistics."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -139,9 +139,7 @@ def measure(options: argparse.Namespace) -> Report:
         rows += [
             ("this engine, compiled", n, seconds(lambda n=n: paint(engine, steps, n), repeats=3) / n) for n in sizes
         ]
-    report.throughput = [
-        Throughput(name, n, each, stock_s / each, each / report.floor_s) for name, n, each in rows
-    ]
+    report.throughput = [Throughput(name, n, each, stock_s / each, each / report.floor_s) for name, n, each in rows]
     report.unloaded_s = next(row.seconds_a_picture for row in report.throughput[::-1] if row.batch == 1)
     count = options.pictures or (24 if device.type == "cpu" else 100)
     report.load = under_load(engine, steps, count, options.seed)

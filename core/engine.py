@@ -140,7 +140,9 @@ class Engine:
     ) -> None:
         await self.close()
 
-    async def imagine(self, recording: bytes | Path, options: ImagineOptions | None = None) -> AsyncGenerator[Event, None]:
+    async def imagine(
+        self, recording: bytes | Path, options: ImagineOptions | None = None
+    ) -> AsyncGenerator[Event, None]:
         """Hear `recording` and paint it: Heard, then Queued and Painting any number of times, then Painted.
 
         Raises one of core.errors: RecordingError for a recording that cannot be heard, NothingHeard for mere silence

@@ -180,8 +180,8 @@ class ModelStore:
         path = Path(str(resources.files("core"))) / "miniatures" / directory
         if not self._settings.allow_miniatures:
             raise ModelMissing(
-                f"{instead_of} is missing ({why}) and ALLOW_MINIATURES is off; run `imagine-sound models pull`, or name "
-                "a model in the settings."
+                f"{instead_of} is missing ({why}) and ALLOW_MINIATURES is off; run `imagine-sound models pull`, or "
+                "name a model in the settings."
             )
         found = path / file
         if not found.exists():

@@ -94,7 +94,8 @@ def write_wav(path: Path, samples: Samples) -> Path:
 
 
 def _time(seconds: float) -> Signal:
-    return np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    time: Signal = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return time
 
 
 def _phase(frequency: Signal) -> Signal:
@@ -125,7 +126,8 @@ def _echo(sound: Signal, random: np.random.Generator, *, seconds: float, share: 
     tail[:48] = 0
     whole = len(sound) + length
     wet = np.fft.irfft(np.fft.rfft(sound, whole) * np.fft.rfft(tail, whole), whole)[: len(sound)]
-    return (1 - share) * sound / np.abs(sound).max() + share * wet / np.abs(wet).max()
+    mixed: Signal = (1 - share) * sound / np.abs(sound).max() + share * wet / np.abs(wet).max()
+    return mixed
 
 
 def _add(sound: Signal, part: Signal, at: float) -> None:

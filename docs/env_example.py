@@ -17,7 +17,8 @@ HEAD = """\
 
 def render() -> str:
     """The whole file."""
-    return "\n".join([HEAD, "# ---- Discord", *_lines(BotSettings), "# ---- Hearing and painting", *_lines(CoreSettings)])
+    parts = [HEAD, "# ---- Discord", *_lines(BotSettings), "# ---- Hearing and painting", *_lines(CoreSettings)]
+    return "\n".join(parts)
 
 
 def _lines(settings: type[BaseSettings]) -> list[str]:

@@ -80,15 +80,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Teach the miniature what a snowman is.")
     parser.add_argument("work", type=Path, help="folder for images, adapter and before-after.png")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--prior", type=float, default=0.5)
     own = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     write_images(own.work / "snowmen")
     out = own.work / "adapters" / "snowman"
     finetuning = argparse.ArgumentParser()
     add_finetune_arguments(finetuning)
     words = ["--images", own.work / "snowmen", "--out", out, "--base", MINIATURE, "--cpu", "--restart"]
-    words += ["--steps", own.steps, "--learning-rate", 1e-3, "--rank", 16, "--targets", "attention+ff"]
-    words += ["--batch-size", 8, "--warmup-steps", 20, "--check-every", 100, "--sample-steps", 14, "--ema-decay", 0.98]
+    words += ["--steps", own.steps, "--learning-rate", own.rate, "--prior-share", own.prior, "--rank", 16, "--targets", "attention+ff"]
+    words += ["--batch-size", 8, "--warmup-steps", 20, "--check-every", 50, "--sample-steps", 14, "--ema-decay", 0.98]
     for prompt in PROMPTS:
         words += ["--prompt", prompt]
     run_finetune(finetuning.parse_args([str(word) for word in words]))

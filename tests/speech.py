@@ -48,4 +48,5 @@ def _syllable(random: np.random.Generator, pitch: float) -> np.ndarray:
         frequencies = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
         gain = sum(1 / (1 + ((frequencies - formant) / (60 + 0.05 * formant)) ** 2) for formant in formants)
         out += weight * np.fft.irfft(spectrum * gain, length)
-    return out * np.sqrt(np.clip(np.sin(np.pi * time / time[-1]), 0, 1))
+    rise_and_fall = np.sqrt(np.clip(np.sin(np.pi * time / time[-1]), 0, 1))
+    return np.asarray(out * rise_and_fall)

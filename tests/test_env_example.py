@@ -21,11 +21,11 @@ def test_every_line_switched_on_it_parses_to_the_defaults(tmp_path: Path) -> Non
     path.write_text("\n".join(lines))
     names = {name.upper() for settings in (CoreSettings, BotSettings) for name in settings.model_fields}
     assert set(dotenv_values(path)) == names
-    core = CoreSettings(_env_file=path, device="auto", download_models=True)  # type: ignore[call-arg]
+    core = CoreSettings(_env_file=path, device="auto", download_models=True)
     for name, field in CoreSettings.model_fields.items():
         if field.default_factory is None:
             assert getattr(core, name) == field.default, name
-    assert BotSettings(_env_file=path).discord_token is None  # type: ignore[call-arg]
+    assert BotSettings(_env_file=path).discord_token is None
 
 
 def test_every_setting_is_described() -> None:

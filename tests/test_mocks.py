@@ -23,12 +23,10 @@ def unspecified_mocks(source: str) -> Iterator[int]:
         if not isinstance(node, ast.Call):
             continue
         match node.func:
-            case ast.Name(id=name):
+            case ast.Name(id=name) | ast.Attribute(attr=name, value=ast.Name(id="mock")):
                 pass
-            case ast.Attribute(attr="object", value=ast.Attribute(attr="patch") | ast.Name(id="patch")):
+            case ast.Attribute(attr="object", value=ast.Name(id="patch") | ast.Attribute(attr="patch")):
                 name = "patch"
-            case ast.Attribute(attr=name) if name != "object":
-                pass
             case _:
                 continue
         positional = 1 if name == "create_autospec" else 2 if name == "patch" else 1
@@ -49,7 +47,7 @@ def test_mocks_have_a_spec() -> None:
 
 def test_the_rule_finds_what_it_forbids() -> None:
     bad = "Mock()\nmock.MagicMock(name='x')\npatch('a.b')\nmock.patch.object(a)\nAsyncMock(return_value=1)"
-    good = "Mock(spec=A)\nMagicMock(spec_set=A)\npatch('a.b', autospec=True)\npatch('a.b', new=1)\ncreate_autospec(A)\nobject()"
+    good = "Mock(spec=A)\nMagicMock(spec_set=A)\npatch('a.b', autospec=True)\npatch('a.b', new=1)\ncreate_autospec(A)"
 
     assert list(unspecified_mocks(bad)) == [1, 2, 3, 4, 5]
     assert list(unspecified_mocks(good)) == []

@@ -47,11 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _make(directory: Path, sound: Path | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    directory.mkdir(parents=True, exist_ok=True)
-    if sound is None:
-        sounds = {name: write_wav(directory / f"{name}.wav", make()) for name, make in DEMO.items()}
-    else:
-        sounds = {sound.stem: Path(shutil.copy(sound, directory / sound.name))}
+    sounds = await asyncio.to_thread(_lay_out, directory, sound)
     shown: list[Shown] = []
     async with Engine(load_settings()) as engine:
         for title, path in sounds.items():
@@ -63,6 +59,17 @@ async def _make(directory: Path, sound: Path | None) -> None:
     console.rule()
     console.print(f"All on one page: {page}")
     console.print(f"[dim]Painted by {shown[0].model}. `imagine-sound imagine FILE` paints your own.[/]")
+
+
+def _lay_out(directory: Path, sound: Path | None) -> dict[str, Path]:
+    """The sounds by title, in `directory`: the samples, or a copy of `sound`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if sound is None:
+        return {name: write_wav(directory / f"{name}.wav", make()) for name, make in DEMO.items()}
+    copy = directory / sound.name
+    if not (copy.exists() and copy.samefile(sound)):
+        shutil.copy(sound, copy)
+    return {sound.stem: copy}
 
 
 async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Shown:

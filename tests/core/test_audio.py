@@ -19,6 +19,7 @@ from core.errors import (
 )
 from core.samples import siren, write_wav
 
+FILM = ["-f", "lavfi", "-i", "color=c=blue:s=64x64:r=5:d=5", "-map", "0:a", "-map", "1:v", "-c:v", "libx264"]
 CONTAINERS = {
     "wav": [],
     "mp3": [],
@@ -31,9 +32,9 @@ CONTAINERS = {
     "webm": ["-c:a", "libopus"],
     "mka": ["-c:a", "libvorbis"],
     "aiff": [],
-    "mp4": ["-f", "lavfi", "-i", "color=c=blue:s=64x64:r=5:d=5", "-map", "0:a", "-map", "1:v", "-c:v", "libx264", "-shortest"],
-    "mov": ["-f", "lavfi", "-i", "color=c=blue:s=64x64:r=5:d=5", "-map", "0:a", "-map", "1:v", "-c:v", "libx264", "-shortest"],
-}  # fmt: skip
+    "mp4": FILM,
+    "mov": FILM,
+}
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

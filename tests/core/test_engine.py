@@ -1,6 +1,7 @@
 """One recording in, one stream of events out; many at once, and any of them can be given up."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -18,6 +19,12 @@ async def _all(engine: Engine, recording: bytes | Path, options: ImagineOptions)
     return [event async for event in engine.imagine(recording, options)]
 
 
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.02)
+
+
 async def test_heard_then_queued_then_painting_then_painted(settings: CoreSettings, siren_wav: Path) -> None:
     async with Engine(settings) as engine:
         events = await _all(engine, siren_wav, FEW)
@@ -32,7 +39,7 @@ async def test_heard_then_queued_then_painting_then_painted(settings: CoreSettin
 
 async def test_many_at_once_each_get_their_own_picture(settings: CoreSettings, siren_wav: Path) -> None:
     async with Engine(settings) as engine:
-        recording = siren_wav.read_bytes()
+        recording = await asyncio.to_thread(siren_wav.read_bytes)
         asked = [ImagineOptions(steps=2 + n % 3, seed=n, user=str(n % 2)) for n in range(6)]
         streams = await asyncio.gather(*(_all(engine, recording, options) for options in asked))
         assert engine.queue_length() == 0
@@ -48,10 +55,7 @@ async def test_whoever_stops_reading_cancels_only_their_own(settings: CoreSettin
             async for event in events:
                 if isinstance(event, Painting):
                     break
-        for _ in range(200):
-            if engine.queue_length() == 0 and other.done():
-                break
-            await asyncio.sleep(0.05)
+        await _until(lambda: engine.queue_length() == 0 and other.done())
         assert isinstance((await other)[-1], Painted)
         assert engine.queue_length() == 0
 
@@ -60,16 +64,11 @@ async def test_a_cancelled_task_leaves_the_queue(settings: CoreSettings, siren_w
     async with Engine(settings) as engine:
         await _all(engine, siren_wav, FEW)
         task = asyncio.create_task(_all(engine, siren_wav, ImagineOptions(steps=150, seed=2)))
-        while engine.queue_length() == 0:
-            await asyncio.sleep(0.01)
+        await _until(lambda: engine.queue_length() > 0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        for _ in range(200):
-            if engine.queue_length() == 0:
-                break
-            await asyncio.sleep(0.05)
-        assert engine.queue_length() == 0
+        await _until(lambda: engine.queue_length() == 0)
 
 
 async def test_silence_raises_nothing_heard_unless_told_what_to_paint(settings: CoreSettings, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Models are found in this order: setting, cache, download, miniature; and a download is whole and right or not there."""
+"""Models are found in order (setting, cache, download, miniature); a download is whole and right, or not there."""
 
 import hashlib
 import http.server

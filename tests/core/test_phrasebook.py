@@ -52,8 +52,13 @@ def test_actions_join_their_subjects() -> None:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("a owl", "an owl"), ("a ukulele", "a ukulele"), ("a dog and a engine", "a dog and an engine"), ("a one-man band", "a one-man band")],
-)  # fmt: skip
+    [
+        ("a owl", "an owl"),
+        ("a ukulele", "a ukulele"),
+        ("a dog and a engine", "a dog and an engine"),
+        ("a one-man band", "a one-man band"),
+    ],
+)
 def test_articles_fit_the_next_word(given: str, expected: str) -> None:
     assert with_articles(given) == expected
 

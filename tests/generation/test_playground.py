@@ -2,7 +2,7 @@
 
 import io
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,18 +213,17 @@ def test_a_compiled_model_swaps_adapters_without_recompiling(tiny_pipeline: Path
     pipeline = StableDiffusionXLPipeline.from_pretrained(tiny_pipeline)
     choices = Adapters(pipeline, adapters, hot_swap=True)
     choices.use("hands")
-    compiled = torch.compile(pipeline.unet, backend="eager")
+    compiled: Callable[..., tuple[torch.Tensor]] = torch.compile(pipeline.unet, backend="eager")
 
     def run() -> torch.Tensor:
         with torch.inference_mode():
-            output: torch.Tensor = compiled(
+            return compiled(
                 torch.ones(1, 4, 16, 16),
                 torch.tensor([0.1]),
                 encoder_hidden_states=torch.ones(1, 77, 64),
                 added_cond_kwargs={"text_embeds": torch.ones(1, 32), "time_ids": torch.ones(1, 6)},
                 return_dict=False,
             )[0]
-        return output
 
     hands = run()
     with torch._dynamo.config.patch(error_on_recompile=True):

@@ -1,0 +1,78 @@
+"""Out of the box: a made sound is heard, told in words and painted by the models that come in the package."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.engine import Engine, ImagineOptions, Painted
+from core.generation import Picture
+from core.samples import Samples, birdsong, siren, thunderstorm, write_wav
+from core.settings import CoreSettings
+
+MINIATURES = Path(__file__).parents[1] / "core" / "miniatures"
+
+
+async def _imagine(engine: Engine, sound: Callable[[], Samples], directory: Path) -> Picture:
+    recording = write_wav(directory / f"{sound.__name__}.wav", sound())
+    events = [event async for event in engine.imagine(recording, ImagineOptions(seed=7))]
+    assert isinstance(events[-1], Painted)
+    return events[-1].picture
+
+
+def fine_detail(image: Image.Image) -> float:
+    """The share of an image's energy above a quarter of the sampling rate, at 128 pixels: white noise has 0.8."""
+    grey = np.asarray(image.convert("L").resize((128, 128), Image.Resampling.BOX), np.float64)
+    spectrum = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
+    frequency = np.abs(np.fft.fftfreq(128))
+    fine = np.maximum(frequency[:, None], frequency[None, :]) > 0.25
+    return float(spectrum[fine].sum() / spectrum.sum())
+
+
+def test_the_measure_tells_noise_from_pictures() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (128, 128, 3), dtype=np.uint8)
+    assert fine_detail(Image.fromarray(noise)) > 0.6
+    assert fine_detail(Image.radial_gradient("L")) < 0.01
+
+
+async def test_made_sounds_become_pictures_of_what_made_them(tmp_path: Path) -> None:
+    async with Engine(CoreSettings()) as engine:
+        pictures = {
+            sound.__name__: await _imagine(engine, sound, tmp_path) for sound in (siren, birdsong, thunderstorm)
+        }
+    assert any(word in pictures["siren"].prompt.text for word in ("siren", "car", "ambulance", "engine"))
+    assert "bird" in pictures["birdsong"].prompt.text
+    assert "rain" in pictures["thunderstorm"].prompt.text
+    for picture in pictures.values():
+        assert picture.is_miniature
+        assert picture.image.size == (512, 512)
+        assert fine_detail(picture.image) < 0.05, "not noise"
+        assert np.asarray(picture.image).std() > 25, "not one colour"
+    pixels = [np.asarray(picture.image, np.float64) for picture in pictures.values()]
+    for one in range(3):
+        for other in range(one):
+            assert np.abs(pixels[one] - pixels[other]).mean() > 15
+
+
+async def test_the_same_sound_with_another_seed_is_another_picture_of_the_same_thing(tmp_path: Path) -> None:
+    async with Engine(CoreSettings()) as engine:
+        recording = write_wav(tmp_path / "birds.wav", birdsong())
+        pictures = []
+        for seed in (1, 2):
+            events = [event async for event in engine.imagine(recording, ImagineOptions(seed=seed))]
+            assert isinstance(events[-1], Painted)
+            pictures.append(events[-1].picture)
+    assert pictures[0].prompt == pictures[1].prompt
+    assert pictures[0].image.tobytes() != pictures[1].image.tobytes()
+
+
+@pytest.mark.parametrize(("name", "most"), [("yamnet-mini", 2_000_000), ("playground-mini", 25_000_000)])
+def test_a_miniature_is_small_and_says_what_it_is(name: str, most: int) -> None:
+    directory = MINIATURES / name
+    weights = [file for file in directory.rglob("*") if file.suffix in {".tflite", ".safetensors", ".json", ".txt"}]
+    assert sum(file.stat().st_size for file in weights) <= most
+    card = (directory / "MODEL_CARD.md").read_text()
+    for word in ("licen", "trained", "not"):
+        assert word in card.lower()
