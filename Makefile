@@ -54,7 +54,7 @@ $(VENV)/libraries: $(BIN)/python
 
 $(VENV)/installed: $(BIN)/python $(VENV)/libraries pyproject.toml constraints.txt
 	@echo "Installing imagine-sound into $(VENV); this takes a few minutes the first time."
-	@$(BIN)/pip install --disable-pip-version-check --quiet --progress-bar on --constraint constraints.txt --editable .
+	@$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -1,7 +1,7 @@
 """Fine-tuning speed and memory: this trainer, which caches, against the straightforward loop, which does not.
 
-    python benchmarks/finetuning.py --miniature                 on a CPU, about a minute
-    python benchmarks/finetuning.py --batch-size 4              the true architecture with random weights, on a GPU
+    python -m benchmarks.finetuning --miniature                 on a CPU, about a minute
+    python -m benchmarks.finetuning --batch-size 4              the true architecture with random weights, on a GPU
 
 The straightforward loop does at each step what the well-known example scripts do: open and scale the images, encode
 them with the VAE in fp32, encode the captions with both text encoders, and step. Same network, adapter, optimiser,
@@ -19,15 +19,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
 
 MINIATURE = REPOSITORY / "core" / "miniatures" / "playground-mini"
 WARM_UP = 3
 IMAGES = 16
 RANK = 16
+CLIP_L = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+}
+CLIP_BIG_G = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+    "projection_dim": 1280,
+    "hidden_act": "gelu",
+}
+"""SDXL's two text encoders."""
 
 
 def main() -> None:
@@ -67,14 +83,15 @@ def main() -> None:
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(
         f"{slow['samples_per_second']:.2f} → {fast['samples_per_second']:.2f} samples/s "
-        f"({result['speed_ratio']:.2f} ×), peak memory {slow['peak_bytes'] / 1e9:.2f} → {fast['peak_bytes'] / 1e9:.2f} GB"
+        f"({result['speed_ratio']:.2f} ×), peak memory "
+        f"{slow['peak_bytes'] / 1e9:.2f} → {fast['peak_bytes'] / 1e9:.2f} GB"
     )
     print(path)
 
 
 def run_alone(kind: str, work: Path) -> dict:
     """One loop in its own process."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--only", kind, "--work", str(work)]
+    command = [sys.executable, "-m", "benchmarks.finetuning", *sys.argv[1:], "--only", kind, "--work", str(work)]
     finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(finished.stdout.splitlines()[-1])
 
@@ -141,6 +158,7 @@ def cached(args: argparse.Namespace, base) -> list[float]:
         precision=args.precision,
         gradient_checkpointing=args.gradient_checkpointing,
         check_every=steps * 100,
+        prior_share=0.0,
         sample_steps=1,
     )
     precision = "no" if args.precision == "fp32" else args.precision
@@ -173,7 +191,7 @@ def cached(args: argparse.Namespace, base) -> list[float]:
         torch.cuda.reset_peak_memory_stats()
     trainer.run(lambda: len(moments) >= steps)
     session.close()
-    return [after - before for before, after in zip(moments[:-1], moments[1:], strict=True)][WARM_UP - 1 :]
+    return [after - before for before, after in pairwise(moments)][WARM_UP - 1 :]
 
 
 def straightforward(args: argparse.Namespace, base) -> list[float]:
@@ -238,7 +256,7 @@ def straightforward(args: argparse.Namespace, base) -> list[float]:
 
 
 def true_architecture(args: argparse.Namespace):
-    """SDXL's networks, as Playground v2.5 has them, with random weights; only the VAE is written to disk."""
+    """Playground's networks with random weights, made on the GPU; only the VAE is written to disk."""
     import torch
     from diffusers import (
         AutoencoderKL,
@@ -248,6 +266,7 @@ def true_architecture(args: argparse.Namespace):
     )
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+    from benchmarks.architecture import PLAYGROUND_UNET, PLAYGROUND_VAE
     from core.finetuning.network import DTYPES, Base
     from tests.tiny_pipeline import build_tiny_tokenizer
 
@@ -255,50 +274,10 @@ def true_architecture(args: argparse.Namespace):
     numbers = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, "vocab_size": 49408}
     torch.set_default_dtype(DTYPES[args.precision])
     with torch.device("cuda"):
-        unet = UNet2DConditionModel(
-            sample_size=128,
-            block_out_channels=(320, 640, 1280),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=(1, 2, 10),
-            attention_head_dim=(5, 10, 20),
-            use_linear_projection=True,
-            cross_attention_dim=2048,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=2816,
-        )
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                hidden_size=768,
-                intermediate_size=3072,
-                num_hidden_layers=12,
-                num_attention_heads=12,
-                projection_dim=768,
-                **numbers,
-            )
-        )
-        text_encoder_2 = CLIPTextModelWithProjection(
-            CLIPTextConfig(
-                hidden_size=1280,
-                intermediate_size=5120,
-                num_hidden_layers=32,
-                num_attention_heads=20,
-                projection_dim=1280,
-                hidden_act="gelu",
-                **numbers,
-            )
-        )
-        vae = AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            layers_per_block=2,
-            sample_size=1024,
-            scaling_factor=0.5,
-            latents_mean=[-1.6574, 1.886, -1.383, 2.5155],
-            latents_std=[8.4927, 5.9022, 6.5498, 5.2299],
-        )
+        unet = UNet2DConditionModel(**PLAYGROUND_UNET)
+        text_encoder = CLIPTextModel(CLIPTextConfig(**CLIP_L, **numbers))
+        text_encoder_2 = CLIPTextModelWithProjection(CLIPTextConfig(**CLIP_BIG_G, **numbers))
+        vae = AutoencoderKL(**PLAYGROUND_VAE)
     torch.set_default_dtype(torch.float32)
     vae.save_pretrained(args.work / "model" / "vae")
     pipeline = StableDiffusionXLPipeline(

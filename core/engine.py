@@ -215,9 +215,15 @@ class Engine:
 
     def queue_length(self) -> int:
         """How many pictures wait or are being painted."""
-        if self._generator is None or not self._generator.done() or self._generator.exception():
-            return 0
-        return self._generator.result().queue_length()
+        generator = self._loaded_generator
+        return 0 if generator is None else generator.queue_length()
+
+    @property
+    def _loaded_generator(self) -> ImageGenerator | None:
+        generator = self._generator
+        if generator is None or not generator.done() or _has_failed(generator):
+            return None
+        return generator.result()
 
     async def classifier(self) -> SoundClassifier:
         """The sound classifier, loaded at the first call; a failed load is tried again at the next."""
@@ -232,7 +238,8 @@ class Engine:
             raise ShuttingDown("I am shutting down; please try again in a minute.")
         if self._generator is None or _has_failed(self._generator):
             loop = asyncio.get_running_loop()
-            self._generator = loop.run_in_executor(self._hearing, self._make_generator, self.settings, self._models)
+            # not in the hearing pool: loading may take minutes, and hearing goes on meanwhile
+            self._generator = loop.run_in_executor(None, self._make_generator, self.settings, self._models)
         return await asyncio.shield(self._generator)
 
     async def close(self) -> None:
@@ -245,7 +252,7 @@ class Engine:
             try:
                 resource = await future
             except ImagineSoundError:
-                continue
+                continue  # it could not be loaded, and whoever asked for it was told
             await loop.run_in_executor(None, resource.close)
         self._generator = self._classifier = None
         await loop.run_in_executor(None, self._hearing.shutdown)
@@ -269,7 +276,14 @@ class Engine:
             return self._transcriber.transcribe(clip)
 
     def _words(self, scene: Scene, spoken: str, options: ImagineOptions) -> Prompt:
-        made = describe(scene, style=options.style or self.settings.style, spoken=spoken)
+        style = options.style or self.settings.style
+        info = self._loaded_generator.info() if self._loaded_generator is not None else None
+        if info is not None and info.count_tokens is not None:
+            made = describe(
+                scene, style=style, spoken=spoken, count_tokens=info.count_tokens, max_tokens=info.most_tokens
+            )
+        else:  # the model is not loaded yet, and nobody shall wait for it to see what was heard
+            made = describe(scene, style=style, spoken=spoken)
         return Prompt(
             made.text if options.prompt is None else options.prompt.strip(),
             made.negative_text if options.negative_prompt is None else options.negative_prompt.strip(),

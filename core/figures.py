@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 ROWS = 5
 """How many labels the time line shows."""
 
+MARGINS = (0.24, 0.1, 0.985, 0.975, None, 0.08)
+"""Left, bottom, right, top, and between the two parts, as shares of the figure: fixed, which draws about twice as fast
+as letting Matplotlib find room."""
+
 WINDOW_S = WINDOW_SAMPLES / SAMPLE_RATE
 FFT_SAMPLES = 512
 """32 ms at 16 kHz: fine enough to tell chirps and barks apart in both directions."""
@@ -39,7 +43,8 @@ def draw_heard(
     from matplotlib.figure import Figure
 
     dpi = 100
-    figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi, facecolor=BACKGROUND, layout="constrained")
+    figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi, facecolor=BACKGROUND)
+    figure.subplots_adjust(*MARGINS)
     canvas = FigureCanvasAgg(figure)
     names = [category.name for category in top[:ROWS]]
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 0.6 + 0.45 * max(1, len(names))))
@@ -47,7 +52,7 @@ def draw_heard(
     _draw_spectrogram(above, clip.samples, seconds)
     _draw_time_line(below, names, predictions, seconds)
     out = io.BytesIO()
-    canvas.print_png(out)  # type: ignore[no-untyped-call]
+    canvas.print_png(out, pil_kwargs={"compress_level": 2})  # type: ignore[no-untyped-call]
     return out.getvalue()
 
 
@@ -64,6 +69,7 @@ def _draw_spectrogram(axes: "Axes", samples: Samples, seconds: float) -> None:
         interpolation="nearest",
     )
     axes.set_ylabel("kHz", color=INK, fontsize=12)
+    axes.tick_params(labelbottom=False)
     _dress(axes)
 
 
@@ -95,7 +101,7 @@ def _dress(axes: "Axes") -> None:
         spine.set_color(FAINT)
 
 
-def _shortened(name: str, most: int = 26) -> str:
+def _shortened(name: str, most: int = 24) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 

@@ -82,6 +82,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--prior", type=float, default=0.5)
+    parser.add_argument("--targets", default="captions")
+    parser.add_argument("--alarm-ratio", type=float, default=2.0)
     own = parser.parse_args()
     torch.set_num_threads(1)
     write_images(own.work / "snowmen")
@@ -89,7 +91,7 @@ def main() -> None:
     finetuning = argparse.ArgumentParser()
     add_finetune_arguments(finetuning)
     words = ["--images", own.work / "snowmen", "--out", out, "--base", MINIATURE, "--cpu", "--restart"]
-    words += ["--steps", own.steps, "--learning-rate", own.rate, "--prior-share", own.prior, "--rank", 16, "--targets", "attention+ff"]
+    words += ["--steps", own.steps, "--learning-rate", own.rate, "--prior-share", own.prior, "--alarm-ratio", own.alarm_ratio, "--rank", 16, "--targets", own.targets]
     words += ["--batch-size", 8, "--warmup-steps", 20, "--check-every", 50, "--sample-steps", 14, "--ema-decay", 0.98]
     for prompt in PROMPTS:
         words += ["--prompt", prompt]

@@ -11,7 +11,7 @@ from typing import Protocol
 from PIL.Image import Image
 
 from core.errors import ImagineSoundError
-from core.prompting import Prompt
+from core.prompting import CLIP_TOKENS, Prompt, TokenCounter
 
 MAX_SEED = 2**32 - 1
 
@@ -101,6 +101,10 @@ class GeneratorInfo:
     size: tuple[int, int]
     is_miniature: bool = False
     adapters: Sequence[str] = field(default=())
+    count_tokens: TokenCounter | None = None
+    """The model's own count of a prompt's tokens, callable from any thread; None where it cannot tell."""
+    most_tokens: int = CLIP_TOKENS
+    """How many of them it reads."""
 
 
 class ImageGenerator(Protocol):

@@ -48,11 +48,6 @@ class Adapters:
         """The choices, by what lies in the directory now."""
         return tuple(find_adapters(self._directory))
 
-    def check(self, name: str | None) -> None:
-        """Raises InvalidOptions unless `name` is None or an adapter that can be loaded."""
-        if name is not None:
-            self.use(name)
-
     def use(self, name: str | None) -> None:
         """Make `name` the adapter in use, None for the bare model. Raises InvalidOptions for a wrong one."""
         if name == self._current:

@@ -1,6 +1,7 @@
 """Which painter the settings ask for: the batching engine for SDXL with EDM, the stock pipeline for all else."""
 
 import logging
+import os
 
 import torch
 from diffusers import DiffusionPipeline
@@ -41,6 +42,7 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
             lambda: (ready, located.name, _revision(settings, defaults), defaults), max_waiting=settings.max_waiting
         )
     pipeline = loaded
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.model_cache / "compiled"))
     return Batcher(
         lambda: _playground(pipeline, settings, located, defaults, device),
         max_batch=largest_batch(settings.max_batch, device),

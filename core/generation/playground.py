@@ -4,8 +4,10 @@ A StepModel over any StableDiffusionXLPipeline with the EDM scheduler; the stock
 called. Everything here runs in the batcher's thread. It knows nothing of queues.
 """
 
+import copy
 import gc
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import CLIPTokenizer
 
 from core.errors import InvalidOptions, OutOfMemory
 from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo, Picture, Progress
@@ -27,7 +30,7 @@ from core.generation.loading import Defaults
 from core.generation.preview import Previewer, denormalise
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
 from core.generation.speed import SpeedPreset
-from core.prompting import Prompt
+from core.prompting import Prompt, TokenCounter
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +100,8 @@ class PlaygroundModel:
         self._adapters = Adapters(pipeline, adapters_dir, hot_swap=compile_model)
         self._previewer = Previewer(pipeline.vae, taesd_directory) if preview_every else None
         self._unet = self._prepare_unet(compile_model)
+        self._count_tokens = token_counter(pipeline.tokenizer)
+        self._most_tokens = defaults.max_prompt_tokens or int(pipeline.tokenizer.model_max_length)
         self._encode = lru_cache(CACHED_PROMPTS)(self._encode_now)
 
     @property
@@ -120,6 +125,8 @@ class PlaygroundModel:
             size=self.default_size,
             is_miniature=self._identity.is_miniature,
             adapters=self._adapters.names(),
+            count_tokens=self._count_tokens,
+            most_tokens=self._most_tokens,
         )
 
     def warm_up(self, batch_sizes: Sequence[int]) -> None:
@@ -127,12 +134,14 @@ class PlaygroundModel:
         if not self._on_cuda:
             return
         started = time.monotonic()
-        request = GenerationRequest(Prompt("a bell", ""), seed=0, steps=2)
-        for size in batch_sizes:
-            log.info("warming up for %d pictures at once", size)
-            states = [self.prepare(request)] * size
-            while not self.is_finished(states[0]):
-                states = self.step(states, size)
+        # with an adapter the compiled network is another one, whichever adapter it is
+        for adapter in (None, *self._adapters.names()[:1]):
+            request = GenerationRequest(Prompt("a bell", ""), seed=0, steps=2, adapter=adapter)
+            for size in batch_sizes:
+                log.info("warming up for %d pictures at once", size)
+                states = [self.prepare(request)] * size
+                while not self.is_finished(states[0]):
+                    states = self.step(states, size)
         log.info("warm after %.0f s", time.monotonic() - started)
 
     def prepare(self, request: GenerationRequest) -> Painted:
@@ -152,9 +161,9 @@ class PlaygroundModel:
             guidance=guidance,
             guided_between=self._speed.guided_between,
         )
-        self._adapters.check(request.adapter)
+        self._adapters.use(request.adapter)
         with torch.inference_mode():
-            positive, unconditional = self._encode(prompt.text, prompt.negative_text)
+            positive, unconditional = self._encode(prompt.text, prompt.negative_text, request.adapter)
         notes = (f"The prompt was too long for the model and ends at “{text[-40:]}”.",) if was_cut else ()
         return Painted(request, prompt, size, member, positive, unconditional, notes)
 
@@ -224,15 +233,6 @@ class PlaygroundModel:
         if self._on_cuda:
             torch.cuda.empty_cache()
 
-    def count_tokens(self, text: str) -> int:
-        """How many tokens `text` has for this model, start and end included."""
-        return len(self._pipeline.tokenizer(text).input_ids)
-
-    @property
-    def most_tokens(self) -> int:
-        """How many of them it reads."""
-        return self._defaults.max_prompt_tokens or int(self._pipeline.tokenizer.model_max_length)
-
     def _prepare_unet(self, compile_model: bool) -> Callable[..., tuple[Tensor]]:
         unet: Callable[..., tuple[Tensor]] = self._pipeline.unet
         if self._on_cuda:
@@ -282,8 +282,12 @@ class PlaygroundModel:
         with sdpa_kernel(FASTEST_ATTENTION, set_priority=True):
             yield
 
-    def _encode_now(self, text: str, negative: str) -> tuple[Conditioning, Conditioning]:
-        """Both prompts' conditionings; an empty negative prompt is zeros, as Playground was trained."""
+    def _encode_now(self, text: str, negative: str, adapter: str | None) -> tuple[Conditioning, Conditioning]:
+        """Both prompts' conditionings; an empty negative prompt is zeros, as Playground was trained.
+
+        `adapter` is the one in use: it may change the text encoders, so it is part of what the cache is asked for.
+        """
+        del adapter
         embeds, no_embeds, pooled, no_pooled = self._pipeline.encode_prompt(
             text,
             device=self._device,
@@ -297,11 +301,13 @@ class PlaygroundModel:
         """`text`, or as many of its first words as the model reads, and whether it was cut."""
         words = text.split()
         kept = len(words)
-        while kept > 1 and self.count_tokens(" ".join(words[:kept])) > self.most_tokens:
+        while kept > 1 and self._count_tokens(" ".join(words[:kept])) > self._most_tokens:
             kept -= 1
         return (text, False) if kept == len(words) else (" ".join(words[:kept]).rstrip(",;"), True)
 
     def _check(self, request: GenerationRequest, steps: int, guidance: float, size: tuple[int, int]) -> None:
+        if request.adapter is not None and self._speed.fp8 and self._on_cuda:
+            raise InvalidOptions("Adapters do not work with SPEED=fast, whose FP8 layers take none; choose balanced.")
         if not request.prompt.text.strip():
             raise InvalidOptions("The prompt is empty; please say what to paint.")
         if not 1 <= steps <= MOST_STEPS:
@@ -317,6 +323,18 @@ class PlaygroundModel:
                 f"Width and height must be multiples of {unit} from {native // 4} to {2 * native} pixels, "
                 f"not {size[0]}x{size[1]}."
             )
+
+
+def token_counter(tokenizer: CLIPTokenizer) -> TokenCounter:
+    """Counts tokens, start and end included, on a copy of `tokenizer`: no two threads may use the same one at once."""
+    own = copy.deepcopy(tokenizer)
+    lock = threading.Lock()
+
+    def count(text: str) -> int:
+        with lock:
+            return len(own(text, verbose=False).input_ids)
+
+    return count
 
 
 def within_memory(work: Callable[[], Result]) -> Result:

@@ -11,6 +11,7 @@ from core.engine import Engine, Event, Heard, ImagineOptions, Painted, Painting,
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
 from core.samples import silence, siren, write_wav
 from core.settings import CoreSettings
+from core.styles import Style
 
 FEW = ImagineOptions(steps=3, seed=1)
 
@@ -97,6 +98,18 @@ async def test_a_prompt_is_painted_without_a_recording(settings: CoreSettings, s
         events = [event async for event in engine.paint(heard.prompt, FEW, heard=("Siren",))]
         assert isinstance(events[-1], Painted)
         assert events[-1].picture.heard == ("Siren",)
+
+
+async def test_the_prompt_fits_the_model_s_own_count_once_it_is_loaded(settings: CoreSettings, siren_wav: Path) -> None:
+    """The tiny model's tokenizer knows letters only, so its 77 tokens are fewer words than CLIP's."""
+    comic = ImagineOptions(style=Style.COMIC)
+    async with Engine(settings) as engine:
+        before = (await engine.hear(siren_wav, comic)).prompt.text
+        info = await engine.info()
+        assert info.count_tokens is not None
+        after = (await engine.hear(siren_wav, comic)).prompt.text
+        assert info.count_tokens(before) > 77 or before == after
+        assert info.count_tokens(after) <= 77 or len(after) < len(before)
 
 
 async def test_the_asker_may_shorten_but_not_lengthen_what_is_heard(settings: CoreSettings, siren_wav: Path) -> None:
