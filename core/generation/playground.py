@@ -242,6 +242,7 @@ class PlaygroundModel:
                 quantise_linears(self._pipeline.unet)
         if not compile_model:
             return unet
+        prepare_compiler()
         compiled: Callable[..., tuple[Tensor]] = torch.compile(
             unet, mode="max-autotune-no-cudagraphs" if self._on_cuda else None, dynamic=False
         )
@@ -348,6 +349,16 @@ def within_memory(work: Callable[[], Result]) -> Result:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     raise OutOfMemory("This picture does not fit into the GPU's memory; please ask for a smaller one.")
+
+
+def prepare_compiler() -> None:
+    """One compiled network for each batch size, with and without an adapter, is meant: without this, dynamo gives up
+    after eight. The inductor options are those that diffusers' documentation recommends for SDXL ("fp16.md")."""
+    torch._dynamo.config.recompile_limit = 128
+    torch._inductor.config.conv_1x1_as_mm = True
+    torch._inductor.config.coordinate_descent_tuning = True
+    torch._inductor.config.epilogue_fusion = False
+    torch._inductor.config.coordinate_descent_check_all_directions = True
 
 
 def quantise_linears(unet: torch.nn.Module) -> None:
