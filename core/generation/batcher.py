@@ -34,6 +34,9 @@ BUCKETS = (1, 2, 4, 8, 16, 32)
 MOST_DECODED = 4
 """Decoding needs more memory a picture than a step does."""
 
+LONGEST_STEP_S = 60
+"""How long closing waits for the thread: a step takes seconds, compiling a batch size may take minutes."""
+
 State = TypeVar("State")
 
 
@@ -47,8 +50,8 @@ class StepModel(Protocol[State]):
         """What paints."""
         ...
 
-    def warm_up(self, batch_sizes: Sequence[int]) -> None:
-        """Run once at each batch size, so that nobody waits for compiling later."""
+    def warm_up(self, batch_size: int) -> None:
+        """Run once at this batch size, so that nobody waits for compiling later."""
         ...
 
     def prepare(self, request: GenerationRequest) -> State:
@@ -135,9 +138,11 @@ class Batcher(Generic[State]):
         return tuple(self._buckets)
 
     def close(self) -> None:
-        """See ImageGenerator; waits for the step under way."""
+        """See ImageGenerator; waits for the step under way, or for the batch size that is being compiled."""
         self._queue.close()
-        self._thread.join()
+        self._thread.join(LONGEST_STEP_S)
+        if self._thread.is_alive():
+            log.warning("the painting thread is still busy after %d s; it ends with the process", LONGEST_STEP_S)
 
     def _run(self, load: Callable[[], StepModel[State]]) -> None:
         try:
@@ -158,10 +163,17 @@ class Batcher(Generic[State]):
             model.close()
 
     def _warm_up(self, model: StepModel[State]) -> None:
-        try:
-            model.warm_up(self._buckets)
-        except ImagineSoundError:
-            log.warning("warming up failed; pictures are painted all the same", exc_info=True)
+        for size in self.batch_sizes:
+            if self._queue.closed:
+                return
+            try:
+                model.warm_up(size)
+            except OutOfMemory:
+                self._buckets = [smaller for smaller in self._buckets if smaller < size] or [1]
+                log.warning("%d pictures at once do not fit; at most %d from now on", size, self._buckets[-1])
+                return
+            except ImagineSoundError:
+                log.warning("warming up failed; pictures are painted all the same", exc_info=True)
 
     def _tick(self, model: StepModel[State], jobs: list[_Job[State]]) -> list[_Job[State]]:
         """One round: admit, drop, step, decode. Returns the jobs that go on."""

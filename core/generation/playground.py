@@ -129,20 +129,18 @@ class PlaygroundModel:
             most_tokens=self._most_tokens,
         )
 
-    def warm_up(self, batch_sizes: Sequence[int]) -> None:
-        """On CUDA: two steps at each batch size, the smallest first, so that compiling is over before anyone waits."""
+    def warm_up(self, batch_size: int) -> None:
+        """On CUDA: two steps at this batch size, so that compiling is over before anyone waits for it."""
         if not self._on_cuda:
             return
         started = time.monotonic()
         # with an adapter the compiled network is another one, whichever adapter it is
         for adapter in (None, *self._adapters.names()[:1]):
             request = GenerationRequest(Prompt("a bell", ""), seed=0, steps=2, adapter=adapter)
-            for size in batch_sizes:
-                log.info("warming up for %d pictures at once", size)
-                states = [self.prepare(request)] * size
-                while not self.is_finished(states[0]):
-                    states = self.step(states, size)
-        log.info("warm after %.0f s", time.monotonic() - started)
+            states = [self.prepare(request)] * batch_size
+            while not self.is_finished(states[0]):
+                states = self.step(states, batch_size)
+        log.info("warm for %d pictures at once after %.0f s", batch_size, time.monotonic() - started)
 
     def prepare(self, request: GenerationRequest) -> Painted:
         """Check `request` and encode its prompt. Raises InvalidOptions."""

@@ -25,6 +25,7 @@ from core.generation import (
     Picture,
     Progress,
 )
+from core.generation.batcher import LONGEST_STEP_S
 from core.generation.loading import Defaults
 from core.generation.queue import RequestQueue, Ticket
 
@@ -63,7 +64,7 @@ class StockGenerator:
     def close(self) -> None:
         """See ImageGenerator; waits for the step under way."""
         self._queue.close()
-        self._thread.join()
+        self._thread.join(LONGEST_STEP_S)
 
     def _run(self, load: Callable[[], tuple[DiffusionPipeline, str, str, Defaults]]) -> None:
         try:

@@ -25,6 +25,7 @@ class ScriptedModel:
 
     fits: int = 100
     decode_fits: int = 100
+    warms_up_to: int = 100
     gate: threading.Semaphore | None = None
     log: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -34,8 +35,10 @@ class ScriptedModel:
     def info(self) -> GeneratorInfo:
         return GeneratorInfo("scripted", "1", steps=4, guidance=3.0, size=(8, 8))
 
-    def warm_up(self, batch_sizes: Sequence[int]) -> None:
-        self.log.append(("warm up", tuple(str(size) for size in batch_sizes)))
+    def warm_up(self, batch_size: int) -> None:
+        self.log.append(("warm up", (str(batch_size),)))
+        if batch_size > self.warms_up_to:
+            raise OutOfMemory("This picture does not fit.")
 
     def prepare(self, request: GenerationRequest) -> State:
         if request.prompt.text == "bad":

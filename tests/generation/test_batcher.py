@@ -85,9 +85,15 @@ def test_batches_are_padded_to_fixed_sizes() -> None:
         model.gate.release(1000)
         for asker in askers:
             asker.end()
-    assert model.log[0] == ("warm up", ("1", "2", "4"))
+    assert model.log[:3] == [("warm up", ("1",)), ("warm up", ("2",)), ("warm up", ("4",))]
     assert set(model.sizes) <= {1, 2, 4}
     assert 4 in model.sizes
+
+
+def test_a_batch_size_that_does_not_fit_when_warming_up_is_not_used() -> None:
+    with painting(ScriptedModel(warms_up_to=2)) as batcher:
+        assert isinstance(Asker(batcher, "a dog").end(), Done)
+        assert batcher.batch_sizes == (1, 2)
 
 
 def test_different_sizes_and_adapters_do_not_share_a_batch() -> None:
