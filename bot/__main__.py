@@ -1,0 +1,95 @@
+"""`imagine-sound-bot`: starts the bot and stops it in order on SIGTERM and SIGINT."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import aiohttp
+import discord
+from pydantic import ValidationError
+
+from bot.client import ImagineBot
+from bot.settings import BotSettings
+from bot.store import StoreTooNew
+from core.engine import Engine
+from core.settings import CoreSettings
+
+log = logging.getLogger("bot")
+
+NO_TOKEN = """\
+There is no Discord token. To get one:
+1. Open https://discord.com/developers/applications, make an application, and under "Bot" choose "Reset Token".
+2. Write DISCORD_TOKEN=<the token> into the file .env here, and start again. docs/discord.md shows every step."""
+
+NO_CONTENT = """\
+Discord does not let this bot read messages: it answers commands, the message menu, mentions and direct messages only.
+To let it take up recordings by itself: https://discord.com/developers/applications, your application, "Bot",
+"Message Content Intent" on; then start again. To have it this way without this text: MESSAGE_CONTENT=false in .env."""
+
+BAD_TOKEN = "Discord does not know this token; make a new one (see docs/discord.md) and write it into .env."
+
+UNREACHABLE = "Discord cannot be reached ({error}); check this computer's network and start again."
+
+
+def main() -> int:
+    """Run until a signal comes. Returns 0, or 2 when there is something for the operator to do."""
+    try:
+        settings, core_settings = BotSettings(), CoreSettings()
+    except ValidationError as error:
+        for problem in error.errors():
+            print(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", file=sys.stderr)
+        return 2
+    if settings.discord_token is None:
+        print(NO_TOKEN, file=sys.stderr)
+        return 2
+    discord.utils.setup_logging(level=logging.getLevelNamesMapping()[core_settings.log_level])
+    try:
+        return asyncio.run(run(settings, core_settings))
+    except StoreTooNew as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
+    """Run the bot; without the message content intent where Discord does not grant it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await run_until(stop, ImagineBot(settings, Engine(core_settings)))
+    except discord.PrivilegedIntentsRequired:
+        print(NO_CONTENT, file=sys.stderr)
+        without = settings.model_copy(update={"message_content": False})
+        await run_until(stop, ImagineBot(without, Engine(core_settings)))
+    except discord.LoginFailure:
+        print(BAD_TOKEN, file=sys.stderr)
+        return 2
+    except (aiohttp.ClientError, discord.GatewayNotFound, OSError) as error:
+        log.debug("no connection", exc_info=error)
+        print(UNREACHABLE.format(error=error), file=sys.stderr)
+        return 1
+    return 0
+
+
+async def run_until(stop: asyncio.Event, bot: ImagineBot) -> None:
+    """Run `bot` until `stop` is set or its connection ends; either way it is closed in order."""
+    assert bot.settings.discord_token is not None
+    async with bot:
+        running = asyncio.create_task(bot.start(bot.settings.discord_token.get_secret_value()))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            log.info("stopping")
+            stopping.cancel()
+            await bot.close()
+            running.cancel()  # where it still waits for Discord; otherwise it has ended
+            await asyncio.wait({running, stopping})
+    if not running.cancelled():
+        running.result()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

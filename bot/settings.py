@@ -1,0 +1,70 @@
+"""What only Discord needs, from the environment and the same `.env` as `core/settings.py`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class BotSettings(BaseSettings):
+    """The bot's own settings; what each server may choose for itself is in `store.GuildSettings`."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
+
+    discord_token: SecretStr | None = Field(
+        None, description="The bot's token from https://discord.com/developers/applications (see docs/discord.md)."
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("imagine-sound"),
+        description="Where the bot keeps its database: accepted requests, recipes, server settings, block lists; "
+        "empty: the user's data directory.",
+    )
+    message_content: bool = Field(
+        True,
+        description="Whether to ask for the message content intent. Without it the bot answers commands, the message "
+        "menu, mentions and direct messages only.",
+    )
+    shard_count: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="How many gateway shards to run; empty: as many as Discord recommends."
+    )
+    blocked_users: Annotated[tuple[int, ...], NoDecode] = Field(
+        (), description="Ids of users whom this bot serves nowhere, separated by commas."
+    )
+
+    edit_interval_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        2.0, description="A channel's messages are edited at most once in this many seconds (Discord's limit is near)."
+    )
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
+        30.0, description="On SIGTERM, how long pictures in the making may take; the rest is resumed at the next start."
+    )
+    resume_minutes: Annotated[float, Field(ge=0)] = Field(
+        60.0, description="After a restart, accepted requests older than this many minutes are given up."
+    )
+    keep_days: Annotated[float, Field(gt=0)] = Field(
+        90.0, description="How many days a picture's recipe is kept; its buttons work as long."
+    )
+
+    pictures_per_user_hour: Annotated[int, Field(ge=1)] = Field(
+        20, description="How many pictures one person may ask for in an hour; a server can choose another number."
+    )
+    pictures_per_server_hour: Annotated[int, Field(ge=1)] = Field(
+        300, description="How many pictures one server may ask for in an hour."
+    )
+    waiting_per_user: Annotated[int, Field(ge=1)] = Field(
+        5, description="How many of one person's requests may be unfinished at once."
+    )
+    waiting_per_server: Annotated[int, Field(ge=1)] = Field(
+        100, description="How many of one server's requests may be unfinished at once."
+    )
+
+    @field_validator("blocked_users", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part for part in value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.data_dir / "imagine-sound.sqlite3"

@@ -1,0 +1,224 @@
+"""Makes docs/conversation.png: a real conversation with the bot, played in a simulated Discord, drawn by a browser.
+
+    python docs/render_conversation.py [RECORDING] [--keep-html]
+
+Everything in the picture is what the bot sent: the components of its messages and the files attached to them. The
+pictures are painted by the model that the settings choose (without a GPU: the bundled miniature). Needs the
+development extras and Chromium.
+"""
+
+import argparse
+import asyncio
+import base64
+import html
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simcord
+from PIL import Image, ImageChops
+
+from bot.client import ImagineBot
+from bot.settings import BotSettings
+from core.audio import load_clip
+from core.engine import Engine, ImagineOptions, Painted, Painting, Queued
+from core.prompting import Prompt
+from core.samples import birdsong, write_wav
+from core.settings import CoreSettings
+
+HERE = Path(__file__).parent
+VOICE = 1 << 13
+
+STYLE = """
+* { box-sizing: border-box; margin: 0 }
+body { background: #1a1a1e; color: #dbdee1; font: 15px/1.4 "DejaVu Sans", sans-serif; width: 1500px; padding: 26px }
+.row { display: flex; gap: 22px; align-items: flex-start }
+.stage { flex: 1 }
+.caption { color: #949ba4; font-size: 14px; margin: 0 0 8px 4px }
+.message { display: flex; gap: 12px }
+.avatar { width: 40px; height: 40px; border-radius: 50%; flex: none; display: grid; place-items: center;
+  font-weight: bold; color: white }
+.name { font-weight: bold; color: white }
+.app { background: #5865f2; color: white; font-size: 10px; border-radius: 4px; padding: 1px 5px; margin-left: 5px }
+.voice { display: inline-flex; align-items: center; gap: 10px; background: #2b2d31; border: 1px solid #3f4147;
+  border-radius: 22px; padding: 8px 16px; margin-top: 4px }
+.play { width: 26px; height: 26px; border-radius: 50%; background: #5865f2; display: grid; place-items: center;
+  color: white; font-size: 11px }
+.wave { display: flex; align-items: center; gap: 2px; height: 26px }
+.wave i { width: 3px; background: #b5bac1; border-radius: 2px }
+.thread { display: inline-block; background: #2b2d31; border-radius: 6px; padding: 8px 14px; margin: 8px 0 22px 0;
+  color: #00a8fc; font-weight: bold }
+.thread span { color: #949ba4; font-weight: normal; margin-left: 8px }
+.box { background: #242429; border: 1px solid #3f4147; border-left: 4px solid; border-radius: 8px; padding: 14px;
+  display: flex; flex-direction: column; gap: 9px; margin-top: 4px }
+.box h3 { color: white; font-size: 18px }
+.box img { width: 100%; border-radius: 6px; display: block; image-rendering: auto }
+.section { display: flex; gap: 12px; justify-content: space-between }
+.section img { width: 84px; height: 84px; object-fit: cover }
+code { background: #1a1a1e; border-radius: 4px; padding: 0 4px; font: 13px "DejaVu Sans Mono", monospace }
+blockquote { border-left: 4px solid #4e5058; padding-left: 10px }
+small { color: #949ba4; font-size: 12.5px }
+.mention { background: #3c4270; color: #c9cdfb; border-radius: 3px; padding: 0 3px }
+.buttons { display: flex; flex-wrap: wrap; gap: 7px }
+.button { border-radius: 7px; padding: 6px 12px; font-size: 13.5px; background: #3f4147; color: white }
+.button.s1 { background: #5865f2 } .button.s4 { background: #da373c }
+.select { background: #1a1a1e; border: 1px solid #3f4147; border-radius: 7px; padding: 8px 12px; color: #949ba4;
+  flex: 1 }
+"""
+
+
+class WatchedEngine(Engine):
+    """The real engine; waiting for the painter is declared to the simulator as waiting for the outside."""
+
+    env: simcord.Env
+
+    async def paint(
+        self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
+    ) -> AsyncGenerator[Queued | Painting | Painted, None]:
+        """As Engine.paint."""
+        async with aclosing(super().paint(prompt, options, heard=heard)) as events:
+            while True:
+                try:
+                    yield await self.env.external_wait(anext(events), reason="painter")
+                except StopAsyncIteration:
+                    return
+
+
+async def converse(recording: bytes, data_dir: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Post `recording` as Alice's voice note; the thread's name, and the reply at three moments."""
+    engine = WatchedEngine(CoreSettings(preview_every=4))
+    bot = ImagineBot(BotSettings(data_dir=data_dir, shard_count=1, edit_interval_s=0, drain_seconds=0), engine)
+    await asyncio.gather(engine.classifier(), engine.info())  # models load before the simulator counts seconds
+    async with simcord.run(bot, settle_timeout=60) as env:
+        engine.env = env
+        guild = env.create_guild("Soundscape")
+        channel = guild.create_text_channel("general")
+        alice = guild.add_member(env.create_user("alice"))
+        attachments = env.backend.store_attachments(channel.id, [("voice-message.ogg", recording)])
+        attachments[0] |= {"duration_secs": 5.0, "waveform": "AAAA", "content_type": "audio/ogg"}
+        env.backend.create_message(channel.id, alice.id, "", attachments=attachments, flags=VOICE)
+        stages: dict[str, dict[str, Any]] = {}
+        while "painted" not in stages:
+            await env.settle()
+            await asyncio.sleep(0.02)
+            for thread in channel.threads:
+                for message in env.backend.messages[thread.id].values():
+                    shot = {
+                        "components": [dict(component) for component in message.components],
+                        "files": {item["url"]: env.backend.cdn.get(item["url"]) for item in message.attachments},
+                    }
+                    names = " ".join(item["filename"] for item in message.attachments)
+                    if "picture" in names:
+                        stages["painted"] = shot
+                    elif "preview" in names:
+                        stages.setdefault("painting", shot)
+                    elif "heard" in names:
+                        stages.setdefault("heard", shot)
+        name = channel.threads[0].name or ""
+    await bot.close()
+    return name, [stages[stage] for stage in ("heard", "painting", "painted") if stage in stages]
+
+
+def markdown(text: str) -> str:
+    """The little of Discord's markdown that the bot uses, as HTML; characters no font here has are left out."""
+    text = re.sub("[\U0001f000-\U0001ffff\u2300-\u23ff\u2600-\u27bf\ufe0f] ?", "", text)
+    lines = []
+    for line in html.escape(text, quote=False).splitlines():
+        line = re.sub(r"`(.+?)`", r"<code>\1</code>", line)
+        line = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", line)
+        line = re.sub(r"&lt;@\d+&gt;", '<span class="mention">@alice</span>', line)
+        line = re.sub(r"^### (.*)", r"<h3>\1</h3>", line)
+        line = re.sub(r"^-# (.*)", r"<small>\1</small>", line)
+        lines.append(re.sub(r"^&gt; (.*)", r"<blockquote>\1</blockquote>", line))
+    return "<br>".join(lines)
+
+
+def draw(component: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
+    """A component, and those in it, as HTML."""
+
+    def image(media: Mapping[str, Any]) -> str:
+        return f'<img src="data:image;base64,{base64.b64encode(files[media["url"]]).decode()}">'
+
+    def inside(key: str = "components") -> str:
+        return "".join(draw(child, files) for child in component.get(key) or [])
+
+    match component["type"]:
+        case 17:
+            return f'<div class="box" style="border-left-color: #{component["accent_color"]:06x}">{inside()}</div>'
+        case 10:
+            return f"<div>{markdown(component['content'])}</div>"
+        case 12:
+            return "".join(image(item["media"]) for item in component["items"])
+        case 9:
+            return f'<div class="section"><div>{inside()}</div>{image(component["accessory"]["media"])}</div>'
+        case 1:
+            return f'<div class="buttons">{inside()}</div>'
+        case 2:
+            return f'<div class="button s{component["style"]}">{html.escape(component["label"])}</div>'
+        case 3:
+            return f'<div class="select">{html.escape(component["placeholder"])}</div>'
+    return ""
+
+
+def page(thread: str, shots: Sequence[Mapping[str, Any]], recording: Path) -> str:
+    """The whole conversation as HTML."""
+    captions = ("At once: what was heard", "Then: the picture in the making", "Then, in the same message: the picture")
+    stages = "".join(
+        f'<div class="stage"><p class="caption">{caption}</p><div class="message">'
+        f'<div class="avatar" style="background:#5865f2">is</div><div style="flex:1">'
+        f'<span class="name">imagine-sound</span><span class="app">APP</span>'
+        f"{''.join(draw(component, shot['files']) for component in shot['components'])}</div></div></div>"
+        for caption, shot in zip(captions, shots, strict=True)
+    )
+    loudness = [float(np.abs(part).max()) for part in np.array_split(load_clip(recording).samples, 42)]
+    wave = "".join(f'<i style="height:{4 + 22 * level / max(loudness):.0f}px"></i>' for level in loudness)
+    return (
+        f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>"
+        '<div class="message"><div class="avatar" style="background:#eb459e">A</div><div>'
+        '<span class="name">alice</span><br><div class="voice"><div class="play">&#9654;</div>'
+        f'<div class="wave">{wave}</div>0:05</div><br>'
+        f'<div class="thread">{html.escape(thread)}<span>1 message</span></div></div></div>'
+        f'<div class="row">{stages}</div>'
+    )
+
+
+def photograph(source: Path, target: Path) -> None:
+    """Let Chromium draw the page, and cut off what is empty below it."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        raise SystemExit("Chromium is needed to draw the conversation; please install it.")
+    size = "--window-size=1500,1400"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size, f"--screenshot={target}"]
+    subprocess.run([chromium, *flags, source.as_uri()], check=True, capture_output=True, timeout=120)
+    with Image.open(target) as picture:
+        shot = picture.convert("RGB")
+    background = Image.new("RGB", shot.size, shot.getpixel((0, 0)))
+    box = ImageChops.difference(shot, background).getbbox()
+    assert box is not None
+    shot.crop((0, 0, shot.width, min(shot.height, box[3] + 26))).save(target, optimize=True)
+
+
+def main() -> None:
+    """Play, draw, save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recording", type=Path, nargs="?", help="what Alice posts; empty: a sample made in code")
+    parser.add_argument("--keep-html", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        recording = arguments.recording
+        if recording is None:
+            recording = write_wav(Path(folder) / "sample.wav", birdsong())
+        thread, shots = asyncio.run(converse(recording.read_bytes(), Path(folder)))
+        source = (HERE if arguments.keep_html else Path(folder)) / "conversation.html"
+        source.write_text(page(thread, shots, recording), encoding="utf-8")
+        photograph(source, HERE / "conversation.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""A simulated Discord around the real bot, with the real engine and a scripted painter."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simcord.env import Env
+
+from bot.client import ImagineBot
+from bot.settings import BotSettings
+from core.engine import Engine, ImagineOptions, Painted, Painting, Queued
+from core.prompting import Prompt
+from core.settings import CoreSettings
+from tests.bot.painter import ScriptedPainter
+from tests.bot.world import World
+
+YAMNET = Path(__file__).parents[2] / "core/miniatures/yamnet-mini/yamnet-mini.tflite"
+
+
+class ParkedEngine(Engine):
+    """The real engine; waiting for a held painter is declared to the simulator as waiting for the outside."""
+
+    env: Env | None = None
+
+    async def paint(
+        self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
+    ) -> AsyncGenerator[Queued | Painting | Painted, None]:
+        async with aclosing(super().paint(prompt, options, heard=heard)) as events:
+            while True:
+                try:
+                    waiting = anext(events)
+                    event = await (self.env.external_wait(waiting, reason="painter") if self.env else waiting)
+                except StopAsyncIteration:
+                    return
+                yield event
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "bot(**settings): the bot's settings for this test")
+
+
+@pytest.fixture
+def painter() -> ScriptedPainter:
+    return ScriptedPainter()
+
+
+@pytest.fixture
+def bot_settings(request: pytest.FixtureRequest, tmp_path: Path) -> BotSettings:
+    """Settings for tests; `@pytest.mark.bot(edit_interval_s=2)` changes some."""
+    marker = request.node.get_closest_marker("bot")
+    chosen: dict[str, Any] = {"edit_interval_s": 0, "drain_seconds": 0, "shard_count": 1, "data_dir": tmp_path}
+    chosen |= marker.kwargs if marker else {}
+    return BotSettings(_env_file=None, **chosen)
+
+
+@pytest.fixture
+def core_settings(tmp_path: Path) -> CoreSettings:
+    return CoreSettings(
+        _env_file=None, yamnet_model=YAMNET, max_file_mb=1, max_seconds=10, download_models=False, model_cache=tmp_path
+    )
+
+
+@pytest.fixture
+async def make_bot(
+    bot_settings: BotSettings, core_settings: CoreSettings, painter: ScriptedPainter
+) -> AsyncIterator[Callable[[], ImagineBot]]:
+    """Makes bots on the same data directory, and closes them all in the end."""
+    bots: list[ImagineBot] = []
+
+    def make() -> ImagineBot:
+        painter.closed = False
+        bots.append(ImagineBot(bot_settings, ParkedEngine(core_settings, make_generator=lambda *_: painter)))
+        return bots[-1]
+
+    yield make
+    for bot in bots:
+        await bot.close()
+
+
+@pytest.fixture
+def simcord_bot(make_bot: Callable[[], ImagineBot]) -> ImagineBot:
+    return make_bot()
+
+
+@pytest.fixture
+async def world(simcord_env: Env, painter: ScriptedPainter, make_bot: Callable[[], ImagineBot]) -> World:
+    """A server with a text channel, Alice and Bob in it, and the bot."""
+    return World(simcord_env, painter, make_bot)

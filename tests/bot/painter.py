@@ -1,0 +1,95 @@
+"""A painter for tests: paints one colour, at once or when told to."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from core.errors import Cancelled, ImagineSoundError, ShuttingDown
+from core.generation import Done, Failed, GenerationRequest, GeneratorInfo, Listener, Picture, Progress, Waiting
+
+
+@dataclass
+class Order:
+    """A submitted request and who listens to it."""
+
+    request: GenerationRequest
+    listener: Listener
+    number: int
+
+
+class ScriptedPainter:
+    """Fulfils core.generation.ImageGenerator. While `held`, orders wait for `start`, `step` and `finish`."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.orders: list[Order] = []
+        self.open: dict[int, Order] = {}
+        self.cancelled: list[int] = []
+        self.error: ImagineSoundError | None = None
+        self.image: Callable[[], Image.Image] = lambda: Image.new("RGB", (64, 64), "teal")
+        self.is_miniature = False
+        self.closed = False
+        self._lock = threading.Lock()
+
+    def info(self) -> GeneratorInfo:
+        return GeneratorInfo("scripted", "1", 4, 3.0, (64, 64))
+
+    def submit(self, request: GenerationRequest, listener: Listener) -> int:
+        if self.closed:
+            raise ShuttingDown("I am shutting down; please try again in a minute.")
+        with self._lock:
+            order = Order(request, listener, len(self.orders))
+            self.orders.append(order)
+            self.open[order.number] = order
+        listener(Waiting(len(self.open) - 1))
+        if not self.held:
+            self.step(order, 2)
+            self.finish(order)
+        return order.number
+
+    def cancel(self, number: int) -> None:
+        order = self.open.pop(number, None)
+        if order is not None:
+            self.cancelled.append(number)
+            order.listener(Failed(Cancelled("This picture was cancelled.")))
+
+    def queue_length(self) -> int:
+        return len(self.open)
+
+    def close(self) -> None:
+        self.closed = True
+        for order in list(self.open.values()):
+            self.open.pop(order.number, None)
+            order.listener(Failed(ShuttingDown("I am shutting down; please try again in a minute.")))
+
+    def step(self, order: Order, step: int, preview: bytes | None = None) -> None:
+        order.listener(Progress(step, 4, preview))
+
+    def finish(self, order: Order) -> None:
+        self.open.pop(order.number, None)
+        if self.error is not None:
+            order.listener(Failed(self.error))
+            return
+        request = order.request
+        picture = Picture(
+            image=self.image(),
+            prompt=request.prompt,
+            seed=request.seed,
+            steps=4,
+            guidance=3.0,
+            size=(64, 64),
+            model="scripted",
+            revision="1",
+            adapter=None,
+            seconds=1.5,
+            heard=request.heard,
+            is_miniature=self.is_miniature,
+        )
+        order.listener(Done(picture))
+
+    def finish_all(self) -> None:
+        self.held = False
+        for order in list(self.open.values()):
+            self.finish(order)

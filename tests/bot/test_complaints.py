@@ -1,0 +1,24 @@
+"""The table of complaints in docs/discord.md names tests that exist."""
+
+import re
+from pathlib import Path
+
+PAGE = Path("docs/discord.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, flags=re.MULTILINE)
+
+
+def test_all_22_complaints_are_there() -> None:
+    assert [int(number) for number, *_ in ROWS] == list(range(1, 23))
+
+
+def test_every_test_that_is_named_exists() -> None:
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in Path("tests/bot").glob("test_*.py")}
+    for number, _, _, tests in ROWS:
+        if "tests/generation" in tests:
+            assert Path("tests/generation").is_dir()
+        module = ""
+        for name in re.findall(r"\btest_\w+", tests):
+            if name in modules:
+                module = name
+            else:
+                assert f"def {name}(" in modules[module], f"row {number}: {module}.{name}"

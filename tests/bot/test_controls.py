@@ -1,0 +1,183 @@
+"""Every button, select and editor; also after a restart."""
+
+import json
+
+import pytest
+from simcord.backend.errors import SetupError
+
+from core.styles import Style
+from tests.bot.world import World, buttons_of, names_of, text_of
+
+
+@pytest.fixture(params=[False, True], ids=["at once", "after a restart"])
+async def painted(world: World, request: pytest.FixtureRequest) -> World:
+    """Alice's voice note has been painted."""
+    await world.post_voice_note(world.alice, world.channel)
+    if request.param:
+        await world.restart()
+    return world
+
+
+async def test_paint_again_makes_a_new_message_with_a_new_seed_for_anyone(painted: World) -> None:
+    await painted.bob.click(painted.reply(painted.channel), label="Paint again")
+
+    old, new = painted.said(painted.thread_of(painted.channel))
+    assert "picture.png" in names_of(new)
+    assert painted.alice.mention in text_of(old)
+    assert painted.bob.mention in text_of(new)
+    first, second = painted.painter.orders
+    assert first.request.prompt == second.request.prompt
+    assert first.request.seed != second.request.seed
+
+
+async def test_edit_prompt_shows_the_prompt_and_paints_the_changed_one(painted: World) -> None:
+    shown = await painted.alice.click(painted.reply(painted.channel), label="Edit prompt")
+    assert shown.modal is not None
+    assert painted.painter.orders[0].request.prompt.text in json.dumps(shown.modal)
+
+    fields = [label["component"]["custom_id"] for label in shown.modal["components"]]
+    await painted.alice.submit_modal(shown, {fields[0]: "a waterfall of stars", fields[1]: "people"})
+
+    order = painted.painter.orders[1]
+    assert order.request.prompt.text == "a waterfall of stars"
+    assert order.request.prompt.negative_text == "people"
+    assert "picture.png" in names_of(painted.said(painted.thread_of(painted.channel))[1])
+
+
+async def test_style_select_paints_what_was_heard_in_that_style(painted: World) -> None:
+    await painted.alice.select(painted.reply(painted.channel), [Style.WATERCOLOUR.value])
+
+    order = painted.painter.orders[1]
+    assert painted.painter.orders[0].request.prompt.text in order.request.prompt.text
+    assert "watercolour" in order.request.prompt.text
+
+
+async def test_what_i_heard_shows_windows_and_figure_to_the_one_who_asks(painted: World) -> None:
+    result = await painted.bob.click(painted.reply(painted.channel), label="What I heard")
+
+    assert result.ephemeral
+    assert result.response is not None
+    name, score = (await painted.heard()).windows[0].labels[0]
+    assert f"`  0.0 s` {name} ({score:.2f})" in text_of(result.response)
+    assert names_of(result.response) == ["heard.png"]
+
+
+async def test_recipe_tells_all_that_is_needed_to_paint_it_again(painted: World) -> None:
+    result = await painted.bob.click(painted.reply(painted.channel), label="Recipe")
+
+    assert result.ephemeral
+    assert result.response is not None
+    assert str(painted.painter.orders[0].request.seed) in text_of(result.response)
+    assert "`scripted`" in text_of(result.response)
+    assert names_of(result.response) == ["recipe.json"]
+
+
+async def test_asker_deletes_the_picture_and_its_recipe(painted: World) -> None:
+    await painted.alice.click(painted.reply(painted.channel), label="Delete")
+
+    assert painted.said(painted.thread_of(painted.channel)) == []
+    job = await painted.bot.store.job(1)
+    assert job is not None
+    assert (job.heard, job.outcome, job.prompt) == (None, None, None)
+
+
+async def test_moderator_deletes_somebody_elses_picture(painted: World) -> None:
+    await painted.moderator(manage_messages=True).click(painted.reply(painted.channel), label="Delete")
+
+    assert painted.said(painted.thread_of(painted.channel)) == []
+
+
+async def test_others_may_not_delete(painted: World) -> None:
+    result = await painted.bob.click(painted.reply(painted.channel), label="Delete")
+
+    assert result.ephemeral
+    assert result.response is not None
+    assert "Only the one who asked" in text_of(result.response)
+    assert len(painted.said(painted.thread_of(painted.channel))) == 1
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["waiting", "painting"])
+async def test_asker_cancels_while_waiting_or_painting(world: World, started: bool) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    if started:
+        world.painter.step(world.painter.orders[0], 1)
+        await world.env.settle()
+
+    await world.alice.click(world.reply(world.channel), label="Cancel")
+
+    assert world.painter.cancelled == [0]
+    message = world.reply(world.channel)
+    assert f"Cancelled by {world.alice.mention}" in text_of(message)
+    assert list(buttons_of(message)) == ["Paint again", "Delete"]
+    assert len(world.bot.jobs) == 0
+
+
+async def test_moderator_cancels_and_others_may_not(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+
+    refused = await world.bob.click(world.reply(world.channel), label="Cancel")
+    assert refused.response is not None
+    assert "Only the one who asked" in text_of(refused.response)
+    assert world.painter.cancelled == []
+
+    await world.moderator(manage_messages=True).click(world.reply(world.channel), label="Cancel")
+    assert world.painter.cancelled == [0]
+
+
+async def test_cancelled_picture_can_be_painted_after_all(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    await world.alice.click(world.reply(world.channel), label="Cancel")
+    world.painter.held = False
+
+    await world.alice.click(world.reply(world.channel), label="Paint again")
+
+    assert "picture.png" in names_of(world.said(world.thread_of(world.channel))[1])
+
+
+async def test_button_of_a_forgotten_picture_says_so(painted: World) -> None:
+    await painted.bot.jobs.forget_user(painted.alice.id)
+
+    for label in ("Paint again", "What I heard", "Recipe"):
+        result = await painted.bob.click(painted.reply(painted.channel), label=label)
+        assert result.response is not None
+        assert "no longer know" in text_of(result.response)
+
+
+async def test_blocked_person_cannot_use_buttons(painted: World) -> None:
+    await painted.bot.store.set_blocked(painted.guild.id, [painted.bob.id])
+
+    result = await painted.bob.click(painted.reply(painted.channel), label="Paint again")
+
+    assert result.response is not None
+    assert "cannot use me here" in text_of(result.response)
+    assert len(painted.painter.orders) == 1
+
+
+async def test_late_click_is_survived(painted: World) -> None:
+    """10062: the three seconds were over. Nobody can be told, and nothing breaks."""
+    painted.env.inject_error("POST", "/interactions/*/*/callback", status=404, code=10062)
+
+    await painted.bob.click(painted.reply(painted.channel), label="Paint again")
+
+    assert len(painted.painter.orders) == 1
+    await painted.bob.click(painted.reply(painted.channel), label="Paint again")
+    assert len(painted.painter.orders) == 2
+
+
+async def test_buttons_work_in_direct_messages(world: World) -> None:
+    channel = world.alice.user.dm_channel
+    await world.post_voice_note(world.alice.user, channel)
+
+    await world.alice.user.click(world.said(channel)[0], label="Paint again")
+    await world.alice.user.click(world.said(channel)[0], label="Delete")
+
+    (message,) = world.said(channel)
+    assert "picture.png" in names_of(message)
+
+
+async def test_finished_picture_has_no_cancel_button(painted: World) -> None:
+    with pytest.raises(SetupError):
+        await painted.alice.click(painted.reply(painted.channel), label="Cancel")

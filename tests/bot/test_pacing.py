@@ -1,0 +1,40 @@
+"""Edits of one channel are kept apart; channels do not wait for each other."""
+
+import asyncio
+import itertools
+import time
+
+from bot.pacing import Pacer
+
+
+async def moments(pacer: Pacer, *channels: int) -> list[tuple[int, float]]:
+    begin = time.monotonic()
+    turns: list[tuple[int, float]] = []
+
+    async def edit(channel: int) -> None:
+        await pacer.take_turn(channel)
+        turns.append((channel, time.monotonic() - begin))
+
+    await asyncio.gather(*(edit(channel) for channel in channels))
+    return turns
+
+
+async def test_turns_in_one_channel_are_at_least_the_interval_apart() -> None:
+    turns = await moments(Pacer(0.05), 1, 1, 1)
+
+    times = [moment for _, moment in turns]
+    assert all(later - earlier >= 0.045 for earlier, later in itertools.pairwise(times))
+
+
+async def test_other_channels_have_their_turn_at_once() -> None:
+    turns = await moments(Pacer(60), 1, 2, 3)
+
+    assert [channel for channel, _ in turns] == [1, 2, 3]
+
+
+async def test_past_turns_are_forgotten() -> None:
+    pacer = Pacer(0)
+    for channel in range(1500):
+        await pacer.take_turn(channel)
+
+    assert len(pacer._free_at) <= 1001

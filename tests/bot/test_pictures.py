@@ -1,0 +1,35 @@
+"""A picture fits into a message, whatever it takes; as PNG it carries its recipe."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bot.pictures import encode_picture
+from core.generation import Picture
+from core.prompting import Prompt
+from core.recipe import read_recipe
+
+
+@pytest.fixture(scope="module")
+def picture() -> Picture:
+    noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
+    return Picture(Image.fromarray(noise), Prompt("a dog", ""), 7, 4, 3.0, (256, 256), "model", "1", None, 1.0)
+
+
+def test_picture_that_fits_is_a_png_with_its_recipe(picture: Picture, tmp_path: Path) -> None:
+    file = encode_picture(picture, 10_000_000)
+
+    (tmp_path / "picture.png").write_bytes(file.data)
+    assert file.ending == "png"
+    assert read_recipe(tmp_path / "picture.png").seed == 7
+
+
+@pytest.mark.parametrize(("limit", "ending"), [(150_000, "webp"), (100_000, "webp"), (40_000, "jpg"), (10_000, "webp")])
+def test_picture_too_large_is_encoded_smaller(picture: Picture, limit: int, ending: str) -> None:
+    file = encode_picture(picture, limit)
+
+    assert len(file.data) <= limit
+    assert Image.open(io.BytesIO(file.data)).format == {"webp": "WEBP", "jpg": "JPEG"}[file.ending]

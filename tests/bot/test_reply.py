@@ -1,0 +1,354 @@
+"""The reply: what was heard at once, then the queue, progress, the picture, all in one message."""
+
+import asyncio
+import io
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import discord
+import numpy as np
+import pytest
+from PIL import Image
+
+from bot import conversation
+from core.engine import Heard, ImagineOptions
+from core.errors import OutOfMemory
+from tests.bot.sounds import noise, silence
+from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
+
+
+def jpeg() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(out, "JPEG")
+    return out.getvalue()
+
+
+async def test_what_was_heard_is_shown_before_the_picture_with_a_figure_and_the_queue(world: World) -> None:
+    world.painter.held = True
+
+    await world.post_voice_note(world.alice, world.channel)
+
+    message = world.reply(world.channel)
+    best = (await world.heard()).top[0]
+    assert re.search(rf"`[▰▱]{{8}}` \*\*{best.name}\*\* · (surely|very likely|likely|maybe)\n", text_of(message))
+    assert "Number 1 in the queue" in text_of(message)
+    assert names_of(message) == ["heard.png"]
+    assert list(buttons_of(message)) == ["Cancel"]
+
+
+async def test_progress_preview_and_picture_come_in_the_same_message(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    first = world.reply(world.channel)
+    (order,) = world.painter.orders
+
+    world.painter.step(order, 2, jpeg())
+    await world.env.settle()
+    painting = world.reply(world.channel)
+    world.painter.finish(order)
+    await world.env.settle()
+    painted = world.reply(world.channel)
+
+    assert first.id == painting.id == painted.id
+    assert "2/4" in text_of(painting)
+    assert names_of(painting) == ["heard.png", "preview-2.jpg"]
+    assert "painted in 2 s" in text_of(painted)
+    assert names_of(painted) == ["heard.png", "picture.png"]
+    assert "2/4" not in text_of(painted)
+
+
+async def test_every_picture_has_an_alternative_text(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    world.painter.step(world.painter.orders[0], 2, jpeg())
+    await world.env.settle()
+    during = alt_texts_of(world.reply(world.channel))
+    world.painter.finish_all()
+    await world.env.settle()
+
+    after = alt_texts_of(world.reply(world.channel))
+
+    assert len(during) == len(after) == 2
+    assert all(during)
+    best = (await world.heard()).top[0]
+    assert after[0] == f"A picture painted from a sound: {world.painter.orders[0].request.prompt.text}"
+    assert after[1]
+    assert f"{best.name} ({best.score:.0%})" in after[1]
+
+
+async def test_thread_bears_the_sounds_name(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel)
+
+    title = (await world.heard()).title
+    assert world.thread_of(world.channel).name == title
+    assert title.lower() in world.painter.orders[0].request.prompt.text
+
+
+async def test_nobody_is_pinged(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel)
+    await world.post_voice_note(world.alice.user, world.alice.user.dm_channel)
+
+    for channel in (world.thread_of(world.channel), world.alice.user.dm_channel):
+        (message,) = world.said(channel)
+        stored = world.env.backend.get_message(channel.id, message.id)
+        assert world.alice.mention in text_of(message)
+        assert stored.ping_user_ids == []
+        assert not stored.mention_everyone
+
+
+async def test_words_from_people_cannot_ping_or_format(world: World) -> None:
+    await world.alice.slash(
+        world.channel, "imagine-sound file", recording=("rain.wav", noise()), prompt="@everyone **loud**"
+    )
+
+    (message,) = world.said(world.channel)
+    assert world.env.backend.get_message(world.channel.id, message.id).ping_user_ids == []
+    assert r"\*\*loud\*\*" in text_of(message)
+
+
+def speckled() -> Image.Image:
+    """A picture that PNG cannot make small: about 120 kB."""
+    return Image.fromarray(np.random.default_rng(1).integers(0, 255, (200, 200, 3), dtype=np.uint8))
+
+
+async def test_picture_too_large_as_png_is_sent_smaller(world: World) -> None:
+    world.painter.image = speckled
+    world.bot.places.file_limit = lambda job: 60_000  # type: ignore[method-assign]
+
+    await world.post_voice_note(world.alice, world.channel)
+
+    message = world.reply(world.channel)
+    (picture,) = (attachment for attachment in message.attachments if attachment.filename.startswith("picture"))
+    assert picture.filename == "picture.webp"
+    assert picture.size <= 60_000
+
+
+async def test_limit_is_the_servers(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel)
+    await world.post_voice_note(world.alice.user, world.alice.user.dm_channel)
+    here, private = await world.bot.store.job(1), await world.bot.store.job(2)
+    assert here
+    assert private
+
+    assert world.bot.places.file_limit(here) == world.bot.get_guild(world.guild.id).filesize_limit  # type: ignore[union-attr]
+    assert world.bot.places.file_limit(private) == discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+
+
+async def test_picture_that_discord_finds_too_large_is_sent_smaller(world: World) -> None:
+    world.painter.held = True
+    world.painter.image = speckled
+    await world.post_voice_note(world.alice, world.channel)
+    world.env.inject_error("PATCH", "/channels/*/messages/*", status=413, code=40005)
+
+    world.painter.finish_all()
+    await world.env.settle()
+
+    assert names_of(world.reply(world.channel)) == ["heard.png", "picture.webp"]
+
+
+async def test_final_state_is_sent_although_discord_has_a_bad_minute(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    world.env.inject_error("PATCH", "/channels/*/messages/*", status=503, times=3)
+
+    world.painter.finish_all()
+    await world.env.advance_time(80)
+
+    assert "picture.png" in names_of(world.reply(world.channel))
+
+
+async def test_message_that_may_not_be_edited_any_more_is_followed_by_a_new_one(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    world.env.inject_error("PATCH", "/channels/*/messages/*", status=429, code=30046)
+
+    world.painter.finish_all()
+    await world.env.settle()
+
+    _, new = world.said(world.thread_of(world.channel))
+    assert "picture.png" in names_of(new)
+
+
+async def test_miniature_says_that_it_is_one(world: World) -> None:
+    world.painter.is_miniature = True
+
+    await world.post_voice_note(world.alice, world.channel)
+
+    assert "practice model" in text_of(world.reply(world.channel))
+
+
+async def test_long_recording_is_heard_in_part_and_says_so(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel, noise(12))
+
+    assert "its first 10 seconds" in text_of(world.reply(world.channel))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("song.mp3", b"this is no sound at all", "not a recording that I can read"),
+        ("empty.wav", b"", "empty"),
+        ("silence.wav", silence(), "nothing but silence"),
+        ("large.wav", b"0" * 1_100_000, "more than the 1 MB"),
+        ("cut.wav", noise()[:44], "no sound"),
+    ],
+)
+async def test_bad_recording_gets_one_friendly_sentence_and_the_next_is_heard(
+    world: World, name: str, data: bytes, sentence: str
+) -> None:
+    await world.post(world.alice, world.channel, (name, data))
+    threads = world.channel.threads
+    said = world.said(threads[0] if threads else world.channel)
+    assert len(said) == 1
+    assert sentence in text_of(said[0])
+    assert names_of(said[0]) in ([], ["heard.png"])
+
+    await world.post_voice_note(world.bob, world.channel)
+    assert any("picture.png" in names_of(message) for t in world.channel.threads for message in world.said(t))
+
+
+async def test_painting_that_fails_is_told_and_the_next_is_painted(world: World) -> None:
+    world.painter.error = OutOfMemory("This picture does not fit into the device's memory; ask for a smaller one.")
+    await world.post_voice_note(world.alice, world.channel)
+    message = world.reply(world.channel)
+    assert "does not fit into the device's memory" in text_of(message)
+    assert list(buttons_of(message)) == ["Paint again", "Delete"]
+
+    world.painter.error = None
+    await world.alice.click(message, label="Paint again")
+
+    assert "picture.png" in names_of(world.said(world.thread_of(world.channel))[1])
+
+
+async def test_fault_of_the_program_is_told_without_details_and_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> Image.Image:
+        raise AssertionError("a secret path")
+
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    world.painter.image = lambda: None  # type: ignore[assignment, return-value]
+    world.painter.finish_all()
+    await world.env.settle()
+
+    assert "Something went wrong on my side" in text_of(world.reply(world.channel))
+    assert "Traceback" not in text_of(world.reply(world.channel))
+    assert any(record.exc_info for record in caplog.records if record.name == "bot.conversation")
+
+
+async def test_five_people_at_once_get_their_own_answers(world: World) -> None:
+    world.painter.held = True
+    people = [world.guild.add_member(world.env.create_user(f"person{number}")) for number in range(5)]
+    for person in people:
+        await world.post_voice_note(person, world.channel)
+
+    positions = [text_of(world.said(thread)[0]).count("in the queue") for thread in world.channel.threads]
+    world.painter.finish_all()
+    await world.env.settle()
+
+    assert positions == [1] * 5
+    assert {order.request.user for order in world.painter.orders} == {str(person.id) for person in people}
+    texts = [text_of(world.said(thread)[0]) for thread in world.channel.threads]
+    assert all(sum(person.mention in text for text in texts) == 1 for person in people)
+    assert all("painted in" in text for text in texts)
+
+
+@pytest.mark.bot(edit_interval_s=30)
+async def test_edits_wait_for_their_turn_and_the_final_state_is_sent(world: World) -> None:
+    def edits() -> int:
+        return sum(request.method == "PATCH" for request in world.env.http_requests)
+
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    (order,) = world.painter.orders
+    before = edits()
+    for step in (1, 2, 3):
+        world.painter.step(order, step)
+        await world.env.settle()
+    assert edits() - before <= 1
+
+    world.painter.finish(order)
+    await world.env.advance_time(61)
+
+    assert edits() - before <= 3
+    assert "picture.png" in names_of(world.reply(world.channel))
+
+
+async def test_message_comes_before_what_was_heard_where_hearing_takes_long(world: World) -> None:
+    hear, may_hear = world.bot.engine.hear, asyncio.Event()
+
+    async def hear_later(recording: bytes | Path, options: ImagineOptions | None = None) -> Heard:
+        await world.env.external_wait(may_hear.wait(), reason="slow ears")
+        return await hear(recording, options)
+
+    world.bot.engine.hear = hear_later  # type: ignore[method-assign]
+    await world.post_voice_note(world.alice, world.channel)
+    await world.env.advance_time(3)
+    listening = world.reply(world.channel)
+    may_hear.set()
+    await world.env.settle()
+
+    assert "Listening" in text_of(listening)
+    assert names_of(world.reply(world.channel)) == ["heard.png", "picture.png"]
+    assert world.thread_of(world.channel).name == (await world.heard()).title
+
+
+async def test_hearing_drawing_and_encoding_leave_the_event_loop_free(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, str] = {}
+
+    def noticing(name: str) -> Callable[..., object]:
+        function = getattr(conversation, name)
+
+        def call(*args: object) -> object:
+            threads[name] = threading.current_thread().name
+            return function(*args)
+
+        return call
+
+    for name in ("draw_heard", "encode_picture"):
+        monkeypatch.setattr(conversation, name, noticing(name))
+
+    await world.post_voice_note(world.alice, world.channel)
+
+    assert set(threads) == {"draw_heard", "encode_picture"}
+    assert threading.main_thread().name not in threads.values()
+
+
+async def test_silence_offers_nothing_to_paint(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel, silence())
+
+    message = world.reply(world.channel)
+    assert "nothing but silence" in text_of(message)
+    assert buttons_of(message) == {}
+    assert world.painter.orders == []
+
+
+async def test_thread_that_was_closed_meanwhile_is_opened_for_the_picture(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    world.env.inject_error("PATCH", "/channels/*/messages/*", status=400, code=50083)
+
+    world.painter.finish_all()
+    await world.env.settle()
+
+    thread = world.thread_of(world.channel)
+    opened = [request.json for request in world.env.http_requests if request.path == f"/channels/{thread.id}"]
+    assert opened == [{"archived": False}]
+    assert "picture.png" in names_of(world.reply(world.channel))
+
+
+async def test_reply_that_may_not_be_touched_any_more_ends_the_job(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    world.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
+
+    world.painter.finish_all()
+    await world.env.settle()
+
+    assert len(world.bot.jobs) == 0
+    assert await world.bot.store.unfinished() == []

@@ -1,0 +1,157 @@
+"""What moderators can choose under /imagine-sound settings, and that it holds."""
+
+import pytest
+from simcord.actors import MemberActor
+from simcord.results import InteractionResult, ResponseMessage
+
+from bot.records import GuildSettings, Listening
+from core.styles import Style
+from tests.bot.sounds import noise
+from tests.bot.world import World, buttons_of, text_of
+
+
+async def open_panel(world: World, member: MemberActor) -> ResponseMessage:
+    result = await member.slash(world.channel, "imagine-sound settings")
+    assert result.ephemeral
+    assert result.response is not None
+    return result.response
+
+
+async def settings(world: World) -> GuildSettings:
+    return await world.bot.store.guild(world.guild.id)
+
+
+@pytest.fixture
+def manager(world: World) -> MemberActor:
+    return world.moderator(manage_guild=True)
+
+
+async def test_panel_is_for_those_who_may_manage_the_server(world: World) -> None:
+    refused = await open_panel(world, world.alice)
+
+    assert "Manage Server" in text_of(refused)
+    assert buttons_of(refused) == {}
+
+
+async def test_there_are_no_settings_in_direct_messages(world: World) -> None:
+    result = await world.alice.user.slash("imagine-sound settings")
+
+    assert result.response is not None
+    assert "belong to a server" in text_of(result.response)
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["at once", "after a restart"])
+async def test_where_to_listen(world: World, manager: MemberActor, restart: bool) -> None:
+    panel = await open_panel(world, manager)
+    if restart:
+        await world.restart()
+
+    await manager.select(panel, ["nowhere"], custom_id="settings:listening")
+
+    assert (await settings(world)).listening is Listening.NOWHERE
+    await world.post_voice_note(world.alice, world.channel)
+    assert world.channel.threads == []
+
+
+async def test_mention_where_only_commands_are_answered_says_so(world: World) -> None:
+    await world.bot.store.change_guild(world.guild.id, listening=Listening.NOWHERE)
+
+    await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
+
+    (answer,) = world.said(world.channel)
+    assert "commands only" in text_of(answer)
+    assert await world.bot.store.count() == 0
+
+
+async def test_choosing_channels_means_to_listen_there_only(world: World, manager: MemberActor) -> None:
+    other = world.guild.create_text_channel("sounds")
+    panel = await open_panel(world, manager)
+
+    await manager.select(panel, [other], custom_id="settings:channels")
+
+    assert (await settings(world)).listening is Listening.CHOSEN
+    await world.post_voice_note(world.alice, world.channel)
+    await world.post_voice_note(world.alice, other)
+    assert world.channel.threads == []
+    assert len(other.threads) == 1
+    await world.post_voice_note(world.alice, world.thread_of(other))
+    assert len(world.said(world.thread_of(other))) == 2
+
+
+async def test_default_style(world: World, manager: MemberActor) -> None:
+    await manager.select(await open_panel(world, manager), [Style.COMIC.value], custom_id="settings:style")
+
+    await world.post_voice_note(world.alice, world.channel)
+
+    assert "comic book panel" in world.painter.orders[0].request.prompt.text
+
+
+async def test_who_may_use_it(world: World, manager: MemberActor) -> None:
+    role = world.guild.create_role("Painters")
+
+    await manager.select(await open_panel(world, manager), [role], custom_id="settings:roles")
+
+    assert (await settings(world)).roles == (role.id,)
+
+
+async def test_block_list(world: World, manager: MemberActor) -> None:
+    await manager.select(await open_panel(world, manager), [world.alice], custom_id="settings:blocked")
+    assert await world.bot.store.blocked(world.guild.id) == (world.alice.id,)
+
+    await manager.select(await open_panel(world, manager), [], custom_id="settings:blocked")
+    assert await world.bot.store.blocked(world.guild.id) == ()
+
+
+async def enter(world: World, manager: MemberActor, seconds: str, hour: str) -> InteractionResult:
+    shown = await manager.click(await open_panel(world, manager), label="Change the numbers")
+    assert shown.modal is not None
+    fields = [label["component"]["custom_id"] for label in shown.modal["components"]]
+    return await manager.submit_modal(shown, {fields[0]: seconds, fields[1]: hour})
+
+
+async def test_seconds_and_pictures_an_hour(world: World, manager: MemberActor) -> None:
+    await enter(world, manager, "2,5", "1")
+
+    chosen = await settings(world)
+    assert (chosen.seconds, chosen.pictures_per_user_hour) == (2.5, 1)
+    await world.post_voice_note(world.alice, world.channel, noise(5))
+    assert (await world.heard()).duration_s == 2.5
+    await world.post_voice_note(world.alice, world.channel)
+    assert await world.bot.store.count() == 1
+
+
+async def test_empty_numbers_mean_the_default(world: World, manager: MemberActor) -> None:
+    await enter(world, manager, "2", "1")
+    await enter(world, manager, "", "")
+
+    chosen = await settings(world)
+    assert (chosen.seconds, chosen.pictures_per_user_hour) == (None, None)
+
+
+@pytest.mark.parametrize(("seconds", "hour"), [("many", ""), ("", "1.5"), ("0", ""), ("9999", ""), ("", "0")])
+async def test_nonsense_numbers_are_explained(world: World, manager: MemberActor, seconds: str, hour: str) -> None:
+    result = await enter(world, manager, seconds, hour)
+
+    assert result.ephemeral
+    assert result.response is not None
+    assert "please" in text_of(result.response)
+    assert await settings(world) == GuildSettings()
+
+
+async def test_rights_that_were_taken_away_end_an_open_panel(world: World, manager: MemberActor) -> None:
+    panel = await open_panel(world, manager)
+    world.env.backend.get_guild(world.guild.id).members[manager.id].role_ids.clear()
+
+    result = await manager.select(panel, ["nowhere"], custom_id="settings:listening")
+
+    assert result.response is not None
+    assert "Manage Server" in text_of(result.response)
+    assert await settings(world) == GuildSettings()
+
+
+async def test_settings_outlive_a_restart(world: World) -> None:
+    await world.bot.store.change_guild(world.guild.id, style=Style.COMIC)
+
+    await world.restart()
+
+    assert (await settings(world)).style is Style.COMIC

@@ -1,0 +1,130 @@
+"""Starting: without a token, with a wrong one, without the intent, with a database from the future."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import create_autospec
+
+import discord
+import pytest
+
+from bot import __main__ as start
+from bot.client import ImagineBot
+from bot.settings import BotSettings
+from bot.store import Store, StoreTooNew
+from core.settings import CoreSettings
+
+
+def test_without_a_token_three_lines_tell_how_to_get_one(tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "DISCORD_TOKEN"}
+    environment["PYTHONPATH"] = os.getcwd()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bot"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 3
+    assert "https://discord.com/developers/applications" in done.stderr
+    assert "DISCORD_TOKEN" in done.stderr
+
+
+def test_setting_that_makes_no_sense_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDIT_INTERVAL_S", "often")
+
+    assert start.main() == 2
+    assert "EDIT_INTERVAL_S" in capsys.readouterr().err
+
+
+def test_token_is_not_shown_in_logs() -> None:
+    assert "secret" not in repr(BotSettings(_env_file=None, discord_token="secret"))
+
+
+def test_blocked_users_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLOCKED_USERS", "1, 2")
+
+    assert BotSettings(_env_file=None).blocked_users == (1, 2)
+
+
+class Started:
+    """Stands in for the connection to Discord: notes what bots were started, and with which intents."""
+
+    def __init__(self, *outcomes: BaseException | None) -> None:
+        self.outcomes = list(outcomes)
+        self.bots: list[ImagineBot] = []
+        self.connected = asyncio.Event()
+
+    async def start(self, bot: ImagineBot, token: str, *, reconnect: bool = True) -> None:
+        self.bots.append(bot)
+        outcome = self.outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+        self.connected.set()
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> BotSettings:
+    return BotSettings(_env_file=None, discord_token="token", data_dir=tmp_path, drain_seconds=0)
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, started: Started) -> None:
+    stand_in = create_autospec(ImagineBot.start, side_effect=started.start)
+    monkeypatch.setattr(ImagineBot, "start", stand_in)
+
+
+async def test_without_the_content_intent_it_says_so_and_goes_on_without(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: BotSettings,
+    core_settings: CoreSettings,
+) -> None:
+    started = Started(discord.PrivilegedIntentsRequired(shard_id=None), None)
+    connect(monkeypatch, started)
+
+    running = asyncio.create_task(start.run(settings, core_settings))
+    await asyncio.wait_for(started.connected.wait(), 10)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    assert await asyncio.wait_for(running, 10) == 0
+    assert [bot.intents.message_content for bot in started.bots] == [True, False]
+    assert all(bot.is_closed() for bot in started.bots)
+    assert "Message Content Intent" in capsys.readouterr().err
+
+
+async def test_wrong_token_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: BotSettings,
+    core_settings: CoreSettings,
+) -> None:
+    connect(monkeypatch, Started(discord.LoginFailure("no")))
+
+    assert await start.run(settings, core_settings) == 2
+    assert "does not know this token" in capsys.readouterr().err
+
+
+async def test_database_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "new.sqlite3") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    store = Store(tmp_path / "new.sqlite3")
+
+    with pytest.raises(StoreTooNew, match="newer version"):
+        await store.open()
+    await store.close()
+
+
+async def test_bot_that_never_connected_can_be_closed_and_closed_again(make_bot: Callable[[], ImagineBot]) -> None:
+    async with make_bot() as bot:
+        await bot.close()
+        await bot.close()
+
+    assert bot.is_closed()

@@ -1,0 +1,118 @@
+"""The store: what is written is there for the next process, and many may write at once."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.records import HeardRecord, Job, JobState, NewJob, Window
+from bot.store import SCHEMA_VERSION, Store
+from core.categories import TopCategory
+from core.prompting import Prompt
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HEARD = HeardRecord("Dog", (TopCategory("Dog", 0.9, 1.0, 0),), (Window(0, (("Dog", 0.9),)),), 1.0, False)
+
+
+def new_job(user_id: int = 1, figure_of: int | None = None) -> NewJob:
+    return NewJob(user_id, 10, 20, "en-US", "dog.ogg", source_id=30, figure_of=figure_of)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = Store(tmp_path / "deep" / "store.sqlite3")
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def test_accepted_job_is_there_for_another_process_at_once(store: Store) -> None:
+    job = await store.accept(new_job(), NOW, b"sound")
+
+    with sqlite3.connect(f"file:{store.path}?mode=ro", uri=True) as connection:
+        rows = connection.execute("SELECT jobs.state, recordings.data FROM jobs JOIN recordings").fetchall()
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    connection.close()
+    assert rows == [("waiting", b"sound")]
+    assert await store.job(job.id) == job
+
+
+async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
+    job = await store.accept(new_job(), NOW, b"sound")
+
+    await store.set_heard(job.id, HEARD, Prompt("a dog", "text"), b"figure")
+
+    again = await store.job(job.id)
+    assert again is not None
+    assert (again.heard, again.prompt) == (HEARD, Prompt("a dog", "text"))
+    assert await store.figure(again) == b"figure"
+    assert await store.recording(job.id) is None
+
+
+async def test_many_write_at_once(store: Store) -> None:
+    jobs = await asyncio.gather(*(store.accept(new_job(user), NOW, b"x") for user in range(40)))
+    ended = await asyncio.gather(*(store.finish(job.id, JobState.DONE) for job in jobs))
+
+    assert all(ended)
+    assert len({job.id for job in jobs}) == 40
+    assert await store.unfinished() == []
+
+
+async def test_job_ends_once(store: Store) -> None:
+    job = await store.accept(new_job(), NOW, b"x")
+
+    ended = await asyncio.gather(*(store.finish(job.id, state) for state in (JobState.DONE, JobState.CANCELLED)))
+
+    assert sorted(ended) == [False, True]
+
+
+async def test_something_is_said_once_however_many_ask(store: Store) -> None:
+    assert sum(await asyncio.gather(*(store.say_once("hello") for _ in range(10)))) == 1
+    await store.unsay("hel")
+    assert await store.say_once("hello")
+
+
+async def painted(store: Store, user_id: int, now: datetime, figure_of: int | None = None) -> Job:
+    job = await store.accept(new_job(user_id, figure_of), now)
+    await store.set_heard(job.id, HEARD, Prompt("a dog", ""), None if figure_of else b"figure")
+    await store.finish(job.id, JobState.DONE)
+    return await store.job(job.id) or job
+
+
+async def test_figure_of_a_recording_is_forgotten_with_whoever_sent_it(store: Store) -> None:
+    mine = await painted(store, 1, NOW)
+    theirs = await painted(store, 2, NOW, figure_of=mine.id)
+    assert await store.figure(theirs) == b"figure"
+
+    assert await store.forget_user(1, NOW) == 1
+
+    assert await store.figure(theirs) is None
+    assert await store.job(theirs.id) == theirs
+
+
+async def test_forgetting_deletes_what_the_limits_no_longer_need(store: Store) -> None:
+    await painted(store, 1, NOW - timedelta(hours=2))
+    recent = await painted(store, 1, NOW)
+
+    assert await store.forget_user(1, NOW) == 2
+
+    assert await store.count() == 1
+    kept = await store.job(recent.id)
+    assert kept is not None
+    assert (kept.heard, kept.prompt, kept.source_id, kept.filename) == (None, None, None, "")
+
+
+async def test_deleted_data_is_overwritten_in_the_file(store: Store) -> None:
+    secret = b"a very secret recording " * 400
+    job = await store.accept(new_job(), NOW, secret)
+    await store.finish(job.id, JobState.CANCELLED)
+    await store.close()
+
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    assert b"very secret" not in store.path.read_bytes()

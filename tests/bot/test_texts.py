@@ -1,0 +1,84 @@
+"""The table of texts: complete in English, true to its placeholders elsewhere, and used."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from bot.recordings import CouldNotFetch
+from bot.texts import LANGUAGES, Texts
+from core.errors import ModelMissing, RecordingTooLarge
+from core.styles import Style
+from tests.bot.sounds import noise
+from tests.bot.world import World, buttons_of, text_of
+
+TEXTS = Texts.load()
+CODES = sorted(set(LANGUAGES.values()))
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("key", sorted(TEXTS.keys))
+def test_text_is_there_in_every_language_with_the_same_placeholders(key: str) -> None:
+    found = TEXTS.languages(key)
+
+    assert set(found) == {"en", *CODES}
+    assert all(placeholders(text) == placeholders(found["en"]) for text in found.values())
+
+
+@pytest.mark.parametrize("key", sorted(key for key in TEXTS.keys if key.startswith("command.")))
+def test_command_texts_fit_into_discords_rules(key: str) -> None:
+    for text in TEXTS.languages(key).values():
+        if key.endswith(".name") and key != "command.menu.name":
+            assert re.fullmatch(r"[-_'\w]{1,32}", text)
+            assert text == text.lower()
+        else:
+            assert 1 <= len(text) <= (32 if key == "command.menu.name" else 100)
+
+
+def test_labels_fit_into_discords_limits() -> None:
+    for key in TEXTS.keys:
+        most = {"button": 80, "select": 150, "modal": 45, "style": 100, "listening": 100}.get(key.split(".")[0])
+        assert most is None or all(len(text) <= most for text in TEXTS.languages(key).values())
+    for key in ("settings.seconds", "settings.hour", "settings.numbers"):
+        assert all(len(text) <= 45 for text in TEXTS.languages(key).values())
+
+
+def test_every_text_is_used_and_every_used_text_is_there() -> None:
+    code = "\n".join(path.read_text() for path in Path("bot").glob("*.py"))
+    computed = (*re.findall(r'f"([a-z]+\.)\{', code), "sure.", "permission.")
+    used = {key for key in TEXTS.keys if f'"{key}"' in code or f"'{key}'" in code or key.startswith(computed)}
+    written = set(re.findall(r'(?:say|texts\.find|translatable|Refused)\(\s*"([a-z_.]+)"', code))
+
+    assert used == TEXTS.keys
+    assert written <= TEXTS.keys
+    assert all(f"style.{style.value}" in TEXTS.keys for style in Style)
+
+
+def test_unknown_language_gets_english() -> None:
+    assert TEXTS.speaker("tlh")("button.again") == "Paint again"
+
+
+def test_errors_are_said_in_the_cores_words_in_english_and_translated_elsewhere() -> None:
+    error = RecordingTooLarge("This recording has 30.0 MB.")
+
+    assert TEXTS.speaker("en-US").error(error, max_mb="25") == "This recording has 30.0 MB."
+    assert "25 MB" in TEXTS.speaker("de").error(error, max_mb="25")
+    assert TEXTS.speaker("ja").error(CouldNotFetch("x")) == TEXTS.find("ja", "error.CouldNotFetch")
+    assert TEXTS.speaker("fr").error(ModelMissing("x")) == TEXTS.find("fr", "error.ModelError")
+
+
+@pytest.mark.parametrize(("locale", "word"), [("de", "Neu malen"), ("pt-BR", "Pintar de novo"), ("es-ES", "Receta")])
+async def test_replies_speak_the_servers_language(world: World, locale: str, word: str) -> None:
+    guild = world.env.create_guild(preferred_locale=locale)
+    channel = guild.create_text_channel("klang")
+    member = guild.add_member(world.env.create_user("carol"))
+
+    await world.post_voice_note(member, channel, noise())
+
+    message = world.reply(channel)
+    assert word in buttons_of(message)
+    assert text_of(message)

@@ -1,0 +1,134 @@
+"""What the tests do and see: posting recordings, reading the bot's messages, looking into its store."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import discord
+from simcord.actors import MemberActor
+from simcord.builders import ChannelHandle, UserHandle
+from simcord.env import Env
+from simcord.results import ResponseMessage, to_discord_message
+
+from bot.client import ImagineBot
+from bot.records import HeardRecord
+from tests.bot.painter import ScriptedPainter
+from tests.bot.sounds import noise
+
+VOICE = 1 << 13
+
+
+class World:
+    """A server, its members and the bot."""
+
+    def __init__(self, env: Env, painter: ScriptedPainter, make_bot: Callable[[], ImagineBot]) -> None:
+        self.env = env
+        self.painter = painter
+        self.make_bot = make_bot
+        self.bot = self._adopt(cast(ImagineBot, env.bot))
+        self.guild = env.create_guild("Soundscape")
+        self.channel = self.guild.create_text_channel("general")
+        self.alice = self.guild.add_member(env.create_user("alice"))
+        self.bob = self.guild.add_member(env.create_user("bob"))
+
+    @property
+    def me(self) -> discord.ClientUser:
+        """The bot's user."""
+        assert self.bot.user is not None
+        return self.bot.user
+
+    def _adopt(self, bot: ImagineBot) -> ImagineBot:
+        bot.engine.env = self.env  # type: ignore[attr-defined]
+        return bot
+
+    async def restart(self) -> None:
+        """The process ends without warning; a new one starts on the same data."""
+        bot = self._adopt(self.make_bot())
+        await self.env.restart_bot(bot)
+        self.bot = bot
+        await self.env.settle()
+
+    def moderator(self, **permissions: bool) -> MemberActor:
+        role = self.guild.create_role("Moderators", permissions=discord.Permissions(**permissions))
+        return self.guild.add_member(self.env.create_user("mod"), roles=[role])
+
+    def channel_without(self, *permissions: str) -> ChannelHandle:
+        """A text channel in which the bot lacks these permissions."""
+        assert self.bot.user is not None
+        overwrite = discord.PermissionOverwrite(**dict.fromkeys(permissions, False))
+        return self.guild.create_text_channel("restricted", overwrites={self.bot.user: overwrite})
+
+    async def post_voice_note(
+        self, member: MemberActor | UserHandle, channel: ChannelHandle, data: bytes | None = None
+    ) -> discord.Message:
+        payloads = self.env.backend.store_attachments(channel.id, [("voice-message.ogg", data or noise())])
+        payloads[0] |= {"duration_secs": 1.0, "waveform": "AAAA", "content_type": "audio/ogg"}
+        message = self.env.backend.create_message(channel.id, member.id, "", attachments=payloads, flags=VOICE)
+        await self.env.settle()
+        return to_discord_message(self.env, message)
+
+    async def post(
+        self, member: MemberActor, channel: ChannelHandle, *files: tuple[str, bytes], content: str = ""
+    ) -> discord.Message:
+        return await member.send(channel, content, attachments=files or [("rain.wav", noise())])
+
+    def thread_of(self, channel: ChannelHandle) -> ChannelHandle:
+        (thread,) = channel.threads
+        return thread
+
+    async def heard(self, job_id: int = 1) -> HeardRecord:
+        """What a job heard, according to the store."""
+        job = await self.bot.store.job(job_id)
+        assert job is not None
+        assert job.heard is not None
+        return job.heard
+
+    def said(self, channel: ChannelHandle) -> list[discord.Message]:
+        """The bot's messages in a channel, without Discord's own notices of new threads."""
+        assert self.bot.user is not None
+        mine = (message for message in channel.history() if message.author.id == self.bot.user.id)
+        return [message for message in mine if message.type is not discord.MessageType.thread_created]
+
+    def reply(self, channel: ChannelHandle) -> discord.Message:
+        """The bot's one message in the only thread of a channel."""
+        (message,) = self.said(self.thread_of(channel))
+        return message
+
+
+def components(message: discord.Message | ResponseMessage) -> Iterator[dict[str, Any]]:
+    """All components of a message, as Discord sees them."""
+
+    def walk(items: Sequence[Any]) -> Iterator[dict[str, Any]]:
+        for item in items:
+            data = item if isinstance(item, dict) else item.to_dict()
+            yield data
+            yield from walk(data.get("components") or [])
+            if data.get("accessory"):
+                yield data["accessory"]
+
+    yield from walk(message.components)
+
+
+def text_of(message: discord.Message | ResponseMessage) -> str:
+    """All that a message says."""
+    return "\n".join(component["content"] for component in components(message) if component.get("content"))
+
+
+def buttons_of(message: discord.Message | ResponseMessage) -> dict[str, str]:
+    """The labels of a message's buttons, with their custom ids."""
+    return {item["label"]: item["custom_id"] for item in components(message) if item["type"] == 2}
+
+
+def alt_texts_of(message: discord.Message | ResponseMessage) -> list[str | None]:
+    """The alternative text of every picture in a message, in order."""
+    found: list[str | None] = []
+    for component in components(message):
+        if component["type"] == 12:
+            found += [item.get("description") for item in component["items"]]
+        if component["type"] == 11:
+            found.append(component.get("description"))
+    return found
+
+
+def names_of(message: discord.Message | ResponseMessage) -> list[str]:
+    """The names of a message's files."""
+    return [attachment.filename for attachment in message.attachments]
