@@ -3,8 +3,9 @@
 #   docker run --gpus all --env-file .env -v imagine-sound:/data imagine-sound
 FROM python:3.11-slim
 
-# MediaPipe is linked against these, though it needs no screen
+# MediaPipe is linked against the first four, though it needs no screen; torch.compile needs a C compiler
 RUN apt-get update && apt-get install -y --no-install-recommends libegl1 libgles2 libgl1 libglib2.0-0 \
+    gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 imagine && mkdir /data && chown imagine:imagine /data
 WORKDIR /app

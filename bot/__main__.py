@@ -1,9 +1,12 @@
 """`imagine-sound-bot`: starts the bot and stops it in order on SIGTERM and SIGINT."""
 
+import argparse
 import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 
 import aiohttp
 import discord
@@ -11,7 +14,7 @@ from pydantic import ValidationError
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from bot.store import StoreTooNew
+from bot.store import StoreUnusable
 from core.engine import Engine
 from core.settings import CoreSettings
 
@@ -32,8 +35,11 @@ BAD_TOKEN = "Discord does not know this token; make a new one (see docs/discord.
 UNREACHABLE = "Discord cannot be reached ({error}); check this computer's network and start again."
 
 
-def main() -> int:
-    """Run until a signal comes. Returns 0, or 2 when there is something for the operator to do."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal comes. Returns 0, or 1 when Discord cannot be reached, or 2 when a setting is to be mended."""
+    argparse.ArgumentParser(
+        prog="imagine-sound-bot", description="The Discord bot. Its settings come from the environment and .env."
+    ).parse_args(arguments)
     try:
         settings, core_settings = BotSettings(), CoreSettings()
     except ValidationError as error:
@@ -46,9 +52,11 @@ def main() -> int:
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[core_settings.log_level])
     try:
         return asyncio.run(run(settings, core_settings))
-    except StoreTooNew as error:
+    except StoreUnusable as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # where signals cannot be handled otherwise
+        return 0
 
 
 async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
@@ -56,13 +64,15 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        with suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, stop.set)
     try:
-        await run_until(stop, ImagineBot(settings, Engine(core_settings)))
-    except discord.PrivilegedIntentsRequired:
-        print(NO_CONTENT, file=sys.stderr)
-        without = settings.model_copy(update={"message_content": False})
-        await run_until(stop, ImagineBot(without, Engine(core_settings)))
+        try:
+            await run_until(stop, ImagineBot(settings, Engine(core_settings)))
+        except discord.PrivilegedIntentsRequired:
+            print(NO_CONTENT, file=sys.stderr)
+            without = settings.model_copy(update={"message_content": False})
+            await run_until(stop, ImagineBot(without, Engine(core_settings)))
     except discord.LoginFailure:
         print(BAD_TOKEN, file=sys.stderr)
         return 2

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED = 10062, 40060
+# Discord's error codes: https://discord.com/developers/docs/topics/opcodes-and-status-codes#json
 EDITED_TOO_OFTEN_WHEN_OLD = 30046
 TOO_LARGE = 40005
 THREAD_ARCHIVED = 50083

@@ -27,6 +27,7 @@ class Jobs:
         self._resume_within = resume_within
         self._running: dict[int, tuple[asyncio.Task[None], Conversation]] = {}
         self._draining = False
+        self._born = workshop.now()
 
     @property
     def draining(self) -> bool:
@@ -80,8 +81,8 @@ class Jobs:
         """Go on with what the last run left unfinished, quietly; give up what is too old or has failed twice."""
         oldest = self._shop.now() - self._resume_within
         for job in await self._shop.store.unfinished():
-            if job.id in self._running:
-                continue
+            if job.created > self._born or job.id in self._running:
+                continue  # accepted by this process, not left by the last
             if job.created < oldest or job.attempts >= MOST_ATTEMPTS:
                 log.info("job %d is given up: from %s, %d attempts", job.id, job.created, job.attempts)
                 key = "status.too_old" if job.created < oldest else "status.interrupted"

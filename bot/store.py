@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -43,8 +44,8 @@ LIMITS_LOOK_BACK = timedelta(hours=1)
 """How far back the limits count what was asked for."""
 
 
-class StoreTooNew(Exception):
-    """The database was written by a newer version of the bot; the message says what to do."""
+class StoreUnusable(Exception):
+    """The database cannot be written, or was written by a newer version of the bot; the message says what to do."""
 
 
 class _Plain(TypeDecorator[object]):
@@ -159,12 +160,21 @@ class Store:
         event.listen(self._engine.sync_engine, "connect", _prepare_connection)
 
     async def open(self) -> None:
-        """Create the file and its tables where they are missing. Raises StoreTooNew."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Create the file and its tables where they are missing. Raises StoreUnusable."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            await self._open()
+        except (OSError, DatabaseError) as error:
+            raise StoreUnusable(
+                f"{self.path} cannot be used as the bot's database ({error.__cause__ or error}); "
+                "set DATA_DIR to a directory that the bot may write to."
+            ) from error
+
+    async def _open(self) -> None:
         async with self._engine.begin() as connection:
             version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
             if version > SCHEMA_VERSION:
-                raise StoreTooNew(
+                raise StoreUnusable(
                     f"{self.path} was written by a newer version of imagine-sound; install that version, or set "
                     "DATA_DIR to another directory."
                 )

@@ -91,7 +91,7 @@ def _read(recording: bytes | Path, limits: AudioLimits) -> bytes:
         raise EmptyRecording("This file is empty; please send a recording with sound in it.")
     if size > limits.max_bytes:
         raise RecordingTooLarge(
-            f"This recording has {size / 1e6:.1f} MB, more than the {limits.max_bytes / 1e6:.0f} MB that I take; "
+            f"This recording has {size / 1e6:.1f} MB, more than the {limits.max_bytes / 1e6:g} MB that I take; "
             "please send a shorter or more compressed one."
         )
     return recording.read_bytes() if isinstance(recording, Path) else recording

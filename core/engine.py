@@ -24,7 +24,7 @@ from typing import Self
 from core.audio import Clip, load_clip
 from core.categories import SILENCE, TopCategory, get_top_categories
 from core.classification import Prediction, SoundClassifier
-from core.errors import ImagineSoundError, NothingHeard, PaintingError, ShuttingDown
+from core.errors import NothingHeard, PaintingError, ShuttingDown
 from core.generation import (
     MAX_SEED,
     Done,
@@ -45,6 +45,9 @@ from core.styles import Style
 from core.transcription import Transcriber, is_spoken, load_transcriber
 
 log = logging.getLogger(__name__)
+
+LONGEST_LOAD_S = 30
+"""How long closing waits for a model that is being loaded."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,8 @@ class Engine:
 
     async def classifier(self) -> SoundClassifier:
         """The sound classifier, loaded at the first call; a failed load is tried again at the next."""
+        if self._closed:
+            raise ShuttingDown("I am shutting down; please try again in a minute.")
         if self._classifier is None or _has_failed(self._classifier):
             loop = asyncio.get_running_loop()
             self._classifier = loop.run_in_executor(self._hearing, lambda: SoundClassifier(self._models.yamnet().path))
@@ -246,16 +251,10 @@ class Engine:
         """Give up what is being painted, and free the models. Streams still being read end with ShuttingDown."""
         self._closed = True
         loop = asyncio.get_running_loop()
-        for future in (self._generator, self._classifier):
-            if future is None:
-                continue
-            try:
-                resource = await future
-            except ImagineSoundError:
-                continue  # it could not be loaded, and whoever asked for it was told
-            await loop.run_in_executor(None, resource.close)
+        await loop.run_in_executor(None, lambda: self._hearing.shutdown(wait=True, cancel_futures=True))
+        await _close_when_loaded(self._generator)
+        await _close_when_loaded(self._classifier)
         self._generator = self._classifier = None
-        await loop.run_in_executor(None, self._hearing.shutdown)
 
     def _hear(self, recording: bytes | Path, options: ImagineOptions, classifier: SoundClassifier) -> Heard:
         limits = self.settings.audio_limits
@@ -292,6 +291,20 @@ class Engine:
 
 def _has_failed(future: asyncio.Future[SoundClassifier] | asyncio.Future[ImageGenerator]) -> bool:
     return future.done() and (future.cancelled() or future.exception() is not None)
+
+
+async def _close_when_loaded(loading: asyncio.Future[SoundClassifier] | asyncio.Future[ImageGenerator] | None) -> None:
+    """Free a model. One that could not be loaded was told to whoever asked for it."""
+    if loading is None or (loading.done() and _has_failed(loading)):
+        return
+    try:
+        resource: SoundClassifier | ImageGenerator = await asyncio.wait_for(asyncio.shield(loading), LONGEST_LOAD_S)
+    except TimeoutError:
+        log.warning("a model is still being loaded; it ends with the process")
+    except Exception:
+        log.debug("a model failed to load while the engine was closing", exc_info=True)
+    else:
+        await asyncio.get_running_loop().run_in_executor(None, resource.close)
 
 
 def _default_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:

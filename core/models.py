@@ -89,6 +89,7 @@ class ModelStore:
         """The sound classifier. Raises ModelMissing or DownloadFailed."""
         setting = self._settings.yamnet_model
         if setting is not None:
+            setting = setting.expanduser()
             if not setting.is_file():
                 raise ModelMissing(f"YAMNET_MODEL is {setting}, but there is no such file; correct or remove it.")
             return LocatedModel("YamNet", str(setting), Origin.SETTING, "YAMNET_MODEL names it")
@@ -106,12 +107,17 @@ class ModelStore:
     def image_model(self, *, on_gpu: bool) -> LocatedModel:
         """What paints. `on_gpu` decides what `auto` means. Raises ModelMissing."""
         wanted = self._settings.image_model
+        if wanted.startswith("~"):
+            wanted = str(Path(wanted).expanduser())
         if wanted != "auto":
             if Path(wanted).is_dir():
                 return LocatedModel(Path(wanted).resolve().name, wanted, Origin.SETTING, "IMAGE_MODEL names it")
             if wanted.startswith((".", "/", "~")) or wanted.count("/") != 1:
                 raise ModelMissing(f"IMAGE_MODEL is {wanted}, but there is no such directory; correct or remove it.")
             return LocatedModel(wanted, wanted, Origin.HUB, "IMAGE_MODEL names it")
+        if on_gpu and not self._settings.download_models and not self.has_playground():
+            why = "there is a CUDA GPU, but Playground v2.5 was not fetched and DOWNLOAD_MODELS is off"
+            return self._miniature("playground-mini", "model_index.json", "Playground v2.5", why)
         if on_gpu:
             return LocatedModel(PLAYGROUND, PLAYGROUND, Origin.HUB, "IMAGE_MODEL is auto and there is a CUDA GPU")
         why = "IMAGE_MODEL is auto and Playground v2.5 needs a CUDA GPU, which is not here"
@@ -158,6 +164,13 @@ class ModelStore:
                 f"it needs {official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
             ) from error
         return target
+
+    def has_playground(self) -> bool:
+        """Whether Playground v2.5 lies in the hub client's cache."""
+        from huggingface_hub import try_to_load_from_cache
+
+        revision = self._settings.image_model_revision
+        return isinstance(try_to_load_from_cache(PLAYGROUND, "model_index.json", revision=revision), str)
 
     def pull_playground(self) -> None:
         """Fetch Playground v2.5 with the hub's client (checked, resumed, with progress). Raises DownloadFailed."""

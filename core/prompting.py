@@ -86,7 +86,7 @@ def sentence(scene: Scene) -> str:
     if scene.weather and not scene.weather_follows:
         text += _unless_said(scene.weather, text)
     if scene.uncertain:
-        text += ", half hidden in mist"
+        text += ", only dimly seen"
     if far:
         text += f", with {_and([subject.phrase for subject in far])} in the distance"
     if scene.weather and scene.weather_follows:

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from core.errors import InvalidOptions
@@ -31,6 +31,7 @@ class Recipe:
     revision: str
     adapter: str | None
     heard: tuple[str, ...]
+    speed: str = "exact"
 
 
 def recipe_of(picture: Picture) -> Recipe:
@@ -45,6 +46,7 @@ def recipe_of(picture: Picture) -> Recipe:
         revision=picture.revision,
         adapter=picture.adapter,
         heard=picture.heard,
+        speed=picture.speed,
     )
 
 
@@ -62,6 +64,7 @@ def to_json(recipe: Recipe) -> str:
             "revision": recipe.revision,
             "adapter": recipe.adapter,
             "heard": list(recipe.heard),
+            "speed": recipe.speed,
         },
         ensure_ascii=False,
     )
@@ -82,6 +85,7 @@ def from_json(text: str) -> Recipe:
         revision=str(stated["revision"]),
         adapter=None if adapter is None else str(adapter),
         heard=tuple(str(name) for name in stated["heard"]),
+        speed=str(stated.get("speed", "exact")),
     )
 
 
@@ -99,7 +103,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         with Image.open(path) as image:
             text = getattr(image, "text", {}).get(KEY)
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InvalidOptions(f"{path} is not a picture that I can read; name a PNG that imagine-sound made.") from error
     if text is None:
         raise InvalidOptions(f"There is no recipe in {path}; only PNG files that imagine-sound made carry one.")

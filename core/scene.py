@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.categories import GENERIC, SILENCE, TopCategory
-from core.phrasebook import Entry, Phrasebook, Role, load_phrasebook
+from core.phrasebook import Entry, Phrasebook, Role, load_phrasebook, with_articles
 
 MOST_SUBJECTS = 3
 CERTAIN = 0.4
@@ -29,6 +29,8 @@ CHILD_YIELDS = 0.2
 """A child below this share of its parent's prominence is taken for a slip of the classifier."""
 GENERIC_CHILD_YIELDS = 0.04
 """The same for a generic parent ("Vehicle"), which is hardly a picture."""
+WORTH_A_VERB = 0.5
+"""An action replaces the verb of a subject that has one from this share of its prominence on."""
 QUIET_DB = -15.0
 """A subject this much quieter than the loudest moment is far away."""
 RARE = 0.3
@@ -91,6 +93,8 @@ class _Candidate:
             return self.entry.phrase
         if self.entry.label in GENERIC and self.entry.label in self.action.parents:
             return self.action.by_itself()  # "a car starting its engine" rather than "an engine starting its engine"
+        if self.action.noun == "water" and self.entry.label not in ("Water", "Liquid"):
+            return self.entry.phrase  # the water drips, not the tap
         return self.action.joined_to(self.entry)
 
     def as_subject(self) -> Subject:
@@ -194,7 +198,7 @@ def _join(remaining: Sequence[TopCategory], book: Phrasebook, ledger: dict[str, 
             (
                 candidate
                 for candidate in sorted(subjects.values(), key=lambda candidate: -candidate.category.prominence)
-                if any(book.is_kind_of(candidate.category.name, joined) for joined in (*entry.joins, *entry.parents))
+                if any(book.is_kind_of(candidate.category.name, kind) for kind in entry.joins or entry.parents)
             ),
             None,
         )
@@ -204,7 +208,7 @@ def _join(remaining: Sequence[TopCategory], book: Phrasebook, ledger: dict[str, 
             _drop_generic_parents(category, subjects, book, ledger)
             continue
         ledger[category.name] = partner.category.name
-        if partner.action is None:
+        if partner.action is None and _says_more(category, partner, book):
             stronger = max(partner.category, category, key=lambda either: either.prominence)
             merged = replace(partner.category, score=max(partner.category.score, category.score))
             merged = replace(merged, coverage=min(1.0, stronger.prominence / merged.score) if merged.score else 0.0)
@@ -214,6 +218,15 @@ def _join(remaining: Sequence[TopCategory], book: Phrasebook, ledger: dict[str, 
             del subjects[parent]
     _merge_same_noun(subjects, alone, ledger)
     return [*subjects.values(), *alone.values()]
+
+
+def _says_more(action: TopCategory, partner: _Candidate, book: Phrasebook) -> bool:
+    """Whether `action` tells how `partner` does it. "A crying baby" has its verb and keeps it beside a weak whimper;
+    a voice is always told by how it speaks."""
+    entry = partner.entry
+    bare = entry.phrase in (entry.noun, with_articles(f"a {entry.noun}"))
+    strong = action.prominence >= WORTH_A_VERB * partner.category.prominence
+    return bare or strong or book.is_kind_of(entry.label, "Speech")
 
 
 def _drop_generic_parents(

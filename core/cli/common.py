@@ -23,6 +23,8 @@ def load_settings() -> CoreSettings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise WrongSetting(f"the setting {name} is wrong: {first['msg']}; see .env.example.") from error
+    except UnicodeDecodeError as error:
+        raise WrongSetting("the file .env is not UTF-8 text; save it as UTF-8.") from error
 
 
 def read_style(name: str | None) -> Style | None:

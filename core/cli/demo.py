@@ -49,7 +49,11 @@ async def _make(directory: Path, sound: Path | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     sounds = await asyncio.to_thread(_lay_out, directory, sound)
     shown: list[Shown] = []
-    async with Engine(load_settings()) as engine:
+    # The demo shows what is there and fetches nothing, whatever the settings allow.
+    settings = load_settings().model_copy(update={"download_models": False})
+    if settings.image_model == "auto":
+        settings = settings.model_copy(update={"device": "cpu"})
+    async with Engine(settings) as engine:
         for title, path in sounds.items():
             console.rule(title, align="left")
             shown.append(await _show(engine, title, path, directory))

@@ -57,10 +57,11 @@ async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncG
 async def _again(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
     recipe = read_recipe(options.recipe)
     info = await engine.info()
-    if (info.model, info.revision) != (recipe.model, recipe.revision):
+    painted_by = f"{recipe.model} {recipe.revision} (SPEED={recipe.speed})"
+    paints_now = f"{info.model} {info.revision} (SPEED={info.speed})"
+    if paints_now != painted_by:
         print(
-            f"imagine-sound: this picture was painted by {recipe.model} {recipe.revision}, and this is {info.model} "
-            f"{info.revision}: it will look different.",
+            f"imagine-sound: painted by {painted_by}, to be painted by {paints_now}: it will look different.",
             file=sys.stderr,
         )
     chosen = ImagineOptions(

@@ -1,6 +1,6 @@
 """Parses the command line and turns every error a person can meet into one sentence and an exit code.
 
-Exit codes: 0 done; 2 bad input or settings; 130 interrupted.
+Exit codes: 0 done; 1 a fault of the program; 2 bad input or settings; 130 interrupted.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 from core import __version__
 from core.errors import ImagineSoundError
 
+FAULT = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImagineSoundError as error:
         print(f"imagine-sound: {error}", file=sys.stderr)
         return BAD_INPUT
+    except Exception as error:
+        logging.getLogger(__name__).debug("a fault of the program", exc_info=True)
+        print(f"imagine-sound: a fault of the program ({type(error).__name__}: {error}); LOG_LEVEL=DEBUG shows where.",
+              file=sys.stderr)  # fmt: skip
+        return FAULT
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -73,12 +79,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def set_up_logging() -> None:
-    """The log goes to the error output at LOG_LEVEL (WARNING unless set).
+    """The log goes to the error output at the environment's LOG_LEVEL; on the command line WARNING unless set.
 
     MediaPipe's native code writes to file descriptor 2 whatever one tells it, in the middle of progress bars; so
     unless LOG_LEVEL is DEBUG, Python's error output gets a descriptor of its own and 2 leads nowhere.
     """
-    level = os.environ.get("LOG_LEVEL", "WARNING").upper()
+    level = os.environ.get("LOG_LEVEL", "").upper()
+    if level not in logging.getLevelNamesMapping():
+        level = "WARNING"  # a wrong one is complained of when the settings are read
     if level != "DEBUG" and sys.stderr is sys.__stderr__:
         own = os.dup(2)
         sys.stderr = os.fdopen(own, "w", buffering=1, errors="backslashreplace")
@@ -102,10 +110,8 @@ def _command(
 
 
 def _add_finetuning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    try:
-        from core.finetuning.command import add_evaluate_arguments, add_finetune_arguments
-    except ImportError:
-        return
+    from core.finetuning.command import add_evaluate_arguments, add_finetune_arguments
+
     finetune = _command(commands, "finetune", "teach the image model something new (LoRA)", "core.finetuning.command")
     finetune.set_defaults(function="run_finetune")
     add_finetune_arguments(finetune)

@@ -52,6 +52,8 @@ class Picture:
     is_miniature: bool = False
     notes: tuple[str, ...] = ()
     """What a person should know: the prompt was shortened, say."""
+    speed: str = "exact"
+    """The SPEED preset, which may have changed where guidance applies."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class GeneratorInfo:
     """The model's own count of a prompt's tokens, callable from any thread; None where it cannot tell."""
     most_tokens: int = CLIP_TOKENS
     """How many of them it reads."""
+    speed: str = "exact"
+    """The SPEED preset."""
 
 
 class ImageGenerator(Protocol):

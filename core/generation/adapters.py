@@ -38,6 +38,7 @@ class Adapters:
         self._hot_swap = hot_swap
         self._loaded: set[str] = set()
         self._current: str | None = None
+        self._in_slot: str | None = None
         if hot_swap:
             paths = find_adapters(directory).values()
             rank = max((_rank(path) for path in paths), default=0)
@@ -62,7 +63,7 @@ class Adapters:
         self._current = name
 
     def _load(self, name: str) -> None:
-        if not self._hot_swap and name in self._loaded:
+        if name in self._loaded and (not self._hot_swap or name == self._in_slot):
             return
         path = find_adapters(self._directory).get(name)
         if path is None:
@@ -80,21 +81,24 @@ class Adapters:
             log.warning("cannot load the adapter %s", path, exc_info=True)
             self._restore()
             raise InvalidOptions(
-                f"The adapter {name} cannot be loaded into this model; it is damaged or was made for another one."
+                f"The adapter {name} cannot be loaded into this model; it is damaged, was made for another one, or "
+                "adapts other layers than the adapters loaded before it."
             ) from error
         self._loaded.add(name)
+        self._in_slot = name
 
     def _restore(self) -> None:
         """After a failed load: what was in use is in use again, and nothing half-loaded stays."""
+        known = {SLOT} if self._hot_swap and self._loaded else self._loaded
+        present = self._pipeline.get_list_adapters().get("unet", [])
+        strays = [name for name in present if name not in known]
+        if strays:
+            self._pipeline.delete_adapters(strays)
         if self._hot_swap:
-            self._current = None
+            self._current = self._in_slot = None  # half of another one may be in the slot: load it anew
             if self._loaded:
                 self._pipeline.disable_lora()
             return
-        present = self._pipeline.get_list_adapters().get("unet", [])
-        strays = [name for name in present if name not in self._loaded]
-        if strays:
-            self._pipeline.delete_adapters(strays)
         if self._current is not None:
             self._pipeline.set_adapters(self._current)
         elif self._loaded:

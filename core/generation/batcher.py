@@ -159,6 +159,9 @@ class Batcher(Generic[State]):
             jobs: list[_Job[State]] = []
             while not self._queue.closed or jobs:
                 jobs = self._tick(model, jobs)
+        except Exception:
+            log.critical("the painting thread has failed; restart the program", exc_info=True)
+            self._queue.give_up()
         finally:
             model.close()
 
@@ -172,8 +175,9 @@ class Batcher(Generic[State]):
                 self._buckets = [smaller for smaller in self._buckets if smaller < size] or [1]
                 log.warning("%d pictures at once do not fit; at most %d from now on", size, self._buckets[-1])
                 return
-            except ImagineSoundError:
+            except Exception:
                 log.warning("warming up failed; pictures are painted all the same", exc_info=True)
+                return
 
     def _tick(self, model: StepModel[State], jobs: list[_Job[State]]) -> list[_Job[State]]:
         """One round: admit, drop, step, decode. Returns the jobs that go on."""
@@ -187,7 +191,7 @@ class Batcher(Generic[State]):
         stepped = [job for batch in self._batches(model, going, self._buckets[-1]) for job in self._step(model, batch)]
         finished = [job for job in stepped if model.is_finished(job.state)]
         for job in stepped:
-            job.ticket.tell(model.progress(job.state))
+            self._tell_progress(model, job)
         for batch in self._batches(model, finished, min(MOST_DECODED, self._buckets[-1])):
             self._decode(model, batch)
         return [job for job in stepped if not model.is_finished(job.state)]
@@ -211,10 +215,17 @@ class Batcher(Generic[State]):
 
     def _step(self, model: StepModel[State], batch: list[_Job[State]]) -> list[_Job[State]]:
         """`batch` one step further; who cannot go on has been told."""
+        most = self._buckets[-1]  # it may have shrunk since the batches were made
+        if len(batch) > most:
+            parts = (batch[start : start + most] for start in range(0, len(batch), most))
+            return [job for part in parts for job in self._step(model, part)]
         size = next(size for size in self._buckets if size >= len(batch))
         try:
             states = model.step([job.state for job in batch], size)
         except Exception as error:
+            if isinstance(error, OutOfMemory) and len(batch) > 1:
+                self._buckets = [smaller for smaller in self._buckets if smaller < len(batch)] or [1]
+                log.warning("%d pictures at once do not fit; at most %d from now on", len(batch), self._buckets[-1])
             halves = self._halve(batch, error)
             return [job for half in halves for job in self._step(model, half)]
         return [_Job(job.ticket, state, job.started) for job, state in zip(batch, states, strict=True)]
@@ -233,21 +244,29 @@ class Batcher(Generic[State]):
                 self._decode(model, half)
             return
         for job, image in zip(wanted, images, strict=True):
-            picture = model.picture(job.state, image, time.monotonic() - job.started)
-            self._queue.finish(job.ticket, Done(picture))
+            try:
+                picture = model.picture(job.state, image, time.monotonic() - job.started)
+            except Exception as error:
+                self._fail(job.ticket, error)
+            else:
+                self._queue.finish(job.ticket, Done(picture))
+
+    def _tell_progress(self, model: StepModel[State], job: _Job[State]) -> None:
+        """A preview is a nicety: without it the picture comes all the same."""
+        try:
+            job.ticket.tell(model.progress(job.state))
+        except Exception:
+            log.warning("no preview of request %d", job.ticket.number, exc_info=True)
 
     def _halve(self, batch: list[_Job[State]], error: Exception) -> list[list[_Job[State]]]:
         """After a failure: two halves to try again, or none if the only one left has been told of it.
 
-        Out of memory shrinks the largest batch size for good; any other error is hunted down to the one that has it.
+        So memory is asked for less, and any other error is hunted down to the one that has it.
         """
         if len(batch) == 1:
             self._fail(batch[0].ticket, error)
             return []
         middle = len(batch) // 2
-        if isinstance(error, OutOfMemory):
-            self._buckets = [size for size in self._buckets if size < len(batch)] or [1]
-            log.warning("out of memory with %d pictures at once; at most %d from now on", len(batch), self._buckets[-1])
         return [batch[:middle], batch[middle:]]
 
     def _fail(self, ticket: Ticket, error: Exception) -> None:

@@ -2,9 +2,11 @@
 
 import logging
 import os
+from pathlib import Path
 
 import torch
 from diffusers import DiffusionPipeline
+from huggingface_hub import try_to_load_from_cache
 
 from core.generation import ImageGenerator
 from core.generation.batcher import Batcher
@@ -12,7 +14,7 @@ from core.generation.loading import Defaults, choose_device, is_sdxl_edm, load_p
 from core.generation.playground import ModelIdentity, PlaygroundModel
 from core.generation.speed import PRESETS
 from core.generation.stock import StockGenerator
-from core.models import LocatedModel, ModelStore
+from core.models import LocatedModel, ModelStore, Origin
 from core.settings import CoreSettings, Speed
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,8 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
         log.info("%s is not SDXL with an EDM scheduler: stock pipeline, one picture at a time", located.name)
         ready = loaded
         return StockGenerator(
-            lambda: (ready, located.name, _revision(settings, defaults), defaults), max_waiting=settings.max_waiting
+            lambda: (ready, located.name, _revision(settings, located, defaults), defaults),
+            max_waiting=settings.max_waiting,
         )
     pipeline = loaded
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.model_cache / "compiled"))
@@ -70,7 +73,7 @@ def _playground(
         log.info("SPEED is %s", speed.says)
     return PlaygroundModel(
         pipeline,
-        ModelIdentity(located.name, _revision(settings, defaults), located.is_miniature),
+        ModelIdentity(located.name, _revision(settings, located, defaults), located.is_miniature),
         defaults=defaults,
         speed=speed,
         adapters_dir=settings.adapters_dir,
@@ -80,5 +83,10 @@ def _playground(
     )
 
 
-def _revision(settings: CoreSettings, defaults: Defaults) -> str:
+def _revision(settings: CoreSettings, located: LocatedModel, defaults: Defaults) -> str:
+    """What the recipe calls the weights: the hub's commit, or what a directory states."""
+    if located.origin is Origin.HUB:
+        cached = try_to_load_from_cache(located.source, "model_index.json", revision=settings.image_model_revision)
+        if isinstance(cached, str):
+            return Path(cached).parent.name
     return settings.image_model_revision or defaults.revision

@@ -71,14 +71,18 @@ def load_pipeline(
     Raises ModelMissing if it cannot be found or fetched, ModelUnusable if it is no diffusers text-to-image model.
     """
     quiet_libraries()
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype = best_dtype(device)
     options: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": offline}
     if not Path(model.source).is_dir():
-        options |= {"revision": revision, "variant": "fp16"}
+        options |= {"revision": revision}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            pipeline = DiffusionPipeline.from_pretrained(model.source, **options)
+        pipeline = _from_pretrained(model, options).to(device)
+        if dtype == torch.float16 and hasattr(pipeline, "vae"):
+            pipeline.vae.to(torch.float32)  # SDXL's decoder overflows in float16
+    except torch.OutOfMemoryError as error:
+        raise ModelUnusable(
+            f"{model.name} does not fit into this GPU's memory; set DEVICE=cpu or IMAGE_MODEL to a smaller model."
+        ) from error
     except OSError as error:
         log.warning("cannot load %s", model.source, exc_info=True)
         if Path(model.source).is_dir():
@@ -86,8 +90,9 @@ def load_pipeline(
                 f"{model.source} is not a diffusers model directory; set IMAGE_MODEL to one, or to auto."
             ) from error
         raise ModelMissing(
-            f"The image model {model.source} is neither here nor could it be fetched; run `imagine-sound models pull` "
-            "with a network, or set IMAGE_MODEL to a directory."
+            f"The image model {model.source} is neither here nor could it be fetched; start with a network "
+            "and DOWNLOAD_MODELS=on (`imagine-sound models pull` fetches Playground v2.5), or set IMAGE_MODEL to a "
+            "directory."
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
         log.warning("cannot load %s", model.source, exc_info=True)
@@ -95,7 +100,26 @@ def load_pipeline(
             f"{model.source} cannot be loaded as a diffusers model; set IMAGE_MODEL to another."
         ) from error
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    return pipeline
+
+
+def best_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 on CUDA, float16 on GPUs without it, float32 on the CPU."""
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def _from_pretrained(model: LocatedModel, options: dict[str, Any]) -> DiffusionPipeline:
+    """Of a hub model the half-size files, where it has them: they are half the download."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        if Path(model.source).is_dir():
+            return DiffusionPipeline.from_pretrained(model.source, **options)
+        try:
+            return DiffusionPipeline.from_pretrained(model.source, variant="fp16", **options)
+        except ValueError:
+            return DiffusionPipeline.from_pretrained(model.source, **options)
 
 
 def is_sdxl_edm(pipeline: DiffusionPipeline) -> bool:

@@ -9,6 +9,7 @@ import gc
 import logging
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from core.generation.adapters import Adapters
 from core.generation.loading import Defaults
 from core.generation.preview import Previewer, denormalise
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
-from core.generation.speed import SpeedPreset
+from core.generation.speed import ALWAYS, SpeedPreset
 from core.prompting import Prompt, TokenCounter
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,12 @@ MOST_GUIDANCE = 20.0
 CACHED_PROMPTS = 256
 
 Result = TypeVar("Result")
-FASTEST_ATTENTION = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+FASTEST_ATTENTION = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,  # for GPUs that have none of the others
+]
 
 
 @dataclass(frozen=True)
@@ -127,20 +133,42 @@ class PlaygroundModel:
             adapters=self._adapters.names(),
             count_tokens=self._count_tokens,
             most_tokens=self._most_tokens,
+            speed=self._speed.name,
         )
 
     def warm_up(self, batch_size: int) -> None:
-        """On CUDA: two steps at this batch size, so that compiling is over before anyone waits for it."""
-        if not self._on_cuda:
+        """Compile for this batch size, guided and not, so that it is over before anyone waits for it.
+
+        If compiling fails (no C compiler, say), pictures are painted uncompiled from then on, and the log says so.
+        """
+        if self._unet is self._pipeline.unet:
             return
         started = time.monotonic()
-        # with an adapter the compiled network is another one, whichever adapter it is
-        for adapter in (None, *self._adapters.names()[:1]):
-            request = GenerationRequest(Prompt("a bell", ""), seed=0, steps=2, adapter=adapter)
-            states = [self.prepare(request)] * batch_size
-            while not self.is_finished(states[0]):
-                states = self.step(states, batch_size)
-        log.info("warm for %d pictures at once after %.0f s", batch_size, time.monotonic() - started)
+        log.info("compiling for %d pictures at once; this takes minutes the first time", batch_size)
+        try:
+            # An adapter makes another network of it, whichever adapter it is; loading the first one changes the bare
+            # network too, so that one comes last.
+            for adapter in (self._any_adapter(), None):
+                state = self.prepare(GenerationRequest(Prompt("a bell", ""), seed=0, steps=2, adapter=adapter))
+                for guidance in (3.0, 1.0):
+                    member = replace(state.member, guidance=guidance, guided_between=ALWAYS)
+                    self.step([replace(state, member=member)] * batch_size, batch_size)
+        except OutOfMemory:
+            raise
+        except Exception:
+            log.warning("the model cannot be compiled here; pictures are painted uncompiled", exc_info=True)
+            self._unet = self._pipeline.unet
+        log.info("ready for %d pictures at once after %.0f s", batch_size, time.monotonic() - started)
+
+    def _any_adapter(self) -> str | None:
+        """The first adapter that can be loaded, None if there is none."""
+        for name in self._adapters.names():
+            try:
+                self._adapters.use(name)
+            except InvalidOptions:
+                continue
+            return name
+        return None
 
     def prepare(self, request: GenerationRequest) -> Painted:
         """Check `request` and encode its prompt. Raises InvalidOptions."""
@@ -221,6 +249,7 @@ class PlaygroundModel:
             heard=state.request.heard,
             is_miniature=self._identity.is_miniature,
             notes=state.notes,
+            speed=self._speed.name,
         )
 
     def close(self) -> None:
@@ -233,11 +262,12 @@ class PlaygroundModel:
 
     def _prepare_unet(self, compile_model: bool) -> Callable[..., tuple[Tensor]]:
         unet: Callable[..., tuple[Tensor]] = self._pipeline.unet
+        self._has_fp8 = False
         if self._on_cuda:
             self._pipeline.unet.to(memory_format=torch.channels_last)
             self._pipeline.vae.to(memory_format=torch.channels_last)
             if self._speed.fp8:
-                quantise_linears(self._pipeline.unet)
+                self._has_fp8 = quantise_linears(self._pipeline.unet)
         if not compile_model:
             return unet
         prepare_compiler()
@@ -260,7 +290,9 @@ class PlaygroundModel:
         ids = torch.tensor([height, width, 0, 0, height, width], device=inputs.device, dtype=embeds.dtype)
         padding = rows_wanted - len(rows)
         with self._fast_attention():
-            output = self._unet(
+            # other sizes would each be compiled anew, for minutes, while everybody waits
+            unet = self._unet if states[0].size == self.default_size else self._pipeline.unet
+            output = unet(
                 _pad(inputs, padding).to(embeds.dtype).contiguous(memory_format=self._memory_format),
                 _pad(noise, padding),
                 encoder_hidden_states=_pad(embeds, padding),
@@ -297,15 +329,17 @@ class PlaygroundModel:
         return Conditioning(embeds[0], pooled[0]), Conditioning(no_embeds[0], no_pooled[0])
 
     def _shorten(self, text: str) -> tuple[str, bool]:
-        """`text`, or as many of its first words as the model reads, and whether it was cut."""
-        words = text.split()
-        kept = len(words)
-        while kept > 1 and self._count_tokens(" ".join(words[:kept])) > self._most_tokens:
-            kept -= 1
-        return (text, False) if kept == len(words) else (" ".join(words[:kept]).rstrip(",;"), True)
+        """`text`, or as much of its beginning as the model reads, and whether it was cut; between words if it can be."""
+        if self._count_tokens(text) <= self._most_tokens:
+            return text, False
+        # by bisection: the count grows with the text
+        fits = bisect_right(range(len(text)), self._most_tokens, key=lambda end: self._count_tokens(text[:end])) - 1
+        beginning = text[: max(1, fits)]
+        words = beginning.rsplit(None, 1)[0] if not text[len(beginning)].isspace() and " " in beginning else beginning
+        return words.rstrip(" ,;"), True
 
     def _check(self, request: GenerationRequest, steps: int, guidance: float, size: tuple[int, int]) -> None:
-        if request.adapter is not None and self._speed.fp8 and self._on_cuda:
+        if request.adapter is not None and self._has_fp8:
             raise InvalidOptions("Adapters do not work with SPEED=fast, whose FP8 layers take none; choose balanced.")
         if not request.prompt.text.strip():
             raise InvalidOptions("The prompt is empty; please say what to paint.")
@@ -359,17 +393,17 @@ def prepare_compiler() -> None:
     torch._inductor.config.coordinate_descent_check_all_directions = True
 
 
-def quantise_linears(unet: torch.nn.Module) -> None:
+def quantise_linears(unet: torch.nn.Module) -> bool:
     """FP8 for the large linear layers, where torchao is installed and the GPU has FP8; otherwise says so and leaves
-    the model as it is."""
+    the model as it is. Returns whether it was done."""
     if torch.cuda.get_device_capability() < (8, 9):
         log.warning("this GPU has no FP8; SPEED=fast works without it")
-        return
+        return False
     try:
         from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow, quantize_
     except ImportError:
         log.warning("FP8 needs torchao (pip install torchao); SPEED=fast works without it")
-        return
+        return False
 
     def is_large(module: torch.nn.Module, name: str) -> bool:
         # keys and values of the prompt have 77 rows only, and time embeddings one: nothing is gained there
@@ -377,6 +411,7 @@ def quantise_linears(unet: torch.nn.Module) -> None:
         return isinstance(module, torch.nn.Linear) and not small and min(module.weight.shape) >= 640
 
     quantize_(unet, Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()), filter_fn=is_large)
+    return True
 
 
 def _pad(values: Tensor, count: int) -> Tensor:

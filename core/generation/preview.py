@@ -53,12 +53,9 @@ class Previewer:
     @torch.no_grad()
     def _decode(self, latent: Tensor) -> Tensor:
         assert self._taesd is not None
-        config = self._vae.config
-        mean = torch.tensor(config.latents_mean, device=latent.device)[:, None, None]
-        std = torch.tensor(config.latents_std, device=latent.device)[:, None, None]
         # TAESDXL takes SDXL's scaled latents: the raw ones times 0.13025
-        scaled = (latent * std / config.scaling_factor + mean) * 0.13025
-        decoded: Tensor = self._taesd.decode(scaled[None].to(self._taesd.dtype), return_dict=False)[0][0].float()
+        scaled = denormalise(self._vae, latent[None]) * 0.13025
+        decoded: Tensor = self._taesd.decode(scaled.to(self._taesd.dtype), return_dict=False)[0][0].float()
         return decoded
 
 

@@ -5,8 +5,10 @@ Thread-safe. Knows nothing of models; `batcher.py` and `stock.py` take from it.
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from core.errors import Cancelled, ImagineSoundError, PaintingError, ShuttingDown
 from core.generation import Failed, GenerationEvent, GenerationRequest, Listener, Waiting
@@ -40,6 +42,7 @@ class RequestQueue:
         self._active: dict[int, Ticket] = {}
         self._cancelled: set[int] = set()
         self._last_served: dict[str, int] = {}
+        self._told: dict[int, Waiting] = {}
         self._turns = 0
         self._next_number = 1
         self._closed = False
@@ -62,19 +65,18 @@ class RequestQueue:
     def take(self, most: int, *, wait: bool) -> list[Ticket]:
         """Up to `most` tickets in fair order, now active. `wait`: block until there is one or the queue closes."""
         with self._changed:
+            if not self._waiting and not self._active:
+                self._last_served.clear()  # an empty house owes nobody
             while wait and not self._waiting and not self._closed:
                 self._changed.wait()
-            taken: list[Ticket] = []
-            while self._waiting and len(taken) < most and not self._closed:
-                ticket = fair_order(self._waiting, self._last_served)[0]
-                self._waiting.remove(ticket)
+            order = [] if self._closed else fair_order(self._waiting, self._last_served)
+            taken = order[: max(0, most)]
+            for ticket in taken:
                 self._active[ticket.number] = ticket
                 self._turns += 1
                 self._last_served[ticket.request.user] = self._turns
-                taken.append(ticket)
-            if not self._waiting and not self._active:
-                self._last_served.clear()  # an empty house owes nobody
             if taken:
+                self._waiting = sorted(order[len(taken) :], key=lambda ticket: ticket.number)
                 self._tell_positions()
             return taken
 
@@ -124,6 +126,17 @@ class RequestQueue:
         for ticket in waiting:
             ticket.tell(Failed(ShuttingDown("I was shut down before this picture was painted; please ask again.")))
 
+    def give_up(self) -> None:
+        """The painter has failed: everyone is told, and nobody is taken any more."""
+        with self._changed:
+            self._closed = True
+            left = [*self._active.values(), *self._waiting]
+            self._active.clear()
+            self._waiting.clear()
+            self._changed.notify_all()
+        for ticket in left:
+            ticket.tell(Failed(PaintingError("The painter has stopped; please tell whoever runs this to restart it.")))
+
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
@@ -136,8 +149,12 @@ class RequestQueue:
 
     def _tell_positions(self) -> None:
         """Under the lock, so that a listener never hears of an older position after a newer one."""
+        told: dict[int, Waiting] = {}
         for ahead, ticket in enumerate(fair_order(self._waiting, self._last_served)):
-            ticket.tell(Waiting(ahead, loading=not self._ready))
+            told[ticket.number] = Waiting(ahead, loading=not self._ready)
+            if self._told.get(ticket.number) != told[ticket.number]:
+                ticket.tell(told[ticket.number])
+        self._told = told
 
 
 def fair_order(waiting: Sequence[Ticket], last_served: Mapping[str, int]) -> list[Ticket]:
@@ -145,14 +162,17 @@ def fair_order(waiting: Sequence[Ticket], last_served: Mapping[str, int]) -> lis
 
     `last_served` is the turn at which each user was served last; who was never served goes before all who were.
     """
-    turns = dict(last_served)
-    now = max(turns.values(), default=0)
-    left = sorted(waiting, key=lambda ticket: ticket.number)
+    lines: dict[str, deque[Ticket]] = {}
+    for ticket in sorted(waiting, key=lambda ticket: ticket.number):
+        lines.setdefault(ticket.request.user, deque()).append(ticket)
+    heap = [(last_served.get(user, 0), line[0].number, user) for user, line in lines.items()]
+    heapify(heap)
+    now = max(last_served.values(), default=0)
     order: list[Ticket] = []
-    while left:
-        ticket = min(left, key=lambda ticket: (turns.get(ticket.request.user, 0), ticket.number))
-        left.remove(ticket)
+    while heap:
+        _, _, user = heappop(heap)
+        order.append(lines[user].popleft())
         now += 1
-        turns[ticket.request.user] = now
-        order.append(ticket)
+        if lines[user]:
+            heappush(heap, (now, lines[user][0].number, user))
     return order

@@ -9,9 +9,13 @@ from core.settings import Speed
 
 @dataclass(frozen=True)
 class SpeedPreset:
-    """`steps_share`: of the model's default steps. `guided_between`: noise levels (low, high] in which guidance
-    applies. `fp8`: FP8 linear layers where the GPU has them. `says`: the sentence for logs and `doctor`."""
+    """What one preset changes.
 
+    `name`: the setting's value. `steps_share`: of the model's default steps. `guided_between`: noise levels (low, high]
+    in which guidance applies. `fp8`: FP8 linear layers where the GPU has them. `says`: the sentence for logs.
+    """
+
+    name: str
     steps_share: float
     guided_between: tuple[float, float]
     fp8: bool
@@ -24,9 +28,14 @@ MIDDLE = (0.28, 5.42)
 
 PRESETS = MappingProxyType(
     {
-        Speed.EXACT: SpeedPreset(1.0, ALWAYS, False, "exact: all steps, guidance at every step, no reduced precision"),
-        Speed.BALANCED: SpeedPreset(0.5, ALWAYS, False, "balanced: half the steps; pictures differ slightly"),
+        Speed.EXACT: SpeedPreset(
+            "exact", 1.0, ALWAYS, False, "exact: all steps, guidance at every step, no reduced precision"
+        ),
+        Speed.BALANCED: SpeedPreset(
+            "balanced", 0.5, ALWAYS, False, "balanced: half the steps; pictures differ slightly"
+        ),
         Speed.FAST: SpeedPreset(
+            "fast",
             0.5,
             MIDDLE,
             True,

@@ -81,9 +81,13 @@ class StockGenerator:
             return
         self._loaded.set()
         self._queue.ready()
-        while not self._queue.closed:
-            for ticket in self._queue.take(1, wait=True):
-                self._paint(pipeline, accepts, ticket)
+        try:
+            while not self._queue.closed:
+                for ticket in self._queue.take(1, wait=True):
+                    self._paint(pipeline, accepts, ticket)
+        except Exception:
+            log.critical("the painting thread has failed; restart the program", exc_info=True)
+            self._queue.give_up()
 
     def _paint(self, pipeline: DiffusionPipeline, accepts: frozenset[str], ticket: Ticket) -> None:
         try:

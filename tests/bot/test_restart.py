@@ -222,3 +222,16 @@ async def test_late_result_from_an_age_restricted_channel_goes_nowhere_else(
     await world.env.settle()
 
     assert world.said(world.alice.user.dm_channel) == []
+
+
+async def test_what_this_process_accepted_is_not_resumed_as_well(world: World) -> None:
+    """Discord may say that it is ready after the first requests have come."""
+    await world.env.advance_time(1)
+    new = NewJob(world.alice.id, world.guild.id, world.channel.id, "en-US", "rain.wav")
+    await world.bot.store.accept(new, world.env.now() + datetime.timedelta(days=365), noise())
+
+    await world.bot.jobs.resume()
+    await world.env.settle()
+
+    assert len(world.bot.jobs) == 0
+    assert world.painter.orders == []

@@ -16,7 +16,7 @@ import pytest
 from bot import __main__ as start
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from bot.store import Store, StoreTooNew
+from bot.store import Store, StoreUnusable
 from core.settings import CoreSettings
 
 
@@ -39,7 +39,7 @@ def test_setting_that_makes_no_sense_is_named(
 ) -> None:
     monkeypatch.setenv("EDIT_INTERVAL_S", "often")
 
-    assert start.main() == 2
+    assert start.main([]) == 2
     assert "EDIT_INTERVAL_S" in capsys.readouterr().err
 
 
@@ -117,7 +117,7 @@ async def test_database_of_a_newer_version_is_refused_with_a_sentence(tmp_path: 
     connection.close()
     store = Store(tmp_path / "new.sqlite3")
 
-    with pytest.raises(StoreTooNew, match="newer version"):
+    with pytest.raises(StoreUnusable, match="newer version"):
         await store.open()
     await store.close()
 
@@ -128,3 +128,46 @@ async def test_bot_that_never_connected_can_be_closed_and_closed_again(make_bot:
         await bot.close()
 
     assert bot.is_closed()
+
+
+async def test_unreachable_discord_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: BotSettings,
+    core_settings: CoreSettings,
+) -> None:
+    connect(monkeypatch, Started(ConnectionRefusedError("no route")))
+
+    assert await start.run(settings, core_settings) == 1
+    assert "Discord cannot be reached (no route)" in capsys.readouterr().err
+
+
+def test_help_tells_where_settings_come_from(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        start.main(["--help"])
+
+    assert ".env" in capsys.readouterr().out
+
+
+def test_bot_loads_no_model_library() -> None:
+    """It is on-line before a model has loaded; the walls between the rooms hold."""
+    code = "import bot.__main__, bot.commands, bot.listener, sys; print([m for m in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    loaded = done.stdout
+    assert not any(f"'{name}'" in loaded for name in ("torch", "diffusers", "mediapipe", "matplotlib", "pydub"))
+
+
+async def test_data_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = Store(tmp_path / "file" / "data.sqlite3")
+    with pytest.raises(StoreUnusable, match="DATA_DIR"):
+        await store.open()
+    await store.close()
+
+    (tmp_path / "broken.sqlite3").write_text("this is no database" * 100)
+    store = Store(tmp_path / "broken.sqlite3")
+    with pytest.raises(StoreUnusable, match="not a database"):
+        await store.open()
+    await store.close()

@@ -147,7 +147,7 @@ def test_a_recording_cut_off_in_the_middle_is_heard_up_to_there(
 
 
 def test_too_large_a_file_is_refused_before_it_is_read(siren_wav: Path) -> None:
-    with pytest.raises(RecordingTooLarge, match="more than the 0 MB"):
+    with pytest.raises(RecordingTooLarge, match=r"more than the 0\.001 MB"):
         load_clip(siren_wav, AudioLimits(max_bytes=1000))
 
 

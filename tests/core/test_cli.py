@@ -145,7 +145,7 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_2(
 
 def test_the_limits_come_from_the_settings(siren_wav: Path) -> None:
     assert json.loads(run("hear", "--json", siren_wav, MAX_SECONDS="2").stdout)["shortened"] is True
-    assert "more than the 0 MB" in run("hear", siren_wav, MAX_FILE_MB="0.001").stderr
+    assert "more than the 0.001 MB" in run("hear", siren_wav, MAX_FILE_MB="0.001").stderr
 
 
 def test_models_lists_what_was_found_where() -> None:

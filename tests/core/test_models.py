@@ -143,7 +143,13 @@ def test_no_disk_space_is_said_so(store: ModelStore, web: Web, monkeypatch: pyte
 
 
 def test_auto_picks_playground_on_a_gpu_and_says_why() -> None:
-    located = ModelStore(CoreSettings()).image_model(on_gpu=True)
+    located = ModelStore(CoreSettings(download_models=True)).image_model(on_gpu=True)
     assert located.origin is Origin.HUB
     assert located.name.startswith("playgroundai/")
     assert "CUDA" in located.why
+
+
+def test_on_a_gpu_without_playground_and_without_downloads_the_miniature_stands_in() -> None:
+    located = ModelStore(CoreSettings(download_models=False)).image_model(on_gpu=True)
+    assert located.is_miniature
+    assert "not fetched" in located.why

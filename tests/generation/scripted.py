@@ -26,6 +26,7 @@ class ScriptedModel:
     fits: int = 100
     decode_fits: int = 100
     warms_up_to: int = 100
+    cannot_compile: bool = False
     gate: threading.Semaphore | None = None
     log: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -37,6 +38,8 @@ class ScriptedModel:
 
     def warm_up(self, batch_size: int) -> None:
         self.log.append(("warm up", (str(batch_size),)))
+        if self.cannot_compile:
+            raise RuntimeError("no C compiler")
         if batch_size > self.warms_up_to:
             raise OutOfMemory("This picture does not fit.")
 
@@ -46,6 +49,8 @@ class ScriptedModel:
         return State(request)
 
     def group_of(self, state: State) -> object:
+        if state.request.prompt.text == "breaks the painter":
+            raise RuntimeError("a fault of the program")
         return (state.request.size, state.request.adapter)
 
     def step(self, states: Sequence[State], batch_size: int) -> list[State]:
@@ -63,6 +68,8 @@ class ScriptedModel:
         return [replace(state, step=state.step + 1) for state in states]
 
     def progress(self, state: State) -> Progress:
+        if state.request.prompt.text == "no preview":
+            raise RuntimeError("no preview")
         return Progress(state.step, self._steps(state))
 
     def is_finished(self, state: State) -> bool:
@@ -79,6 +86,8 @@ class ScriptedModel:
 
     def picture(self, state: State, image: Image.Image, seconds: float) -> Picture:
         request = state.request
+        if request.prompt.text == "unframeable":
+            raise RuntimeError("no frame")
         return Picture(
             image, request.prompt, request.seed, state.step, 3.0, (8, 8), "scripted", "1", request.adapter, seconds
         )

@@ -117,7 +117,7 @@ def test_one_that_cannot_be_prepared_disturbs_nobody() -> None:
         assert isinstance(good.end(), Done)
 
 
-@pytest.mark.parametrize("trouble", ["explode", "undecodable"])
+@pytest.mark.parametrize("trouble", ["explode", "undecodable", "unframeable"])
 def test_an_exception_ends_only_the_request_that_has_it(trouble: str) -> None:
     model = ScriptedModel(gate=threading.Semaphore(0))
     with painting(model) as batcher:
@@ -146,6 +146,36 @@ def test_out_of_memory_halves_the_batch_for_good_and_loses_nobody() -> None:
     assert max(model.sizes[sizes_before:]) <= 2
 
 
+def test_memory_running_out_in_one_group_loses_nobody_of_another() -> None:
+    """The second group's batch was made before the first one's failure shrank the batches."""
+    model = ScriptedModel(fits=2, gate=threading.Semaphore(0))
+    with painting(model, max_batch=8) as batcher:
+        askers = [Asker(batcher, f"number {n}", size=(8, 8) if n % 2 else (16, 16)) for n in range(8)]
+        assert model.gate is not None
+        model.gate.release(1000)
+        assert all(isinstance(asker.end(), Done) for asker in askers)
+
+
+def test_a_preview_that_fails_costs_only_the_preview() -> None:
+    with painting(ScriptedModel()) as batcher:
+        assert isinstance(Asker(batcher, "no preview").end(), Done)
+
+
+def test_a_model_that_cannot_be_warmed_up_paints_all_the_same() -> None:
+    with painting(ScriptedModel(cannot_compile=True)) as batcher:
+        assert isinstance(Asker(batcher, "a dog").end(), Done)
+
+
+def test_if_the_painter_itself_breaks_everyone_is_told_and_nobody_waits_for_ever() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model, max_batch=1) as batcher:
+        asker, waiting = Asker(batcher, "breaks the painter"), Asker(batcher, "waiting")
+        for each in (asker, waiting):
+            assert "restart" in str(each.error())
+        with pytest.raises(ShuttingDown):
+            Asker(batcher, "late")
+
+
 def test_decoding_out_of_memory_is_tried_again_in_halves() -> None:
     model = ScriptedModel(decode_fits=1, gate=threading.Semaphore(0))
     with painting(model) as batcher:
@@ -153,6 +183,7 @@ def test_decoding_out_of_memory_is_tried_again_in_halves() -> None:
         assert model.gate is not None
         model.gate.release(1000)
         assert all(isinstance(asker.end(), Done) for asker in askers)
+        assert batcher.batch_sizes == (1, 2, 4), "steps need less memory than decoding"
 
 
 def test_one_that_does_not_fit_alone_gets_a_clear_error_and_the_process_lives() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import (
+    AutoencoderKL,
     DDPMScheduler,
     DiffusionPipeline,
     EDMEulerScheduler,
@@ -32,7 +33,7 @@ from core.generation.batcher import Batcher
 from core.generation.factory import make_generator
 from core.generation.loading import is_sdxl_edm
 from core.generation.playground import within_memory
-from core.generation.preview import fit_colours
+from core.generation.preview import Previewer, normalise
 from core.generation.stock import StockGenerator
 from core.models import ModelStore
 from core.prompting import Prompt
@@ -254,12 +255,27 @@ def test_the_device_s_out_of_memory_becomes_ours_and_holds_no_tensors() -> None:
     assert told.value.__context__ is None
 
 
-def test_the_preview_map_knows_colours(tiny_pipeline: Path) -> None:
-    vae = StableDiffusionXLPipeline.from_pretrained(tiny_pipeline).vae
-    weights = fit_colours(vae)
-    assert weights.shape == (5, 3)
-    assert torch.isfinite(weights).all()
-    assert torch.equal(weights, fit_colours(vae)), "the same every time"
+def test_the_preview_map_knows_colours() -> None:
+    """Fitted to the bundled autoencoder, it turns the latents of plain red and plain blue into red and blue."""
+    miniature = ModelStore(CoreSettings()).image_model(on_gpu=False)
+    vae = AutoencoderKL.from_pretrained(miniature.path / "vae", torch_dtype=torch.float32)
+    previewer = Previewer(vae)
+    for colour in ((1.0, -1.0, -1.0), (-1.0, -1.0, 1.0)):
+        plain = torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, 64, 64)
+        with torch.inference_mode():
+            latent = normalise(vae, vae.encode(plain).latent_dist.mean)[0]
+        shown = previewer.colours(latent).mean(dim=(1, 2))
+        assert shown.argmax() == torch.tensor(colour).argmax()
+        assert (shown - torch.tensor(colour)).abs().max() < 0.6
+
+
+def test_a_prompt_without_spaces_is_cut_as_well_and_quickly(generator: ImageGenerator) -> None:
+    for text in ("d" * 5000, "dog " * 2000):
+        picture = paint(generator, replace(REQUEST, prompt=Prompt(text, ""), steps=1))
+        assert picture.notes
+        info = generator.info()
+        assert info.count_tokens is not None
+        assert 70 <= info.count_tokens(picture.prompt.text) <= 77
 
 
 def _save_with(scheduler: object, tiny_pipeline: Path, directory: Path) -> Path:

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.generation import GenerationEvent, GenerationRequest
+from core.errors import Cancelled
+from core.generation import Failed, GenerationEvent, GenerationRequest, Waiting
 from core.generation.queue import RequestQueue, Ticket, fair_order
 from core.prompting import Prompt
 
@@ -52,3 +53,23 @@ def test_the_queue_counts_what_waits_and_what_is_painted() -> None:
     taken = waiting.take(2, wait=False)
     assert [ticket.request.user for ticket in taken] == ["a", "b"]
     assert len(waiting) == 3
+
+
+def test_an_empty_house_owes_nobody() -> None:
+    waiting = RequestQueue(10)
+    waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), _ignore)
+    [ticket] = waiting.take(1, wait=False)
+    waiting.finish(ticket, Failed(Cancelled("over")))
+    assert waiting.take(1, wait=False) == []
+    for user in "ab":
+        waiting.put(GenerationRequest(Prompt("x", ""), 0, user=user), _ignore)
+    assert [ticket.request.user for ticket in waiting.take(2, wait=False)] == ["a", "b"]
+
+
+def test_a_position_is_told_only_when_it_changes() -> None:
+    waiting = RequestQueue(2000)
+    told: list[GenerationEvent] = []
+    waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), told.append)
+    for _ in range(1000):
+        waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), _ignore)
+    assert told == [Waiting(0, loading=True)]

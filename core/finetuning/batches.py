@@ -1,0 +1,126 @@
+"""What the trainer is fed: which images when, with which noise.
+
+All randomness of step n is a function of (seed, attempt, n) and of nothing else. So a run that was stopped goes on
+exactly as if it had not been, and a run that was rolled back (the next attempt) does not meet the same noise again.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic
+
+import torch
+from torch import Tensor
+
+from core.finetuning.cache import CachedImage, read_caption, read_encoded
+from core.finetuning.network import Caption, Conditions
+from core.finetuning.objective import LatentsT, Objective
+from core.finetuning.recipe import Recipe
+
+_PRIME = 1_000_003
+
+
+@dataclass(frozen=True)
+class Batch(Generic[LatentsT]):
+    """One forward pass: latents, noise of the same shape, B noise levels, and conditions, all on the CPU."""
+
+    latents: LatentsT
+    noise: Tensor
+    levels: Tensor
+    conditions: Conditions
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A step of an attempt; attempts count the guard's roll-backs."""
+
+    step: int
+    attempt: int = 0
+
+    def seed(self, base: int) -> int:
+        """A seed for this moment's randomness."""
+        return ((base * _PRIME + self.attempt) * _PRIME + self.step) % 2**63
+
+
+def epoch_order(groups: Sequence[Sequence[int]], batch_size: int, seed: int) -> list[tuple[int, ...]]:
+    """Batches of one epoch: each index once, only one group's in a batch; short ones are filled up from the group."""
+    draw = random.Random(seed)
+    batches: list[tuple[int, ...]] = []
+    for group in groups:
+        order = list(group)
+        draw.shuffle(order)
+        while len(order) % batch_size:
+            order += order[: batch_size - len(order) % batch_size]
+        batches += [tuple(order[start : start + batch_size]) for start in range(0, len(order), batch_size)]
+    draw.shuffle(batches)
+    return batches
+
+
+class BatchSource(Generic[LatentsT]):
+    """The batches of any step, read ahead by one step in a thread of its own. Close after use."""
+
+    def __init__(
+        self,
+        images: Sequence[CachedImage],
+        captions: dict[str, Path],
+        no_caption: Caption,
+        objective: Objective[LatentsT],
+        recipe: Recipe,
+    ) -> None:
+        """`captions`: the cached entry of every image's caption."""
+        self._images, self._captions, self._no_caption = images, captions, no_caption
+        self._objective: Objective[LatentsT] = objective
+        self._recipe = recipe
+        by_bucket: dict[object, list[int]] = defaultdict(list)
+        for index, image in enumerate(images):
+            by_bucket[image.fitting.bucket].append(index)
+        self._groups = list(by_bucket.values())
+        self.batches_per_epoch = len(epoch_order(self._groups, recipe.batch_size, 0))
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        self._ahead: tuple[Moment, Future[list[Batch[LatentsT]]]] | None = None
+
+    def at(self, moment: Moment) -> list[Batch[LatentsT]]:
+        """The `accumulation` batches of one optimiser step."""
+        ahead, self._ahead = self._ahead, None
+        found = ahead[1].result() if ahead is not None and ahead[0] == moment else self._read(moment)
+        following = Moment(moment.step + 1, moment.attempt)
+        self._ahead = (following, self._reader.submit(self._read, following))
+        return found
+
+    def close(self) -> None:
+        """End the reading thread."""
+        self._reader.shutdown(wait=True, cancel_futures=True)
+
+    def _read(self, moment: Moment) -> list[Batch[LatentsT]]:
+        recipe = self._recipe
+        generator = torch.Generator().manual_seed(moment.seed(recipe.seed))
+        levels = self._objective.draw_levels(recipe.effective_batch, generator).view(recipe.accumulation, -1)
+        first = moment.step * recipe.accumulation
+        return [
+            self._batch(self._indices(first + number, moment.attempt), levels[number], generator)
+            for number in range(recipe.accumulation)
+        ]
+
+    def _indices(self, number: int, attempt: int) -> tuple[int, ...]:
+        epoch, position = divmod(number, self.batches_per_epoch)
+        return epoch_order(self._groups, self._recipe.batch_size, Moment(epoch, attempt).seed(self._recipe.seed))[
+            position
+        ]
+
+    def _batch(self, indices: Sequence[int], levels: Tensor, generator: torch.Generator) -> Batch[LatentsT]:
+        images = [self._images[index] for index in indices]
+        encoded = torch.cat([read_encoded(image.latents).sample(generator) for image in images])
+        dropped = torch.rand(len(images), generator=generator) < self._recipe.caption_dropout
+        captions = [
+            self._no_caption if drop else read_caption(self._captions[image.image.example.caption])
+            for image, drop in zip(images, dropped.tolist(), strict=True)
+        ]
+        return Batch(
+            self._objective.latents(encoded),
+            torch.randn(encoded.shape, generator=generator),
+            levels,
+            Conditions.of(captions, [image.fitting.time_ids for image in images]),
+        )

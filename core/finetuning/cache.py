@@ -1,0 +1,135 @@
+"""Images and captions, encoded once and kept on disk: training then needs neither the VAE nor the text encoders.
+
+Entries are named by the hash of all that they depend on (pixels or words, bucket, encoder weights), so a cache can be
+shared by runs and never goes stale. Of an image the VAE's mean and standard deviation are kept (fp16), and each use
+draws anew. At 1024 px that is 256 kB an image, and 0.3 MB for each different caption.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from core.finetuning.buckets import Bucket, Fitting, fit, fitting_for, nearest_bucket
+from core.finetuning.network import Caption
+from core.finetuning.screening import GoodImage, open_upright
+
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class CachedImage:
+    """An image that is ready for training."""
+
+    image: GoodImage
+    latents: Path
+    fitting: Fitting
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The VAE's answer for one image: `mean` and `std`, [1, 4, h, w] fp32, raw scale."""
+
+    mean: Tensor
+    std: Tensor
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """One draw."""
+        return self.mean + self.std * torch.randn(self.mean.shape, generator=generator)
+
+
+def cache_images(
+    images: Sequence[GoodImage],
+    buckets: Sequence[Bucket],
+    vae: AutoencoderKL,
+    vae_key: str,
+    directory: Path,
+    on_progress: OnProgress = lambda done: None,
+) -> list[CachedImage]:
+    """Encode what is not in `directory` yet, on the VAE's device; it should be fp32, for half loses detail."""
+    directory.mkdir(parents=True, exist_ok=True)
+    cached: list[CachedImage] = []
+    for done, image in enumerate(images, start=1):
+        bucket = nearest_bucket(image.width, image.height, buckets)
+        path = directory / f"{_key(image.pixels_sha256, str(bucket.height), str(bucket.width), vae_key)}.safetensors"
+        if not path.is_file():
+            encoded = _encode(fit(open_upright(image.example.path), bucket), vae)
+            _write({"mean": encoded.mean.half(), "std": encoded.std.half()}, path)
+        cached.append(CachedImage(image, path, fitting_for(image.width, image.height, bucket)))
+        on_progress(done)
+    return cached
+
+
+def read_encoded(path: Path) -> Encoded:
+    """Read one image's entry."""
+    entry = load_file(path)
+    return Encoded(entry["mean"].float(), entry["std"].float())
+
+
+def cache_captions(
+    captions: Sequence[str],
+    pipeline: StableDiffusionXLPipeline,
+    text_key: str,
+    directory: Path,
+    on_progress: OnProgress = lambda done: None,
+) -> dict[str, Path]:
+    """Encode each different caption once, with the pipeline's own code."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths: dict[str, Path] = {}
+    for done, caption in enumerate(dict.fromkeys(captions), start=1):
+        paths[caption] = directory / f"{_key(caption, text_key)}.safetensors"
+        if not paths[caption].is_file():
+            encoded = encode_caption(pipeline, caption)
+            _write({"text": encoded.text, "pooled": encoded.pooled}, paths[caption])
+        on_progress(done)
+    return paths
+
+
+def read_caption(path: Path) -> Caption:
+    """Read one caption's entry."""
+    entry = load_file(path)
+    return Caption(entry["text"], entry["pooled"])
+
+
+@torch.no_grad()
+def encode_caption(pipeline: StableDiffusionXLPipeline, caption: str) -> Caption:
+    """What the stock pipeline would give the network for this prompt."""
+    text, _, pooled, _ = pipeline.encode_prompt(
+        caption, device=pipeline.text_encoder.device, do_classifier_free_guidance=False
+    )
+    return Caption(text.cpu().contiguous(), pooled.cpu().contiguous())
+
+
+@torch.no_grad()
+def encode_no_caption(pipeline: StableDiffusionXLPipeline) -> Caption:
+    """What the stock pipeline guides away from when there is no negative prompt; zeros in Playground."""
+    _, text, _, pooled = pipeline.encode_prompt(
+        "", device=pipeline.text_encoder.device, do_classifier_free_guidance=True
+    )
+    return Caption(text.cpu().contiguous(), pooled.cpu().contiguous())
+
+
+@torch.no_grad()
+def _encode(pixels: Image.Image, vae: AutoencoderKL) -> Encoded:
+    values = torch.from_numpy(np.asarray(pixels, dtype=np.float32).copy()).permute(2, 0, 1)[None] / 127.5 - 1
+    posterior = vae.encode(values.to(vae.device, vae.dtype)).latent_dist
+    return Encoded(posterior.mean.float().cpu().contiguous(), posterior.std.float().cpu().contiguous())
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    """Whole or not at all, so that an interrupted run leaves no half entry."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file(tensors, temporary)
+    os.replace(temporary, path)

@@ -1,0 +1,203 @@
+"""A whole hand evaluation: paint pairs, measure them, compare, and write what was found."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from core.finetuning.datasets import IMAGE_SUFFIXES
+from core.finetuning.errors import EvaluationError, OutOfTrainingMemory
+from core.finetuning.hands.anatomy import RealHands
+from core.finetuning.hands.comparison import Comparison, compare
+from core.finetuning.hands.landmarks import MAIN_THRESHOLD, Hand, HandDetector
+from core.finetuning.hands.measures import Measures, measure
+from core.finetuning.hands.pages import LIMITS, contact_sheet, write_page
+from core.finetuning.hands.painting import Job, PaintingSettings, Pair, paint_pairs
+from core.finetuning.hands.prompts import EvaluationPrompt
+from core.finetuning.network import load_base
+from core.finetuning.progress import ProgressBars
+from core.finetuning.recipe import Precision
+from core.finetuning.screening import open_upright
+
+FIRST_SEED = 7_000
+MAX_REAL = 500
+
+
+@dataclass(frozen=True)
+class HandEvaluationOptions:
+    """One call of `imagine-sound evaluate hands`. `side` None: the model's own."""
+
+    base: str
+    adapter: Path
+    out: Path
+    hand_model: Path
+    hand_prompts: tuple[EvaluationPrompt, ...]
+    other_prompts: tuple[EvaluationPrompt, ...]
+    seeds: int = 2
+    steps: int = 25
+    guidance: float = 3.0
+    side: int | None = None
+    batch_size: int = 4
+    real: Path | None = None
+    base_revision: str | None = None
+    precision: Precision = "fp32"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class HandEvaluation:
+    """What was found, and where it is written."""
+
+    on_hands: tuple[Comparison, ...]
+    on_others: tuple[Comparison, ...]
+    real_hands: int | None
+    page: Path
+    numbers: Path
+    sheet: Path
+
+
+def evaluate_hands(options: HandEvaluationOptions, bars: ProgressBars) -> HandEvaluation:
+    """Raises FinetuningError."""
+    if not options.hand_prompts:
+        raise EvaluationError("There are no prompts with hands to paint.")
+    options.out.mkdir(parents=True, exist_ok=True)
+    with HandDetector(options.hand_model) as detector:
+        real = _real_hands(options.real, detector, bars) if options.real else None
+        pairs = _paint(options, bars)
+        measured = _measure(pairs, detector, real, bars)
+        rows = [row for row in measured if row[0].job.prompt.hands > 0]
+        shown = [
+            (pair.base, _hands_in(pair.base, detector), pair.adapter, _hands_in(pair.adapter, detector))
+            for pair, _, _ in _spread([*rows], 16) + _spread([row for row in measured if row not in rows], 8)
+        ]
+    others = [row for row in measured if row[0].job.prompt.hands == 0]
+    on_hands, on_others = _compare(rows), _compare(others)
+    sheet = options.out / "contact-sheet.png"
+    contact_sheet(shown).save(sheet)
+    numbers = options.out / "hands.json"
+    numbers.write_text(json.dumps(_document(options, measured, on_hands, on_others, real), indent=1))
+    page = options.out / "hands.html"
+    write_page(
+        page,
+        title="Hands, with and without the adapter",
+        facts=(
+            ("base", options.base),
+            ("adapter", str(options.adapter)),
+            ("pairs", f"{len(rows)} with hands, {len(others)} without"),
+            ("painting", f"{options.steps} steps, guidance {options.guidance}"),
+            ("real hands", "none given" if real is None else str(real.count)),
+        ),
+        on_hands=on_hands,
+        on_others=on_others,
+        sheet=sheet,
+        anatomy_note=None
+        if real
+        else "Bone ratios and joint angles were not measured: give photos of real hands with --real.",
+    )
+    return HandEvaluation(tuple(on_hands), tuple(on_others), real.count if real else None, page, numbers, sheet)
+
+
+Measured = tuple[Pair, Measures, Measures]
+
+
+def _paint(options: HandEvaluationOptions, bars: ProgressBars) -> list[Pair]:
+    bars.say(f"loading {options.base}")
+    base = load_base(options.base, options.base_revision, options.precision)
+    base.pipeline.to(options.device)
+    jobs = [
+        Job(prompt, FIRST_SEED + seed)
+        for prompt in (*options.hand_prompts, *options.other_prompts)
+        for seed in range(options.seeds)
+    ]
+    settings = PaintingSettings(
+        options.steps, options.guidance, options.side or base.native_resolution, options.batch_size
+    )
+    try:
+        with bars.task("Painting", 2 * len(jobs)) as advance:
+            return paint_pairs(base, options.adapter, jobs, settings, options.out / "pictures", advance)
+    except torch.OutOfMemoryError as error:
+        raise OutOfTrainingMemory(
+            "The GPU's memory is too small to paint so many at once; lower --batch-size."
+        ) from error
+
+
+def _measure(
+    pairs: Sequence[Pair], detector: HandDetector, real: RealHands | None, bars: ProgressBars
+) -> list[Measured]:
+    found: list[Measured] = []
+    with bars.task("Measuring", len(pairs)) as advance:
+        for pair in pairs:
+            expected = pair.job.prompt.hands
+            one, two = (measure(open_upright(path), expected, detector, real) for path in (pair.base, pair.adapter))
+            found.append((pair, one, two))
+            advance(len(found))
+    return found
+
+
+def _real_hands(directory: Path, detector: HandDetector, bars: ProgressBars) -> RealHands:
+    paths = sorted(path for path in directory.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise EvaluationError(f"There are no photos in {directory}; --real wants a folder of photos of real hands.")
+    if len(paths) > MAX_REAL:
+        paths = random.Random(0).sample(paths, MAX_REAL)
+    worlds = []
+    with bars.task("Looking at real hands", len(paths)) as advance:
+        for done, path in enumerate(paths, start=1):
+            try:
+                worlds += [hand.world for hand in detector.detect(open_upright(path))]
+            except OSError:
+                bars.say(f"left out {path.name}: cannot be read")
+            advance(done)
+    return RealHands.of(worlds)
+
+
+def _hands_in(path: Path, detector: HandDetector) -> list[Hand]:
+    with Image.open(path) as image:
+        return detector.detect(image, MAIN_THRESHOLD)
+
+
+def _spread(rows: Sequence[Measured], count: int) -> list[Measured]:
+    """`count` rows from all over."""
+    step = max(1, len(rows) // count)
+    return list(rows[::step][:count])
+
+
+def _compare(rows: Sequence[Measured]) -> list[Comparison]:
+    return compare(
+        [pair.job.prompt.text for pair, _, _ in rows],
+        [before.as_numbers() for _, before, _ in rows],
+        [after.as_numbers() for _, _, after in rows],
+    )
+
+
+def _document(
+    options: HandEvaluationOptions,
+    measured: Sequence[Measured],
+    on_hands: Sequence[Comparison],
+    on_others: Sequence[Comparison],
+    real: RealHands | None,
+) -> dict[str, object]:
+    return {
+        "base": options.base,
+        "adapter": str(options.adapter),
+        "steps": options.steps,
+        "guidance": options.guidance,
+        "real_hands": real.count if real else None,
+        "prompts_with_hands": [asdict(comparison) for comparison in on_hands],
+        "prompts_without_hands": [asdict(comparison) for comparison in on_others],
+        "cannot_see": list(LIMITS),
+        "pairs": [
+            {
+                "prompt": pair.job.prompt.text,
+                "hands": pair.job.prompt.hands,
+                "seed": pair.job.seed,
+                "base": asdict(before),
+                "adapter": asdict(after),
+            }
+            for pair, before, after in measured
+        ],
+    }

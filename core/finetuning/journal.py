@@ -1,0 +1,92 @@
+"""The run's diary: one JSON line per step, look and event, from which the report is made."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from core.finetuning.batches import Moment
+from core.finetuning.guard import Reading
+
+
+@dataclass(frozen=True)
+class StepEntry:
+    """One optimiser step. `taken` is False where runaway gradients were left out."""
+
+    step: int
+    attempt: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    seconds: float
+    taken: bool
+
+
+@dataclass(frozen=True)
+class LookEntry:
+    """One look of the guard after `step` steps; `alarms` is empty if all was well."""
+
+    step: int
+    attempt: int
+    reading: Reading
+    alarms: tuple[str, ...]
+    strength: float
+    """The adapter's largest relative change of a layer."""
+
+
+@dataclass(frozen=True)
+class EventEntry:
+    """Something that a person should know, in words."""
+
+    step: int
+    attempt: int
+    text: str
+
+
+Entry = StepEntry | LookEntry | EventEntry
+_KINDS: dict[str, type[StepEntry | LookEntry | EventEntry]] = {
+    "step": StepEntry,
+    "look": LookEntry,
+    "event": EventEntry,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+class Journal:
+    """Appends to and reads one `journal.jsonl`."""
+
+    def __init__(self, path: Path) -> None:
+        """The file is created with the first entry."""
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, entry: Entry) -> None:
+        """Append one line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": _NAMES[type(entry)], **asdict(entry)}) + "\n")
+
+    def entries(self) -> list[Entry]:
+        """All entries; a last line that was cut off by a crash is left out."""
+        return list(self._read()) if self._path.is_file() else []
+
+    def truncate(self, moment: Moment) -> None:
+        """Forget what came after `moment`: the run goes on from there."""
+        kept = [entry for entry in self.entries() if (entry.attempt, entry.step) <= (moment.attempt, moment.step)]
+        self.clear()
+        for entry in kept:
+            self.write(entry)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._path.unlink(missing_ok=True)
+
+    def _read(self) -> Iterator[Entry]:
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                values = json.loads(line)
+            except ValueError:
+                continue
+            kind = _KINDS[values.pop("kind")]
+            if kind is LookEntry:
+                values |= {"reading": Reading.from_dict(values["reading"]), "alarms": tuple(values["alarms"])}
+            yield kind(**values)

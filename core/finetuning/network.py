@@ -1,0 +1,205 @@
+"""The base model on disk, its network with a LoRA adapter, and the stock pipeline that paints with both.
+
+Knows the SDXL architecture's conditions (two text encoders, pooled text, six size numbers), nothing of training.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.training_utils import cast_training_params
+from peft import LoraConfig
+from torch import Tensor
+
+from core.finetuning.errors import UnusableBase
+from core.finetuning.objective import Network
+from core.finetuning.recipe import TARGET_MODULES, Precision, Recipe
+from core.generation.loading import quiet_libraries
+
+logger = logging.getLogger(__name__)
+
+ADAPTER_NAME = "default"
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Base:
+    """A loaded base model and where it came from."""
+
+    name: str
+    """The hub name, or the directory's own; no path, for it goes into files that people share."""
+    directory: Path
+    pipeline: StableDiffusionXLPipeline
+    fingerprint: str
+    """SHA-256 over the network's weight files."""
+
+    @property
+    def native_resolution(self) -> int:
+        """The side of the model's own pictures in pixels."""
+        return int(self.pipeline.unet.config.sample_size) * self.latent_scale
+
+    @property
+    def latent_scale(self) -> int:
+        """Pixels per latent, along one side."""
+        return int(self.pipeline.vae_scale_factor)
+
+    @property
+    def size_step(self) -> int:
+        """Picture sides are multiples of this, so that the network's down-sampling comes out even."""
+        halvings = len(self.pipeline.unet.config.block_out_channels) - 1
+        return max(self.latent_scale * int(2**halvings), self.native_resolution // 16)
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption as the network reads it: `text` [1, tokens, width], `pooled` [1, width]."""
+
+    text: Tensor
+    pooled: Tensor
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a batch is conditioned on: `text` [B, tokens, width], `pooled` [B, width], `time_ids` [B, 6]."""
+
+    text: Tensor
+    pooled: Tensor
+    time_ids: Tensor
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Conditions":
+        """Move and cast."""
+        return Conditions(*(part.to(device, dtype) for part in (self.text, self.pooled, self.time_ids)))
+
+    @classmethod
+    def of(cls, captions: Sequence[Caption], time_ids: Sequence[tuple[float, ...]]) -> "Conditions":
+        """Put captions and sizes together to a batch."""
+        return cls(
+            torch.cat([caption.text for caption in captions]),
+            torch.cat([caption.pooled for caption in captions]),
+            torch.tensor(time_ids, dtype=torch.float32),
+        )
+
+
+def load_base(name: str, revision: str | None, precision: Precision) -> Base:
+    """Load from a directory or the hub (cached there), on the CPU. Raises UnusableBase."""
+    quiet_libraries()
+    dtype = DTYPES[precision]
+    try:
+        directory = Path(name) if Path(name).is_dir() else _download(name, revision)
+        variant = "fp16" if any((directory / "unet").glob("*.fp16.safetensors")) else None
+        pipeline = StableDiffusionXLPipeline.from_pretrained(directory, variant=variant, dtype=dtype)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UnusableBase(
+            f"The base model {name} cannot be loaded: it is no complete SDXL or Playground v2.5 model, or it could not "
+            "be fetched. Give --base a diffusers directory or a hub name."
+        ) from error
+    if pipeline.unet.config.addition_embed_type != "text_time":
+        raise UnusableBase(f"The base model {name} is not of the SDXL architecture; this trainer knows only that one.")
+    pipeline.set_progress_bar_config(disable=True)
+    for module in (pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2, pipeline.unet):
+        module.requires_grad_(False).eval()
+    shown = directory.resolve().name if Path(name).is_dir() else name
+    return Base(shown, directory, pipeline, weights_sha256(directory / "unet", variant))
+
+
+def full_precision_vae(base: Base) -> AutoencoderKL:
+    """The VAE in fp32 where the base is; a second copy if the base was loaded in half."""
+    vae = base.pipeline.vae
+    if vae.dtype == torch.float32:
+        return vae
+    variant = "fp16" if any((base.directory / "vae").glob("*.fp16.safetensors")) else None
+    copy = AutoencoderKL.from_pretrained(base.directory / "vae", variant=variant, dtype=torch.float32)
+    return copy.requires_grad_(False).eval().to(vae.device)
+
+
+def weights_sha256(component: Path, variant: str | None = None) -> str:
+    """SHA-256 over a component's weight files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(component.glob(f"*.{variant}.safetensors" if variant else "*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 24):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _download(name: str, revision: str | None) -> Path:
+    try:
+        return Path(StableDiffusionXLPipeline.download(name, revision=revision, variant="fp16", use_safetensors=True))
+    except ValueError:
+        logger.info("%s has no fp16 variant; fetching the full one", name)
+        return Path(StableDiffusionXLPipeline.download(name, revision=revision, use_safetensors=True))
+
+
+def add_adapter(unet: UNet2DConditionModel, recipe: Recipe) -> None:
+    """Add a LoRA that changes nothing yet; only it will learn, in fp32."""
+    torch.manual_seed(recipe.seed)  # peft draws the initial weights from the global generator
+    unet.requires_grad_(False)
+    unet.add_adapter(
+        LoraConfig(
+            r=recipe.rank,
+            lora_alpha=recipe.alpha,
+            init_lora_weights="gaussian",
+            target_modules=list(TARGET_MODULES[recipe.targets]),
+        ),
+        ADAPTER_NAME,
+    )
+    cast_training_params(unet, dtype=torch.float32)
+
+
+def adapter_parameters(unet: UNet2DConditionModel) -> dict[str, torch.nn.Parameter]:
+    """The adapter's parameters by name, in a fixed order."""
+    return {name: parameter for name, parameter in unet.named_parameters() if ".lora_" in name}
+
+
+def adapter_strength(unet: UNet2DConditionModel) -> float:
+    """The largest ‖scale · B·A‖ / ‖W‖ of any adapted layer; above about 0.1 an adapter overrules its base."""
+    return max((_relative_norm(layer) for layer in _adapted_layers(unet)), default=0.0)
+
+
+def _adapted_layers(unet: UNet2DConditionModel) -> Iterator[torch.nn.Module]:
+    return (module for module in unet.modules() if hasattr(module, "lora_A") and hasattr(module, "base_layer"))
+
+
+@torch.no_grad()
+def _relative_norm(layer: torch.nn.Module) -> float:
+    down, up = layer.lora_A[ADAPTER_NAME].weight.float(), layer.lora_B[ADAPTER_NAME].weight.float()  # type: ignore[index, union-attr]
+    change = torch.sqrt(torch.sum((up.T @ up) * (down @ down.T)).clamp(min=0)) * layer.scaling[ADAPTER_NAME]  # type: ignore[index]
+    return float(change / layer.base_layer.weight.float().norm().clamp(min=1e-12))  # type: ignore[union-attr, operator]
+
+
+def bind(unet: torch.nn.Module, conditions: Conditions, dtype: torch.dtype) -> Network:
+    """The network with its conditions filled in."""
+
+    def network(sample: Tensor, timestep: Tensor) -> Tensor:
+        output: Tensor = unet(
+            sample.to(dtype),
+            timestep,
+            encoder_hidden_states=conditions.text,
+            added_cond_kwargs={"text_embeds": conditions.pooled, "time_ids": conditions.time_ids},
+            return_dict=False,
+        )[0]
+        return output.float()
+
+    return network
+
+
+def painting_pipeline(base: Base) -> StableDiffusionXLPipeline:
+    """The stock pipeline around the same network and VAE, without text encoders: it wants embeddings."""
+    whole = base.pipeline
+    pipeline = StableDiffusionXLPipeline(
+        vae=whole.vae,
+        text_encoder=None,
+        text_encoder_2=None,
+        tokenizer=None,
+        tokenizer_2=None,
+        unet=whole.unet,
+        scheduler=type(whole.scheduler).from_config(whole.scheduler.config),
+        force_zeros_for_empty_prompt=whole.config.force_zeros_for_empty_prompt,
+        add_watermarker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline

@@ -1,0 +1,267 @@
+"""What the network is asked to predict: one objective for EDM models (Playground v2.5), one for SDXL-base models.
+
+Playground's network trained with SDXL's objective on SDXL's latents ends as a painter of noise, at any learning
+rate, while its training loss looks well. So the two cannot be mixed up here: each objective makes latents of its own
+type and takes no other, `objective_for` reads the kind from the scheduler's configuration, and neither class can be
+built from the other's scheduler. All arithmetic is fp32 and outside autocast; only the network may run in half.
+
+Knows nothing of LoRA, captions or optimisers.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
+
+import torch
+from diffusers import DDPMScheduler
+from torch import Tensor
+
+from core.finetuning.errors import ObjectiveMismatch, UnusableBase
+
+Network = Callable[[Tensor, Tensor], Tensor]
+"""(input [B, 4, h, w], time condition [B]) → output [B, 4, h, w], fp32; text conditions are bound already."""
+
+Config = Mapping[str, object]
+
+BETA_SCHEDULE = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+)
+"""What decides a discrete scheduler's noise levels and target."""
+
+
+@dataclass(frozen=True)
+class NormalisedLatents:
+    """(z − mean) · σ_data / std per channel, [B, 4, h, w] fp32: what EDM networks see."""
+
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class ScaledLatents:
+    """z · scaling_factor, [B, 4, h, w] fp32: what SDXL-base networks see."""
+
+    values: Tensor
+
+
+LatentsT = TypeVar("LatentsT", NormalisedLatents, ScaledLatents)
+
+
+class Objective(Protocol[LatentsT]):
+    """An objective over one kind of latents. `levels` are [B]: σ for EDM, timesteps for SDXL."""
+
+    @property
+    def name(self) -> str:
+        """For reports."""
+        ...
+
+    @property
+    def validation_levels(self) -> tuple[float, ...]:
+        """Eight fixed noise levels, from little to much noise."""
+        ...
+
+    def latents(self, encoded: Tensor) -> LatentsT:
+        """From the VAE's raw latents [B, 4, h, w]."""
+        ...
+
+    def painted(self, values: Tensor) -> LatentsT:
+        """From latents as the sampler ends with; they are in the network's space already."""
+        ...
+
+    def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` random noise levels, stratified, in random order."""
+        ...
+
+    def loss(self, network: Network, latents: LatentsT, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean squared error per image, [B] fp32. Raises ObjectiveMismatch on the other kind of latents."""
+        ...
+
+
+def is_edm(scheduler_config: Config) -> bool:
+    """Whether a scheduler configuration is of the EDM family."""
+    return "EDM" in str(scheduler_config.get("_class_name", ""))
+
+
+@dataclass(frozen=True)
+class EdmObjective:
+    """EDM preconditioning (Karras et al., arXiv 2206.00364, table 1), with the loss on the network's raw output F.
+
+    Mean squared error on F equals the paper's λ(σ)-weighted error on the denoised image.
+    """
+
+    sigma_min: float
+    sigma_max: float
+    sigma_data: float
+    sign: float
+    """+1 for "epsilon", −1 for "v_prediction" in diffusers' EDM schedulers: the sign of c_out."""
+    latents_mean: tuple[float, ...]
+    latents_std: tuple[float, ...]
+    log_sigma_mean: float
+    log_sigma_std: float
+
+    @classmethod
+    def from_configs(cls, scheduler: Config, vae: Config, *, log_sigma_mean: float, log_sigma_std: float) -> Self:
+        """Raises ObjectiveMismatch if the scheduler is not EDM or the VAE does not say how to normalise."""
+        if not is_edm(scheduler):
+            raise ObjectiveMismatch(
+                f"The model's scheduler is {scheduler.get('_class_name')}, not an EDM one; "
+                "the EDM objective would train it into noise."
+            )
+        mean, std = vae.get("latents_mean"), vae.get("latents_std")
+        if not (isinstance(mean, list | tuple) and isinstance(std, list | tuple)):
+            raise ObjectiveMismatch(
+                "The model has an EDM scheduler, but its VAE configuration lacks latents_mean and latents_std; "
+                "take the complete model, for example playgroundai/playground-v2.5-1024px-aesthetic."
+            )
+        kind = str(scheduler.get("prediction_type", "epsilon"))
+        if kind not in ("epsilon", "v_prediction"):
+            raise UnusableBase(f"The model predicts {kind!r}, which this trainer does not know.")
+        return cls(
+            sigma_min=_number(scheduler, "sigma_min"),
+            sigma_max=_number(scheduler, "sigma_max"),
+            sigma_data=_number(scheduler, "sigma_data"),
+            sign=1.0 if kind == "epsilon" else -1.0,
+            latents_mean=tuple(float(value) for value in mean),
+            latents_std=tuple(float(value) for value in std),
+            log_sigma_mean=log_sigma_mean,
+            log_sigma_std=log_sigma_std,
+        )
+
+    @property
+    def name(self) -> str:
+        """For reports."""
+        return f"EDM, ln σ ~ N({self.log_sigma_mean}, {self.log_sigma_std}²)"
+
+    @property
+    def validation_levels(self) -> tuple[float, ...]:
+        """Eight σ, from fine detail to layout."""
+        return (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0)
+
+    def latents(self, encoded: Tensor) -> NormalisedLatents:
+        """Normalise the VAE's latents to a standard deviation of about σ_data."""
+        mean = encoded.new_tensor(self.latents_mean, dtype=torch.float32).view(1, -1, 1, 1)
+        std = encoded.new_tensor(self.latents_std, dtype=torch.float32).view(1, -1, 1, 1)
+        return NormalisedLatents((encoded.float() - mean) * self.sigma_data / std)
+
+    def painted(self, values: Tensor) -> NormalisedLatents:
+        """The sampler works in this space."""
+        return NormalisedLatents(values.float())
+
+    def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
+        """Log-normal σ, clamped to the schedule."""
+        normal: Tensor = torch.special.ndtri(_stratified(count, generator))
+        sigma = torch.exp(self.log_sigma_mean + self.log_sigma_std * normal)
+        return torch.clamp(sigma, self.sigma_min, self.sigma_max)
+
+    def loss(self, network: Network, latents: NormalisedLatents, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean of (F − F*)² per image, with F* = (x₀ − c_skip·x) / c_out.
+
+        Written as F* = (σ/σ_data · x₀ − σ_data · n) / √(σ² + σ_data²), which is the same without cancellation.
+        """
+        if not isinstance(latents, NormalisedLatents):
+            raise ObjectiveMismatch("The EDM objective takes normalised latents only; these are SDXL's scaled ones.")
+        with torch.autocast(noise.device.type, enabled=False):
+            clean = latents.values.float()
+            sigma = levels.float().view(-1, 1, 1, 1)
+            scale = torch.sqrt(sigma**2 + self.sigma_data**2)
+            network_input = (clean + sigma * noise) / scale
+            target = self.sign * (sigma / self.sigma_data * clean - self.sigma_data * noise) / scale
+        output = network(network_input, levels.float().log() / 4)
+        with torch.autocast(noise.device.type, enabled=False):
+            return _mean_square(output.float() - target)
+
+
+@dataclass(frozen=True)
+class DiscreteObjective:
+    """SDXL-base's own objective: noise (epsilon) or velocity at integer timesteps of a fixed beta schedule."""
+
+    scheduler: DDPMScheduler
+    scaling_factor: float
+
+    @classmethod
+    def from_configs(cls, scheduler: Config, vae: Config) -> Self:
+        """Raises ObjectiveMismatch if the scheduler is EDM's, and UnusableBase if it has no beta schedule."""
+        if is_edm(scheduler):
+            raise ObjectiveMismatch(
+                f"The model's scheduler is {scheduler.get('_class_name')}; "
+                "SDXL's noise objective would train it into noise."
+            )
+        if "beta_schedule" not in scheduler or scheduler.get("prediction_type") not in ("epsilon", "v_prediction"):
+            raise UnusableBase(
+                f"The model's scheduler {scheduler.get('_class_name')} is of a kind that this trainer does not know; "
+                "it trains EDM models (Playground v2.5) and SDXL-base models (epsilon or v_prediction)."
+            )
+        # Not from_config: that puts DDPM's own defaults where the other scheduler's had been used.
+        taken = {name: scheduler[name] for name in BETA_SCHEDULE if scheduler.get(name) is not None}
+        return cls(DDPMScheduler(**taken), _number(vae, "scaling_factor"))
+
+    @property
+    def name(self) -> str:
+        """For reports."""
+        return f"SDXL, {self.scheduler.config.prediction_type}"
+
+    @property
+    def validation_levels(self) -> tuple[float, ...]:
+        """Eight timesteps, spread over the schedule."""
+        last = self.scheduler.config.num_train_timesteps - 1
+        return tuple(float(round(last * share)) for share in (0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95))
+
+    def latents(self, encoded: Tensor) -> ScaledLatents:
+        """Scale the VAE's latents to a standard deviation of about one."""
+        return ScaledLatents(encoded.float() * self.scaling_factor)
+
+    def painted(self, values: Tensor) -> ScaledLatents:
+        """The sampler works in this space."""
+        return ScaledLatents(values.float())
+
+    def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
+        """Uniform timesteps."""
+        steps = self.scheduler.config.num_train_timesteps
+        return torch.clamp(torch.floor(_stratified(count, generator) * steps), 0, steps - 1)
+
+    def loss(self, network: Network, latents: ScaledLatents, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean squared error per image on the noise or the velocity."""
+        if not isinstance(latents, ScaledLatents):
+            raise ObjectiveMismatch("SDXL's objective takes scaled latents only; these are EDM's normalised ones.")
+        with torch.autocast(noise.device.type, enabled=False):
+            timesteps = levels.long()
+            clean = latents.values.float()
+            noisy = self.scheduler.add_noise(clean, noise, timesteps)
+            is_velocity = self.scheduler.config.prediction_type == "v_prediction"
+            target = self.scheduler.get_velocity(clean, noise, timesteps) if is_velocity else noise
+        output = network(noisy, timesteps)
+        with torch.autocast(noise.device.type, enabled=False):
+            return _mean_square(output.float() - target)
+
+
+AnyObjective = EdmObjective | DiscreteObjective
+
+
+def objective_for(scheduler: Config, vae: Config, *, log_sigma_mean: float, log_sigma_std: float) -> AnyObjective:
+    """The one objective that belongs to the model with these configurations."""
+    if is_edm(scheduler):
+        return EdmObjective.from_configs(scheduler, vae, log_sigma_mean=log_sigma_mean, log_sigma_std=log_sigma_std)
+    return DiscreteObjective.from_configs(scheduler, vae)
+
+
+def _stratified(count: int, generator: torch.Generator) -> Tensor:
+    """One uniform number from each of `count` equal slices of (0, 1), shuffled; [count] fp32 on the CPU."""
+    jitter = torch.rand(count, generator=generator).clamp(1e-4, 1 - 1e-4)
+    return ((torch.arange(count) + jitter) / count)[torch.randperm(count, generator=generator)]
+
+
+def _mean_square(error: Tensor) -> Tensor:
+    return torch.mean(error.square(), dim=(1, 2, 3))
+
+
+def _number(config: Config, name: str) -> float:
+    value = config.get(name)
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise UnusableBase(f"The model's configuration lacks a number for {name}.")
+    return float(value)

@@ -1,0 +1,187 @@
+"""From a folder to cached training data: list, screen, choose, split, encode. Prints what it left out."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.finetuning.buckets import make_buckets
+from core.finetuning.cache import CachedImage, cache_captions, cache_images, encode_caption, encode_no_caption
+from core.finetuning.datasets import Listing, Rejected
+from core.finetuning.errors import InvalidRecipe, UnusableData
+from core.finetuning.measuring import GENERIC_PROMPTS, usual_guidance
+from core.finetuning.network import Base, Caption, full_precision_vae, weights_sha256
+from core.finetuning.prior import paint_prior
+from core.finetuning.progress import ProgressBars
+from core.finetuning.recipe import Recipe
+from core.finetuning.screening import GoodImage, screen
+from core.finetuning.selection import Split, split, stratified_sample
+
+MAX_PROBES = 16
+"""Held-out images that the guard measures on; more would cost time and tell little more."""
+
+SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What a person should know about the data."""
+
+    folder: str
+    layout: str
+    licence: str
+    listed: int
+    rejected: tuple[Rejected, ...]
+    training: int
+    held_out: int
+    prior: int
+    """How often a picture by the base itself comes in an epoch."""
+    split_by_subject: bool
+    captions: int
+    buckets: tuple[tuple[str, int], ...]
+
+    def as_metadata(self) -> dict[str, object]:
+        """The part that goes into the adapter's file; no paths of the person's machine."""
+        return {
+            "folder": Path(self.folder).name,
+            "layout": self.layout,
+            "training_images": self.training,
+            "held_out_images": self.held_out,
+            "prior_images": self.prior,
+            "split_by_subject": self.split_by_subject,
+            "licence": self.licence,
+        }
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Everything that training needs of images and text."""
+
+    training: tuple[CachedImage, ...]
+    held_out: tuple[CachedImage, ...]
+    """At most MAX_PROBES."""
+    captions: dict[str, Path]
+    no_caption: Caption
+    generic: tuple[Caption, ...]
+    sample_prompts: tuple[str, ...]
+    samples: tuple[Caption, ...]
+    summary: DataSummary
+    key: str
+    """Changes with the images, their captions and the base model."""
+
+
+def resolution_of(recipe: Recipe, base: Base) -> int:
+    """The recipe's picture side, or the model's own. Raises InvalidRecipe if the model cannot work with it."""
+    resolution = recipe.resolution or base.native_resolution
+    if resolution % base.size_step:
+        raise InvalidRecipe(f"--resolution must be a multiple of {base.size_step} for this model.")
+    return resolution
+
+
+def prepare(
+    listing: Listing, base: Base, recipe: Recipe, cache: Path, prompts: Sequence[str], bars: ProgressBars
+) -> PreparedData:
+    """Encode with the base's VAE and text encoders where they are; raises UnusableData if too little is left."""
+    resolution = resolution_of(recipe, base)
+    chosen, rejected = _choose(listing, resolution, recipe, bars)
+    buckets = make_buckets(resolution, base.size_step)
+    vae_key, text_key = (
+        weights_sha256(base.directory / "vae"),
+        "".join(weights_sha256(base.directory / part) for part in ("text_encoder", "text_encoder_2")),
+    )
+    prior = _prior(base, recipe, resolution, cache, bars)
+    everything = (*chosen.training, *chosen.held_out, *prior)
+    with bars.task("Encoding images", len(everything)) as advance:
+        cached = cache_images(everything, buckets, full_precision_vae(base), vae_key, cache / "images", advance)
+    captions = list(dict.fromkeys(image.example.caption for image in everything))
+    with bars.task("Encoding captions", len(captions)) as advance:
+        paths = cache_captions(captions, base.pipeline, text_key, cache / "captions", advance)
+    own, rest = cached[: len(chosen.training)], cached[len(chosen.training) :]
+    held_out, prior_cached = tuple(rest[: len(chosen.held_out)]), rest[len(chosen.held_out) :]
+    training = (*own, *mixed_in(prior_cached, len(own), recipe.prior_share))
+    sample_prompts = sample_prompts_for(prompts, held_out)
+    summary = DataSummary(
+        folder=str(listing.folder),
+        layout=listing.layout,
+        licence=listing.licence,
+        listed=len(listing.examples) + len(listing.rejected),
+        rejected=rejected,
+        training=len(own),
+        held_out=len(held_out),
+        prior=len(training) - len(own),
+        split_by_subject=chosen.by_subject,
+        captions=len(captions),
+        buckets=_bucket_counts([*own, *held_out]),
+    )
+    return PreparedData(
+        training=training,
+        held_out=held_out[:MAX_PROBES],
+        captions=paths,
+        no_caption=encode_no_caption(base.pipeline),
+        generic=tuple(encode_caption(base.pipeline, prompt) for prompt in GENERIC_PROMPTS),
+        sample_prompts=sample_prompts,
+        samples=tuple(encode_caption(base.pipeline, prompt) for prompt in sample_prompts),
+        summary=summary,
+        key=_data_key(training, held_out, base, sample_prompts),
+    )
+
+
+def sample_prompts_for(prompts: Sequence[str], held_out: Sequence[CachedImage]) -> tuple[str, ...]:
+    """Four prompts for the guard's pictures: the person's, else two held-out captions; then generic ones."""
+    own = list(prompts) or list(dict.fromkeys(image.image.example.caption for image in held_out))[: SAMPLES // 2]
+    return tuple([*own[:SAMPLES], *GENERIC_PROMPTS][: max(SAMPLES, len(own[:SAMPLES]))])
+
+
+def mixed_in(prior: Sequence[CachedImage], own: int, share: float) -> list[CachedImage]:
+    """So many of the prior's pictures, again and again if need be, that they are `share` of the whole."""
+    wanted = round(own * share / (1 - share)) if prior else 0
+    return [prior[number % len(prior)] for number in range(wanted)]
+
+
+def _prior(base: Base, recipe: Recipe, resolution: int, cache: Path, bars: ProgressBars) -> list[GoodImage]:
+    if recipe.prior_share == 0:
+        return []
+    examples = paint_prior(
+        base,
+        cache / "prior",
+        steps=recipe.sample_steps,
+        guidance=usual_guidance(base.pipeline.scheduler.config),
+        side=resolution,
+        batch_size=recipe.batch_size,
+        bars=bars,
+    )
+    return screen(examples, min_side=1)[0]
+
+
+def _choose(
+    listing: Listing, resolution: int, recipe: Recipe, bars: ProgressBars
+) -> tuple[Split, tuple[Rejected, ...]]:
+    with bars.task("Looking at images", len(listing.examples)) as advance:
+        good, rejected = screen(listing.examples, min_side=resolution // 2, on_progress=advance)
+    rejected = [*listing.rejected, *rejected]
+    for reason, count in Counter(item.reason.split(" (")[0].split(" as ")[0] for item in rejected).items():
+        bars.say(f"left out {count}: {reason}")
+    if len(good) < 2:
+        raise UnusableData(
+            f"Only {len(good)} of {len(listing.examples)} images can be used; at least two are needed. "
+            f"Most were left out because: {rejected[0].reason if rejected else 'there are no more'}."
+        )
+    return split(stratified_sample(good, recipe.limit, recipe.seed), recipe.held_out, recipe.seed), tuple(rejected)
+
+
+def _bucket_counts(images: Iterable[CachedImage]) -> tuple[tuple[str, int], ...]:
+    counts = Counter(image.fitting.bucket for image in images)
+    return tuple((f"{bucket.width} × {bucket.height}", count) for bucket, count in sorted(counts.items()))
+
+
+def _data_key(
+    training: Sequence[CachedImage], held_out: Sequence[CachedImage], base: Base, prompts: Sequence[str]
+) -> str:
+    digest = hashlib.sha256(base.fingerprint.encode())
+    for part in (training, held_out):
+        for item in part:
+            digest.update(f"{item.latents.name}\0{item.image.example.caption}\0".encode())
+        digest.update(b"\n")
+    digest.update("\0".join(prompts).encode())
+    return digest.hexdigest()

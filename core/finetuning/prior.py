@@ -1,0 +1,80 @@
+"""Prior preservation: some of what the base model paints by itself is mixed into the training, so that it is not lost.
+
+Without it, whatever the training images share (a white background, say) leaks into everything that the adapter paints.
+The idea is DreamBooth's (Ruiz et al., arXiv 2208.12242). The guard measures on other prompts than these.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from core.finetuning.datasets import Example
+from core.finetuning.network import Base
+from core.finetuning.progress import ProgressBars
+
+PRIOR_PROMPTS = (
+    "a dog in a garden",
+    "a cat on a street",
+    "a bird in a forest",
+    "a horse in a field",
+    "a car on a country road",
+    "a motorcycle in the city",
+    "a train in a station",
+    "a fishing boat at sea",
+    "a guitar on a stage",
+    "a piano in a large hall",
+    "a violin on a chair",
+    "waves on a beach",
+    "rain on a window",
+    "a thunderstorm over fields",
+    "a waterfall in the mountains",
+    "a desert at noon",
+    "a forest path in autumn",
+    "a snowy village at night",
+    "a castle on a hill",
+    "a clock tower",
+    "a city skyline",
+    "a portrait of a woman",
+    "an old man with a beard",
+    "a child running through a park",
+    "people laughing at a table",
+    "a robot in a workshop",
+    "an astronaut, detailed illustration",
+    "an owl in a tree",
+    "a bowl of fruit, still life",
+    "a chocolate cake on a plate",
+    "a vase of flowers, watercolour painting",
+    "a stack of books, oil painting",
+)
+FIRST_SEED = 500
+
+
+def paint_prior(
+    base: Base, directory: Path, *, steps: int, guidance: float, side: int, batch_size: int, bars: ProgressBars
+) -> list[Example]:
+    """One picture for each prompt, kept in `directory` under a name that holds base and settings."""
+    key = hashlib.sha256(f"{base.fingerprint} {steps} {guidance} {side}".encode()).hexdigest()[:16]
+    folder = directory / key
+    folder.mkdir(parents=True, exist_ok=True)
+    examples = [Example(folder / f"{number:02d}.png", prompt) for number, prompt in enumerate(PRIOR_PROMPTS)]
+    missing = [number for number, example in enumerate(examples) if not example.path.is_file()]
+    if not missing:
+        return examples
+    with bars.task("Painting what must not be forgotten", len(missing)) as advance:
+        for start in range(0, len(missing), batch_size):
+            chunk = missing[start : start + batch_size]
+            images = base.pipeline(
+                [examples[number].caption for number in chunk],
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                height=side,
+                width=side,
+                generator=[torch.Generator().manual_seed(FIRST_SEED + number) for number in chunk],
+            ).images
+            for number, image in zip(chunk, images, strict=True):
+                temporary = examples[number].path.with_suffix(".part")
+                image.save(temporary, "PNG")
+                temporary.replace(examples[number].path)
+            advance(start + len(chunk))
+    return examples

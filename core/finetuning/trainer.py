@@ -1,0 +1,267 @@
+"""The training loop: steps, looks of the guard, roll-backs, and a stop at any step that can be resumed.
+
+Knows nothing of files of images, of reports or of the command line.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+from typing import Generic, Protocol
+
+import torch
+from accelerate import Accelerator
+from diffusers import UNet2DConditionModel
+from diffusers.training_utils import EMAModel
+
+from core.finetuning.batches import Batch, BatchSource, Moment
+from core.finetuning.checkpoints import Checkpoints, RunState, Weights, name_of
+from core.finetuning.guard import MAX_ALARMS, Limits, Reading, StepWatch, alarms
+from core.finetuning.journal import EventEntry, Journal, LookEntry, StepEntry
+from core.finetuning.network import adapter_parameters, adapter_strength, bind
+from core.finetuning.objective import LatentsT, Objective
+from core.finetuning.recipe import Recipe, learning_rate_at
+
+logger = logging.getLogger(__name__)
+
+
+class Ending(Enum):
+    """How a run ended."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped; resume it"
+    DIVERGED = "stopped by the guard"
+
+
+class Look(Protocol):
+    """Takes a reading of the network as it is; `label` names the look's pictures."""
+
+    def __call__(self, label: str) -> Reading:
+        """Takes seconds to minutes."""
+        ...
+
+
+def look_steps(recipe: Recipe) -> frozenset[int]:
+    """After which steps the guard looks: regularly, at the end, and early twice, for a bad run shows early."""
+    regular = range(recipe.check_every, recipe.steps, recipe.check_every)
+    early = (recipe.check_every // 16, recipe.check_every // 4)
+    return frozenset({*regular, *early, recipe.steps}) - {0}
+
+
+class Trainer(Generic[LatentsT]):
+    """One run. The network must have its adapter already."""
+
+    def __init__(
+        self,
+        *,
+        accelerator: Accelerator,
+        unet: UNet2DConditionModel,
+        objective: Objective[LatentsT],
+        source: BatchSource[LatentsT],
+        look: Look,
+        white_noise: float,
+        recipe: Recipe,
+        checkpoints: Checkpoints,
+        journal: Journal,
+        on_step: Callable[[StepEntry], None] = lambda entry: None,
+        on_event: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """`white_noise`: the high-frequency share of white noise on the samples' latent grid."""
+        self._accelerator, self._look_at = accelerator, look
+        self._objective: Objective[LatentsT] = objective
+        self._source: BatchSource[LatentsT] = source
+        self._white_noise, self._recipe = white_noise, recipe
+        self._checkpoints, self._journal = checkpoints, journal
+        self._on_step, self._on_event = on_step, on_event
+        self._unet = unet
+        self._dtype = unet.dtype
+        self._parameters = adapter_parameters(unet)
+        self._optimizer = make_optimizer(list(self._parameters.values()), recipe)
+        # Only the optimiser is prepared: accelerate would make the network answer in fp32, for the sampler as well.
+        self._stepper = accelerator.prepare(self._optimizer)
+        self._average = EMAModel(self._parameters.values(), decay=recipe.ema_decay, foreach=True)
+        self._watch = StepWatch()
+        self._limits = Limits(generic_ratio=recipe.alarm_ratio)
+        self._look_steps = look_steps(recipe)
+        self.state: RunState = RunState()
+
+    def resume(self) -> bool:
+        """Go on where the newest checkpoint stands; False if there is none."""
+        name = self._checkpoints.latest()
+        if name is None:
+            return False
+        self.state = self._load(name)
+        self._journal.truncate(self.state.moment)
+        self._say(f"resumed at step {self.state.moment.step}")
+        return True
+
+    def run(self, should_stop: Callable[[], bool]) -> Ending:
+        """Train to the end, until `should_stop`, or until the guard's last alarm."""
+        if self.state.base is None:
+            self._begin()
+        while self.state.moment.step < self._recipe.steps:
+            if should_stop():
+                self._save(good=False)
+                self._say(f"stopped at step {self.state.moment.step}; --resume goes on from here")
+                return Ending.STOPPED
+            self._step()
+            runaway = self._watch.alarm
+            if (runaway or self.state.moment.step in self._look_steps) and not self._check(runaway):
+                if len(self.state.alarms) >= MAX_ALARMS:
+                    self._say(f"stopped after {MAX_ALARMS} alarms")
+                    return Ending.DIVERGED
+                self._roll_back()
+        return Ending.FINISHED
+
+    def _begin(self) -> None:
+        """Measure the untouched model and keep its state as the first good one."""
+        base = self._look_at("base")
+        self._journal.write(LookEntry(0, 0, base, (), 0.0))
+        self.state = replace(self.state, base=base)
+        self._save(good=True)
+
+    def _step(self) -> None:
+        started = time.perf_counter()
+        moment = self.state.moment
+        rate = learning_rate_at(moment.step, self._recipe) * self.state.rate_scale
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        batches = self._source.at(moment)
+        losses = [self._accumulate(batch, len(batches)) for batch in batches]
+        loss = float(torch.stack(losses).mean())
+        norm = float(self._accelerator.clip_grad_norm_(self._parameters.values(), self._recipe.max_gradient_norm))
+        taken = self._take(loss, norm)
+        self._stepper.zero_grad()
+        self.state = replace(self.state, moment=Moment(moment.step + 1, moment.attempt))
+        entry = StepEntry(moment.step + 1, moment.attempt, loss, rate, norm, time.perf_counter() - started, taken)
+        self._journal.write(entry)
+        self._on_step(entry)
+
+    def _take(self, loss: float, norm: float) -> bool:
+        """Change the adapter, unless the gradients have run away; whether it was changed."""
+        scaler = self._accelerator.scaler
+        if scaler is not None and math.isfinite(loss) and not math.isfinite(norm):
+            # fp16 only: the scaler was too bold. It leaves the step out and lowers its scale; no sign of trouble.
+            self._stepper.step()
+            return False
+        if not self._watch.accept(loss, norm):
+            if scaler is not None:
+                scaler.update()
+            return False
+        self._stepper.step()
+        self._average.step(self._parameters.values())
+        return True
+
+    def _accumulate(self, batch: Batch[LatentsT], parts: int) -> torch.Tensor:
+        device = self._accelerator.device
+        network = bind(self._unet, batch.conditions.to(device, self._dtype), self._dtype)
+        latents = replace(batch.latents, values=batch.latents.values.to(device))
+        with self._accelerator.autocast():
+            losses = self._objective.loss(network, latents, batch.levels.to(device), batch.noise.to(device))
+        loss = torch.mean(losses)
+        self._accelerator.backward(loss / parts)
+        return loss.detach()
+
+    def _check(self, runaway: str | None) -> bool:
+        """Look; save a good checkpoint if all is well. False on an alarm."""
+        state: RunState = self.state
+        assert state.base is not None
+        label = name_of(state.moment)
+        reading = self._look_at_average(label)
+        found: tuple[str, ...] = alarms(reading, state.base, self._limits, self._white_noise)
+        if runaway is not None:
+            found = (runaway, *found)
+        self._journal.write(
+            LookEntry(state.moment.step, state.moment.attempt, reading, found, adapter_strength(self._unet))
+        )
+        if found:
+            self.state = replace(state, alarms=(*state.alarms, "; ".join(found)))
+            return False
+        loss = reading.held_out_mean
+        better = loss < state.best_loss
+        self.state = replace(
+            state,
+            held_out=(*state.held_out, (state.moment.step, loss)),
+            best=label if better else state.best,
+            best_loss=min(loss, state.best_loss),
+        )
+        self._save(good=True)
+        return True
+
+    def _look_at_average(self, label: str) -> Reading:
+        self._average.store(self._parameters.values())
+        self._average.copy_to(self._parameters.values())
+        try:
+            return self._look_at(label)
+        finally:
+            self._average.restore(self._parameters.values())
+
+    def _roll_back(self) -> None:
+        """Back to the last good state, at half the rate, on another path through the data."""
+        failed = self.state
+        name = self._checkpoints.latest(good=True)
+        assert name is not None, "the state before step 1 is always good"
+        state = self._load(name)
+        self.state = replace(
+            state,
+            moment=Moment(state.moment.step, failed.moment.attempt + 1),
+            alarms=failed.alarms,
+            rate_scale=failed.rate_scale / 2,
+            watch=RunState().watch,
+        )
+        self._watch = StepWatch()
+        self._save(good=True)
+        self._say(
+            f"alarm {len(failed.alarms)} of {MAX_ALARMS} after step {failed.moment.step}: {failed.alarms[-1]}. "
+            f"Back to step {state.moment.step}, at {self.state.rate_scale:g} times the learning rate"
+        )
+
+    def _save(self, *, good: bool) -> None:
+        self.state = replace(self.state, watch=self._watch.state())
+        scaler = self._accelerator.scaler
+        self._checkpoints.save(
+            self.state,
+            Weights(
+                {name: value.detach().cpu().contiguous() for name, value in self._parameters.items()},
+                {
+                    name: value.cpu().contiguous()
+                    for name, value in zip(self._parameters, self._average.shadow_params, strict=True)
+                },
+                self._optimizer.state_dict(),
+                {} if scaler is None else scaler.state_dict(),
+                self._average.optimization_step,
+            ),
+            good=good,
+        )
+
+    def _load(self, name: str) -> RunState:
+        state, weights = self._checkpoints.load(name)
+        with torch.no_grad():
+            for key, parameter in self._parameters.items():
+                parameter.copy_(weights.adapter[key])
+            for key, shadow in zip(self._parameters, self._average.shadow_params, strict=True):
+                shadow.copy_(weights.average[key])
+        self._average.optimization_step = weights.average_steps
+        self._optimizer.load_state_dict(weights.optimizer)
+        if self._accelerator.scaler is not None and weights.scaler:
+            self._accelerator.scaler.load_state_dict(weights.scaler)
+        self._watch.restore(state.watch)
+        return state
+
+    def _say(self, text: str) -> None:
+        moment = self.state.moment
+        logger.info("%s", text)
+        self._journal.write(EventEntry(moment.step, moment.attempt, text))
+        self._on_event(text)
+
+
+def make_optimizer(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW, or bitsandbytes' 8-bit one. Raises InvalidRecipe if that is wanted and not installed."""
+    betas = (0.9, 0.99)
+    if recipe.optimizer == "adamw8bit":
+        from core.finetuning.eight_bit import adamw_8bit
+
+        return adamw_8bit(parameters, recipe.learning_rate, betas, recipe.weight_decay)
+    return torch.optim.AdamW(parameters, lr=recipe.learning_rate, betas=betas, weight_decay=recipe.weight_decay)

@@ -1,0 +1,109 @@
+"""A tiny Playground on disk, drawings to learn from, and recipes that take seconds."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from diffusers import StableDiffusionXLPipeline
+from rich.console import Console
+
+from core.finetuning.network import load_base
+from core.finetuning.objective import EdmObjective, objective_for
+from core.finetuning.progress import ProgressBars
+from core.finetuning.recipe import Recipe
+from core.finetuning.run import FinetuneOptions
+from tests.finetuning.drawings import write_imagefolder
+from tests.finetuning.pretraining import pretrain
+from tests.tiny_pipeline import build_tiny_pipeline
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> Iterator[None]:
+    """Accelerate keeps one process-wide state; each test gets its own."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny pipeline of Playground's architecture with random weights; 32 px, 2 px a latent."""
+    return build_tiny_pipeline(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def painting_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny pipeline after a quick training: it paints smooth fields, so it has something to lose."""
+    directory = build_tiny_pipeline(tmp_path_factory.mktemp("painting"))
+    pipeline = load_base(str(directory), None, "fp32").pipeline
+    pretrain(directory, edm_objective(pipeline), steps=150)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve captioned drawings."""
+    return write_imagefolder(tmp_path_factory.mktemp("drawings"))
+
+
+@pytest.fixture
+def bars() -> ProgressBars:
+    """Prints into memory: `bars.console.file.getvalue()`."""
+    return ProgressBars(Console(file=io.StringIO(), width=200))
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Encoded images and captions for all tests of the session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def edm_objective(pipeline: StableDiffusionXLPipeline) -> EdmObjective:
+    """The tiny pipeline's own objective."""
+    objective = objective_for(pipeline.scheduler.config, pipeline.vae.config, log_sigma_mean=-0.4, log_sigma_std=1.2)
+    assert isinstance(objective, EdmObjective)
+    return objective
+
+
+def quick_recipe(**changes: object) -> Recipe:
+    """A few steps at low cost."""
+    values: dict[str, object] = {
+        "steps": 8,
+        "rank": 4,
+        "alpha": 4.0,
+        "warmup_steps": 2,
+        "batch_size": 2,
+        "precision": "fp32",
+        "held_out": 0.25,
+        "prior_share": 0.0,
+        "check_every": 4,
+        "sample_steps": 2,
+        **changes,
+    }
+    return Recipe(**values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def make_options(tiny_base: Path, drawings: Path, shared_cache: Path, tmp_path: Path) -> Callable[..., FinetuneOptions]:
+    """Options for a quick run on the tiny model; keyword arguments change them."""
+
+    def make(**changes: object) -> FinetuneOptions:
+        values: dict[str, object] = {
+            "images": drawings,
+            "out": tmp_path / "adapters" / "shapes",
+            "base": str(tiny_base),
+            "recipe": quick_recipe(),
+            "cache": shared_cache,
+            "cpu": True,
+            **changes,
+        }
+        return FinetuneOptions(**values)  # type: ignore[arg-type]
+
+    return make

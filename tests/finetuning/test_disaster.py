@@ -1,0 +1,110 @@
+"""The disaster that this room is built against: an adapter that turns its model into a painter of noise.
+
+Trained SDXL's way at a hundred times the usual rate, an EDM network forgets how to paint, while gradients stay small
+and the training loss falls. The guard must see it, go back, slow down, and stop in the end.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from accelerate import Accelerator
+
+from core.finetuning.checkpoints import Checkpoints
+from core.finetuning.datasets import list_examples
+from core.finetuning.journal import Entry, EventEntry, Journal, LookEntry, StepEntry
+from core.finetuning.network import load_base
+from core.finetuning.objective import NormalisedLatents, Objective
+from core.finetuning.preparing import prepare
+from core.finetuning.progress import ProgressBars
+from core.finetuning.recipe import Recipe
+from core.finetuning.run import choose
+from core.finetuning.session import Session
+from core.finetuning.trainer import Ending, Trainer
+from tests.finetuning.conftest import edm_objective, quick_recipe
+from tests.finetuning.old_recipe import OldRecipe
+
+USUAL_RATE = 1e-4
+
+
+class Experiment:
+    """Trains the painting base on drawings, with whatever objective and rate one wants to try."""
+
+    def __init__(self, base: Path, images: Path, cache: Path, work: Path) -> None:
+        self._base, self._images, self._cache, self._work = base, images, cache, work
+        self.sessions: list[Session[NormalisedLatents]] = []
+
+    def run(
+        self, recipe: Recipe, trained: Objective[NormalisedLatents] | None = None
+    ) -> tuple[Ending, Trainer[NormalisedLatents], list[Entry]]:
+        base = load_base(str(self._base), None, "fp32")
+        objective = edm_objective(base.pipeline)
+        data = prepare(list_examples(self._images), base, recipe, self._cache, (), ProgressBars())
+        session = Session(base, data, objective, recipe, Accelerator(cpu=True))
+        self.sessions.append(session)
+        journal = Journal(self._work / "journal.jsonl")
+        checkpoints = Checkpoints(self._work / "checkpoints", recipe, data.key)
+        trainer = session.trainer(checkpoints, journal, self._work / "samples", trained=trained)
+        ending = trainer.run(lambda: False)
+        return ending, trainer, journal.entries()
+
+
+@pytest.fixture
+def experiment(painting_base: Path, drawings: Path, shared_cache: Path, tmp_path: Path) -> Iterator[Experiment]:
+    trial = Experiment(painting_base, drawings, shared_cache, tmp_path)
+    yield trial
+    for session in trial.sessions:
+        session.close()
+
+
+def recipe(rate: float, steps: int) -> Recipe:
+    return quick_recipe(steps=steps, learning_rate=rate, batch_size=4, warmup_steps=5, check_every=20, sample_steps=5)
+
+
+def test_the_original_disaster_is_seen_undone_and_stopped(experiment: Experiment) -> None:
+    ending, trainer, entries = experiment.run(recipe(100 * USUAL_RATE, 160), trained=OldRecipe())
+
+    assert ending is Ending.DIVERGED
+    steps = [entry for entry in entries if isinstance(entry, StepEntry)]
+    looks = [entry for entry in entries if isinstance(entry, LookEntry)]
+    events = [entry.text for entry in entries if isinstance(entry, EventEntry)]
+
+    # What people usually watch looks well: no gradient is large, and the loss falls.
+    assert max(entry.gradient_norm for entry in steps) < 1.0
+    assert all(entry.taken for entry in steps)
+    first = [entry.loss for entry in steps if entry.attempt == 0]
+    assert sum(first[-5:]) < sum(first[:5])
+
+    # The guard sees it all the same, in the losses and in the pictures.
+    alarmed = [look for look in looks if look.alarms]
+    assert len(alarmed) == 3
+    assert "spectrum of noise" in alarmed[0].alarms[1]
+
+    # It went back and halved the rate each time.
+    assert [look.attempt for look in alarmed] == [0, 1, 2]
+    rates = [max(entry.learning_rate for entry in steps if entry.attempt == attempt) for attempt in range(3)]
+    assert rates[1] == pytest.approx(rates[0] / 2, rel=0.3)
+    assert rates[2] == pytest.approx(rates[0] / 4, rel=0.3)
+    assert "Back to step 5, at 0.5 times the learning rate" in events[0]
+    assert events[-1] == "stopped after 3 alarms"
+
+    # What is kept is from before the damage.
+    kept = choose(trainer.state, ending)
+    assert kept is not None
+    assert kept.step <= 20
+    good = next(look for look in looks if (look.attempt, look.step) == (int(kept.checkpoint.split("-")[1]), kept.step))
+    assert not good.alarms
+
+
+def test_the_right_objective_at_a_hundred_times_the_rate_is_stopped_too(experiment: Experiment) -> None:
+    ending, trainer, _ = experiment.run(recipe(100 * USUAL_RATE, 160))
+    assert ending is Ending.DIVERGED
+    assert len(trainer.state.alarms) == 3
+
+
+def test_the_right_objective_at_the_usual_rate_is_left_alone(experiment: Experiment) -> None:
+    ending, trainer, entries = experiment.run(recipe(10 * USUAL_RATE, 20))
+    assert ending is Ending.FINISHED
+    assert trainer.state.alarms == ()
+    looks = [entry for entry in entries if isinstance(entry, LookEntry)]
+    assert looks[-1].reading.held_out_mean < looks[0].reading.held_out_mean

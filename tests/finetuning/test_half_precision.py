@@ -1,0 +1,49 @@
+"""fp16 training needs a loss scaler; its search for a scale must not look like divergence."""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from core.finetuning.checkpoints import Checkpoints
+from core.finetuning.datasets import list_examples
+from core.finetuning.journal import Journal, StepEntry
+from core.finetuning.network import load_base
+from core.finetuning.preparing import prepare
+from core.finetuning.progress import ProgressBars
+from core.finetuning.session import Session
+from core.finetuning.trainer import Ending
+from tests.finetuning.conftest import edm_objective, quick_recipe
+
+
+def scaling_accelerator(scale: float) -> Accelerator:
+    """Accelerate refuses fp16 on a CPU; the scaler itself works there."""
+    accelerator = Accelerator(cpu=True)
+    accelerator.state._mixed_precision = "fp16"
+    accelerator.native_amp = True
+    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    return accelerator
+
+
+def test_a_scaler_that_starts_too_high_loses_some_steps_and_nothing_else(
+    tiny_base: Path, drawings: Path, shared_cache: Path, tmp_path: Path, bars: ProgressBars
+) -> None:
+    recipe = quick_recipe(steps=16, check_every=100)
+    base = load_base(str(tiny_base), None, "fp32")
+    data = prepare(list_examples(drawings), base, recipe, shared_cache, (), bars)
+    accelerator = scaling_accelerator(2.0**28)
+    session = Session(base, data, edm_objective(base.pipeline), recipe, accelerator)
+    journal = Journal(tmp_path / "journal.jsonl")
+    trainer = session.trainer(Checkpoints(tmp_path / "checkpoints", recipe, data.key), journal, tmp_path / "samples")
+    try:
+        ending = trainer.run(lambda: False)
+    finally:
+        session.close()
+    taken = [entry.taken for entry in journal.entries() if isinstance(entry, StepEntry)]
+    assert ending is Ending.FINISHED
+    assert trainer.state.alarms == ()
+    assert not taken[0]
+    assert taken[-1]
+    assert sum(taken) > len(taken) / 2
+    assert accelerator.scaler is not None
+    assert accelerator.scaler.get_scale() < 2.0**28

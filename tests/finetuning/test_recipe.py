@@ -1,0 +1,62 @@
+"""Settings of a run: what is refused, how the rate goes, how spans of time are read."""
+
+import pytest
+
+from core.finetuning.durations import seconds_of
+from core.finetuning.errors import InvalidRecipe
+from core.finetuning.recipe import Recipe, learning_rate_at
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", 0),
+        ("rank", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("caption_dropout", 1.0),
+        ("held_out", 0.0),
+        ("alarm_ratio", 1.0),
+        ("resolution", 8),
+        ("limit", 1),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_name(field: str, value: float) -> None:
+    with pytest.raises(InvalidRecipe, match=f"--{field.replace('_', '-')} must be"):
+        Recipe(**{field: value})  # type: ignore[arg-type]
+
+
+def test_a_recipe_survives_json() -> None:
+    recipe = Recipe(rank=8, limit=100, targets="attention+ff")
+    assert Recipe.from_dict(dict(recipe.as_dict())) == recipe
+
+
+def test_differing_fields_are_named() -> None:
+    assert Recipe().differences(Recipe(rank=8, seed=3)) == ["rank", "seed"]
+
+
+def test_the_rate_warms_up_and_then_falls_to_zero() -> None:
+    recipe = Recipe(steps=100, warmup_steps=10, learning_rate=1.0)
+    rates = [learning_rate_at(step, recipe) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[99] < 0.001
+
+
+def test_a_short_run_still_reaches_its_rate() -> None:
+    recipe = Recipe(steps=8, warmup_steps=100, learning_rate=1.0)
+    assert max(learning_rate_at(step, recipe) for step in range(8)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("11h", 39600), ("90m", 5400), ("1h30m", 5400), ("45s", 45), ("0.5h", 1800)]
+)
+def test_spans_of_time_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "11", "h", "0h", "-1h", "eleven hours"])
+def test_anything_else_is_no_span_of_time(text: str) -> None:
+    with pytest.raises(ValueError, match="no span of time"):
+        seconds_of(text)
