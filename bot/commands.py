@@ -3,6 +3,7 @@
 What they start is the same job as a posted recording; how it is answered is not known here.
 """
 
+import asyncio
 import logging
 import re
 from functools import partial
@@ -28,6 +29,8 @@ Interaction = discord.Interaction[ImagineBot]
 
 STYLES = [app_commands.Choice(name=translatable(f"style.{style.value}"), value=style.value) for style in Style]
 INSTALLS = app_commands.AppInstallationType(guild=True, user=True)
+CHOICES = 25
+"""Discord shows at most so many."""
 CONTEXTS = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
 
 
@@ -39,6 +42,7 @@ class ImagineSound(app_commands.Group):
         recording=translatable("command.file.recording"),
         style=translatable("command.file.style"),
         prompt=translatable("command.file.prompt"),
+        adapter=translatable("command.file.adapter"),
     )
     @app_commands.choices(style=STYLES)
     async def file(
@@ -47,10 +51,20 @@ class ImagineSound(app_commands.Group):
         recording: discord.Attachment,
         style: app_commands.Choice[str] | None = None,
         prompt: app_commands.Range[str, 1, 1000] | None = None,
+        adapter: app_commands.Range[str, 1, 100] | None = None,
     ) -> None:
         """Paint an uploaded recording."""
-        options = JobOptions(style=Style(style.value) if style else None, prompt=(prompt or "").strip() or None)
+        options = JobOptions(
+            style=Style(style.value) if style else None, prompt=(prompt or "").strip() or None, adapter=adapter
+        )
         await _answer_recording(interaction, recording, options, source_id=None)
+
+    @file.autocomplete("adapter")
+    async def offer_adapters(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """The adapters that lie in ADAPTERS_DIR now, those that match what was typed."""
+        names = await asyncio.to_thread(interaction.client.engine.adapters)
+        matching = [name for name in names if typed.lower() in name.lower()]
+        return [app_commands.Choice(name=name, value=name) for name in matching[:CHOICES]]
 
     @app_commands.command(
         name=translatable("command.settings.name"), description=translatable("command.settings.description")

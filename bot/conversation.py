@@ -360,6 +360,7 @@ class Conversation:
             prompt=options.prompt,
             negative_prompt=options.negative_prompt,
             seed=options.seed,
+            adapter=options.adapter,
             user=str(self._job.user_id),
             max_seconds=options.seconds,
         )

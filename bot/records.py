@@ -54,6 +54,7 @@ class JobOptions:
     negative_prompt: str | None = None
     seed: int | None = None
     seconds: float | None = None
+    adapter: str | None = None
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from core.generation import (
     Progress,
     Waiting,
 )
-from core.models import ModelStore
+from core.models import ModelStore, find_adapters
 from core.prompting import Prompt, describe
 from core.scene import Scene, compose_scene
 from core.settings import CoreSettings
@@ -215,6 +215,10 @@ class Engine:
         """What paints; loads the model if it is not loaded yet."""
         generator = await self.generator()
         return await asyncio.get_running_loop().run_in_executor(self._hearing, generator.info)
+
+    def adapters(self) -> tuple[str, ...]:
+        """The names of the LoRA adapters that may be chosen; reads a directory, so not on the event loop."""
+        return tuple(find_adapters(self.settings.adapters_dir))
 
     def queue_length(self) -> int:
         """How many pictures wait or are being painted."""

@@ -204,3 +204,12 @@ class ModelStore:
         source = found if file.endswith(".tflite") else path
         log.warning("%s: %s", directory, MINIATURE_HINT)
         return LocatedModel(directory, str(source), Origin.BUNDLED, why)
+
+
+def find_adapters(directory: Path) -> dict[str, Path]:
+    """The LoRA adapters in `directory` by name: `name.safetensors`, or `name/pytorch_lora_weights.safetensors`."""
+    if not directory.is_dir():
+        return {}
+    files = {path.stem: path for path in sorted(directory.glob("*.safetensors"))}
+    folders = {path.parent.name: path for path in sorted(directory.glob("*/pytorch_lora_weights.safetensors"))}
+    return folders | files

@@ -12,21 +12,11 @@ from diffusers import StableDiffusionXLPipeline
 from safetensors import SafetensorError, safe_open
 
 from core.errors import InvalidOptions
+from core.models import find_adapters
 
 log = logging.getLogger(__name__)
 
 SLOT = "slot"
-WEIGHTS = "pytorch_lora_weights.safetensors"
-"""What diffusers calls the file when an adapter is saved as a directory."""
-
-
-def find_adapters(directory: Path) -> dict[str, Path]:
-    """The adapters in `directory` by name: `name.safetensors`, or `name/pytorch_lora_weights.safetensors`."""
-    if not directory.is_dir():
-        return {}
-    files = {path.stem: path for path in sorted(directory.glob("*.safetensors"))}
-    folders = {path.parent.name: path for path in sorted(directory.glob(f"*/{WEIGHTS}"))}
-    return folders | files
 
 
 class Adapters:

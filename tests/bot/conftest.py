@@ -58,7 +58,13 @@ def bot_settings(request: pytest.FixtureRequest, tmp_path: Path) -> BotSettings:
 @pytest.fixture
 def core_settings(tmp_path: Path) -> CoreSettings:
     return CoreSettings(
-        _env_file=None, yamnet_model=YAMNET, max_file_mb=1, max_seconds=10, download_models=False, model_cache=tmp_path
+        _env_file=None,
+        yamnet_model=YAMNET,
+        max_file_mb=1,
+        max_seconds=10,
+        download_models=False,
+        model_cache=tmp_path,
+        adapters_dir=tmp_path / "adapters",
     )
 
 

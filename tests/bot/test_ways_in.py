@@ -4,6 +4,7 @@ import discord
 import pytest
 
 from bot.records import Listening
+from core.settings import CoreSettings
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of
 
@@ -102,6 +103,19 @@ async def test_slash_command_takes_a_style_and_words(world: World) -> None:
     job = await world.bot.store.job(1)
     assert job is not None
     assert job.options.style == "comic"
+
+
+async def test_adapters_that_were_made_here_are_offered_and_used(world: World, core_settings: CoreSettings) -> None:
+    core_settings.adapters_dir.mkdir()
+    for name in ("hands", "paws"):
+        (core_settings.adapters_dir / f"{name}.safetensors").touch()
+
+    offered = await world.alice.autocomplete(world.channel, "imagine-sound file", "adapter", "HA")
+    assert [choice["value"] for choice in offered] == ["hands"]
+
+    await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()), adapter="hands")
+    (order,) = world.painter.orders
+    assert order.request.adapter == "hands"
 
 
 async def test_message_menu_answers_at_the_recording_and_tells_the_asker(world: World) -> None:
