@@ -329,7 +329,7 @@ class PlaygroundModel:
         return Conditioning(embeds[0], pooled[0]), Conditioning(no_embeds[0], no_pooled[0])
 
     def _shorten(self, text: str) -> tuple[str, bool]:
-        """`text`, or as much of its beginning as the model reads; and whether it was cut (between words if it can be)."""
+        """`text`, or as much of its beginning as the model reads (between words if it can be), and whether it was cut."""
         if self._count_tokens(text) <= self._most_tokens:
             return text, False
         # by bisection: the count grows with the text

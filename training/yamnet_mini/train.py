@@ -121,7 +121,7 @@ def train(student: Student, learn: Windows, check: Windows, spread: Tensor, minu
     start = reported = time.monotonic()
     order, position, step = torch.randperm(len(learn)), 0, 0
     totals = torch.zeros(3)
-    while (progress := (time.monotonic() - start) / (60 * minutes)) < 1:
+    while (progress := (time.monotonic() - start) / max(60 * minutes, 1e-3)) < 1:
         if position + BATCH > len(learn):
             order, position = torch.randperm(len(learn)), 0
         batch = order[position : position + BATCH].sort().values
@@ -164,7 +164,9 @@ def main() -> None:
     parser.add_argument("student", type=Path, help="file to write")
     parser.add_argument("--yamnet", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=40)
-    parser.add_argument("--start-from", type=Path, help="an earlier student, trained further")
+    parser.add_argument(
+        "--start-from", type=Path, help="an earlier student, trained further; with --minutes 0 only calibrated"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
