@@ -216,7 +216,7 @@ def paint(engine: PlaygroundModel, steps: int, batch: int) -> None:
     """`batch` pictures side by side."""
     states: list[Painted] = [engine.prepare(request(steps, seed)) for seed in range(batch)]
     while not engine.is_finished(states[0]):
-        states = engine.step(states, batch)
+        states = engine.step(states)
     for start in range(0, batch, 4):
         engine.decode(states[start : start + 4])
 

@@ -29,7 +29,8 @@ from core.generation.queue import RequestQueue, Ticket
 log = logging.getLogger(__name__)
 
 BUCKETS = (1, 2, 4, 8, 16, 32)
-"""Batch sizes that the model is run at; others are padded up, so that each is compiled once."""
+"""Batch sizes that the model is run at, each compiled once. Seven pictures are stepped as four, two and one: padding
+them to eight would cost as much as an eighth."""
 
 MOST_DECODED = 4
 """Decoding needs more memory a picture than a step does."""
@@ -38,6 +39,7 @@ LONGEST_STEP_S = 60
 """How long closing waits for the thread: a step takes seconds, compiling a batch size may take minutes."""
 
 State = TypeVar("State")
+Item = TypeVar("Item")
 
 
 class StepModel(Protocol[State]):
@@ -62,8 +64,8 @@ class StepModel(Protocol[State]):
         """What must be equal for two pictures to share a batch."""
         ...
 
-    def step(self, states: Sequence[State], batch_size: int) -> list[State]:
-        """Everyone one step further, padded to `batch_size`. Raises OutOfMemory."""
+    def step(self, states: Sequence[State]) -> list[State]:
+        """Everyone one step further. Raises OutOfMemory."""
         ...
 
     def progress(self, state: State) -> Progress:
@@ -209,19 +211,14 @@ class Batcher(Generic[State]):
         for job in jobs:
             groups.setdefault(model.group_of(job.state), []).append(job)
         for group in groups.values():
-            while group:
-                yield group[:most]
-                group = group[most:]
+            yield from portions(group, [size for size in self._buckets if size <= most])
 
     def _step(self, model: StepModel[State], batch: list[_Job[State]]) -> list[_Job[State]]:
         """`batch` one step further; who cannot go on has been told."""
-        most = self._buckets[-1]  # it may have shrunk since the batches were made
-        if len(batch) > most:
-            parts = (batch[start : start + most] for start in range(0, len(batch), most))
-            return [job for part in parts for job in self._step(model, part)]
-        size = next(size for size in self._buckets if size >= len(batch))
+        if len(batch) not in self._buckets:  # the sizes have shrunk since the batches were made, or one was halved
+            return [job for part in portions(batch, self._buckets) for job in self._step(model, part)]
         try:
-            states = model.step([job.state for job in batch], size)
+            states = model.step([job.state for job in batch])
         except Exception as error:
             if isinstance(error, OutOfMemory) and len(batch) > 1:
                 self._buckets = [smaller for smaller in self._buckets if smaller < len(batch)] or [1]
@@ -274,3 +271,11 @@ class Batcher(Generic[State]):
             log.error("painting request %d failed", ticket.number, exc_info=error)
             error = PaintingError("Something went wrong while painting this picture; please try again.")
         self._queue.finish(ticket, Failed(error))
+
+
+def portions(jobs: list[Item], sizes: Sequence[int]) -> Iterator[list[Item]]:
+    """`jobs` in order, cut into lengths that are all among `sizes` (ascending, beginning with 1), the longest first."""
+    while jobs:
+        size = max(size for size in sizes if size <= len(jobs))
+        yield jobs[:size]
+        jobs = jobs[size:]

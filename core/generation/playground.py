@@ -152,7 +152,7 @@ class PlaygroundModel:
                 state = self.prepare(GenerationRequest(Prompt("a bell", ""), seed=0, steps=2, adapter=adapter))
                 for guidance in (3.0, 1.0):
                     member = replace(state.member, guidance=guidance, guided_between=ALWAYS)
-                    self.step([replace(state, member=member)] * batch_size, batch_size)
+                    self.step([replace(state, member=member)] * batch_size)
         except OutOfMemory:
             raise
         except Exception:
@@ -198,10 +198,12 @@ class PlaygroundModel:
         return (state.size, state.request.adapter)
 
     @torch.inference_mode()
-    def step(self, states: Sequence[Painted], batch_size: int) -> list[Painted]:
+    def step(self, states: Sequence[Painted]) -> list[Painted]:
         """Everyone one step further. Raises OutOfMemory."""
         self._adapters.use(states[0].request.adapter)
-        rows_wanted = 2 * batch_size if any(state.member.is_guided for state in states) else batch_size
+        # where some are guided and some are not, rows are padded to a number that is compiled
+        guided = any(state.member.is_guided for state in states)
+        rows_wanted = 2 * len(states) if guided else len(states)
 
         def predict(inputs: Tensor, noise: Tensor, rows: Sequence[Row]) -> Tensor:
             return self._predict(states, inputs, noise, rows, rows_wanted)
@@ -329,7 +331,7 @@ class PlaygroundModel:
         return Conditioning(embeds[0], pooled[0]), Conditioning(no_embeds[0], no_pooled[0])
 
     def _shorten(self, text: str) -> tuple[str, bool]:
-        """`text`, or as much of its beginning as the model reads (between words if it can be), and whether it was cut."""
+        """`text`, or as much of its beginning as the model reads, up to a word if it can be, and whether it was cut."""
         if self._count_tokens(text) <= self._most_tokens:
             return text, False
         # by bisection: the count grows with the text

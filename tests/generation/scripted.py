@@ -53,12 +53,12 @@ class ScriptedModel:
             raise RuntimeError("a fault of the program")
         return (state.request.size, state.request.adapter)
 
-    def step(self, states: Sequence[State], batch_size: int) -> list[State]:
+    def step(self, states: Sequence[State]) -> list[State]:
         names = tuple(state.request.prompt.text for state in states)
         if self.gate is not None:
             assert self.gate.acquire(timeout=10)
         self.log.append(("step", names))
-        self.sizes.append(batch_size)
+        self.sizes.append(len(states))
         if len(states) > self.fits:
             raise OutOfMemory("This picture does not fit.")
         if any(state.request.prompt.text == "explode" and state.step == 2 for state in states):

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import Cancelled, InvalidOptions, OutOfMemory, PaintingError, ShuttingDown
 from core.generation import Done, Failed, GenerationEvent, GenerationRequest, Progress, Waiting
-from core.generation.batcher import Batcher
+from core.generation.batcher import Batcher, portions
 from core.prompting import Prompt
 from tests.generation.scripted import ScriptedModel, State
 
@@ -37,6 +37,12 @@ class Asker:
         event = self.end()
         assert isinstance(event, Failed)
         return event.error
+
+
+def test_seven_are_stepped_as_four_two_and_one() -> None:
+    assert list(portions(list("abcdefg"), [1, 2, 4])) == [["a", "b", "c", "d"], ["e", "f"], ["g"]]
+    assert list(portions(list("abc"), [1])) == [["a"], ["b"], ["c"]]
+    assert list(portions([], [1, 2])) == []
 
 
 @contextmanager
@@ -77,10 +83,11 @@ def test_a_request_joins_at_the_next_step_of_others() -> None:
     assert decoded in ([("second",), ("first",)], [("first", "second")], [("first",), ("second",)])
 
 
-def test_batches_are_padded_to_fixed_sizes() -> None:
+def test_batches_have_fixed_sizes_and_nothing_is_padded() -> None:
     model = ScriptedModel(gate=threading.Semaphore(0))
     with painting(model) as batcher:
         askers = [Asker(batcher, f"number {n}") for n in range(4)]
+        askers += [Asker(batcher, "wide one", size=(16, 8)), Asker(batcher, "wide two", size=(16, 8))]
         assert model.gate is not None
         model.gate.release(1000)
         for asker in askers:

@@ -69,7 +69,7 @@ def _stock_latent(pipeline: StableDiffusionXLPipeline, request: GenerationReques
 
 def _finish(model: PlaygroundModel, state: Painted) -> Painted:
     while not model.is_finished(state):
-        [state] = model.step([state], 1)
+        [state] = model.step([state])
     return state
 
 
@@ -111,7 +111,7 @@ def test_members_that_join_mid_flight_equal_the_stock_pipeline(
         if tick in joins:
             going.append(model.prepare(joins[tick]))
         if going:
-            going = model.step(going, next(size for size in (1, 2, 4) if size >= len(going)))
+            going = model.step(going)
         done |= {state.request.seed: state for state in going if model.is_finished(state)}
         going = [state for state in going if not model.is_finished(state)]
     for request in joins.values():
@@ -162,7 +162,7 @@ def test_guidance_may_be_kept_to_an_interval(tiny_pipeline: Path) -> None:
     guided = 0
     while not model.is_finished(state):
         guided += state.member.is_guided
-        [state] = model.step([state], 1)
+        [state] = model.step([state])
     assert guided == 14, "14 of 50 steps lie in (0.28, 5.42]"
 
 

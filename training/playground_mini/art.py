@@ -52,7 +52,8 @@ def icon_of_label() -> dict[str, str]:
 def icon_svg(icons: dict[str, object], name: str) -> str:
     """The stand-alone SVG of one icon of an Iconify collection."""
     entries, aliases = icons["icons"], icons.get("aliases", {})
-    assert isinstance(entries, dict) and isinstance(aliases, dict)
+    assert isinstance(entries, dict)
+    assert isinstance(aliases, dict)
     if name not in entries:
         name = aliases[name]["parent"]
     icon = entries[name]

@@ -3,8 +3,8 @@
 Two commands, because the latents must stand still before anything else can learn them:
 
   joint    encoder and decoder together on 64-pixel crops; ends by measuring the latents' mean and deviation
-  decoder  the decoder alone on whole pictures, from latents with noise, so that it learns to draw the sprites cleanly
-           even where the painter is a little off
+  decoder  the decoder alone on whole pictures, from latents with noise and from latents that the painter left,
+           so that it learns to draw the sprites cleanly even where the painter is a little off
 
 Knows pictures only, no captions. The first three latent channels are tied to the 8 x 8-pooled colours at first: without
 that the training rests at 14 dB for a long time.
@@ -87,7 +87,7 @@ def peak_signal(drawn: Tensor, wanted: Tensor) -> float:
 
 @torch.no_grad()
 def validate(model: AutoencoderKL, pictures: Tensor) -> float:
-    drawn = [model.decode(model.encode(as_input(part)).latent_dist.mode()).sample for part in pictures.split(8)]
+    drawn = [model.decode(model.encode(as_input(part)).latent_dist.mode()).sample for part in torch.split(pictures, 8)]
     return peak_signal(torch.cat(drawn), as_input(pictures))
 
 
@@ -99,15 +99,15 @@ def random_crops(pictures: Tensor) -> Tensor:
 class Report:
     """Prints and saves now and then."""
 
-    def __init__(self, average: nn.Module, sprites: SpriteSheet, arguments: argparse.Namespace) -> None:
-        assert isinstance(average, AutoencoderKL)
+    def __init__(self, average: AutoencoderKL, sprites: SpriteSheet, arguments: argparse.Namespace) -> None:
         self.average, self.arguments, self.held_out = average, arguments, gallery(sprites, 32, seed=2)
         self.start = time.monotonic()
 
     @property
     def progress(self) -> float:
         """From 0 to 1 over the minutes that were granted."""
-        return (time.monotonic() - self.start) / (self.arguments.minutes * 60)
+        budget: float = self.arguments.minutes * 60
+        return (time.monotonic() - self.start) / budget
 
     def after(self, step: int, loss: float) -> None:
         if step % self.arguments.report == 0:
@@ -151,7 +151,13 @@ def train_decoder(model: AutoencoderKL, sprites: SpriteSheet, arguments: argpars
     """The decoder on whole pictures, from noisy latents, Muon."""
     pictures = gallery(sprites, arguments.pictures, seed=1)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        latents = torch.cat([model.encode(as_input(part)).latent_dist.mode().float() for part in pictures.split(16)])
+        latents = torch.cat(
+            [model.encode(as_input(part)).latent_dist.mode().float() for part in torch.split(pictures, 16)]
+        )
+    if arguments.rehearsal:
+        rehearsal: dict[str, Tensor] = torch.load(arguments.rehearsal)
+        pictures = torch.cat([pictures, rehearsal["pictures"]])
+        latents = torch.cat([latents, rehearsal["latents"].float()])
     deviation = torch.tensor(model.config.latents_std).view(1, -1, 1, 1)
     optimisers = Optimisers(model.decoder, arguments.rate, plain=("conv_in", "conv_out"))
     averaged = RunningAverage(model, keep=0.995)
@@ -174,7 +180,7 @@ def train_decoder(model: AutoencoderKL, sprites: SpriteSheet, arguments: argpars
 @torch.no_grad()
 def measure_latents(model: AutoencoderKL, pictures: Tensor) -> None:
     """Writes the latents' statistics into the configuration, in the words that the SDXL pipeline reads."""
-    latents = torch.cat([model.encode(as_input(part)).latent_dist.mode() for part in pictures.split(16)])
+    latents = torch.cat([model.encode(as_input(part)).latent_dist.mode() for part in torch.split(pictures, 16)])
     mean = [round(value, 4) for value in latents.mean((0, 2, 3)).tolist()]
     deviation = [round(value, 4) for value in latents.std((0, 2, 3)).tolist()]
     model.register_to_config(latents_mean=mean, latents_std=deviation, scaling_factor=SIGMA_DATA)
@@ -187,7 +193,7 @@ def normalised_latents(model: AutoencoderKL, pictures: Tensor) -> Tensor:
     deviation = torch.tensor(model.config.latents_std).view(1, -1, 1, 1)
     with torch.no_grad():
         latents: Tensor = model.encode(as_input(pictures)).latent_dist.mode()
-    return (latents - mean) * model.config.scaling_factor / deviation
+    return (latents - mean) * SIGMA_DATA / deviation
 
 
 def main() -> None:
@@ -200,6 +206,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--noise", type=float, default=0.4, help="most noise on latents, in deviations")
+    parser.add_argument("--rehearsal", type=Path, help="pairs of rehearsal.py, for the decoder")
     parser.add_argument("--pictures", type=int, default=4000)
     parser.add_argument("--report", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)

@@ -23,7 +23,7 @@ DEFAULTS: dict[str, object] = {
     "revision": "1",
     "max_prompt_tokens": 77,
 }
-KEPT = ("MODEL_CARD.md", "contact_sheet.png", "contact_sheet.jpg", "contact_sheet.webp")
+KEPT = ("MODEL_CARD.md", "contact_sheet.webp", "contact_sheet_subjects.webp")
 MOST_BYTES = 25_000_000
 
 
@@ -68,8 +68,8 @@ def main() -> None:
     parser.add_argument("--encoders", type=Path, required=True)
     parser.add_argument("--unet", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--guidance", type=float, default=1.5)
     arguments = parser.parse_args()
 
     fresh = arguments.out.with_name(arguments.out.name + ".new")

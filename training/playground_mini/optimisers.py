@@ -9,9 +9,12 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Optimisers:
@@ -38,7 +41,7 @@ class Optimisers:
         self.steps += 1
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
         self.model.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for parameter, matrix in self.kernels:
             matrix.grad = None if parameter.grad is None else parameter.grad.reshape(matrix.shape)
@@ -48,10 +51,10 @@ class Optimisers:
             part.step()
 
 
-class RunningAverage:
+class RunningAverage(Generic[Model]):
     """The average of a model's weights over the last steps: better than the last weights alone."""
 
-    def __init__(self, model: nn.Module, keep: float) -> None:
+    def __init__(self, model: Model, keep: float) -> None:
         self.model, self.average, self.keep, self.steps = model, copy.deepcopy(model), keep, 0
 
     @torch.no_grad()

@@ -109,7 +109,7 @@ def edm_loss(
 def encode_all(encoders: Encoders, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """States and pooled embeddings of all texts, in bfloat16 to save memory."""
     states, pooled = [], []
-    for part in tokens.split(128):
+    for part in torch.split(tokens, 128):
         with torch.autocast("cpu", torch.bfloat16):
             state, pool = encoders(part)
         states.append(state.bfloat16())
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--encoders", type=Path, required=True, help="encoders.pt")
     parser.add_argument("--start", type=Path, help="UNet to go on with")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=45)
+    parser.add_argument("--minutes", type=float, default=42)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--keep", type=float, default=0.998, help="decay of the running average of the weights")

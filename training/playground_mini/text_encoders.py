@@ -112,7 +112,7 @@ def to_cells(latents: Tensor) -> Tensor:
 
 
 def from_cells(cells: Tensor) -> Tensor:
-    return functional.pixel_shuffle(cells.transpose(1, 2).unflatten(2, (CELLS, CELLS)), 2)
+    return functional.pixel_shuffle(cells.transpose(1, 2).reshape(len(cells), -1, CELLS, CELLS), 2)
 
 
 def train(encoders: Encoders, data: dict[str, Tensor], arguments: argparse.Namespace) -> Encoders:
@@ -153,7 +153,6 @@ def train(encoders: Encoders, data: dict[str, Tensor], arguments: argparse.Names
             seconds = time.monotonic() - start
             print(f"{seconds:.0f} s  step {step}  {seen / seconds:.0f} texts/s  unexplained {total:.4f}", end="  ")
             print(f"held out {missed.item():.4f}", flush=True)
-    assert isinstance(averaged.average, Encoders)
     return averaged.average
 
 
@@ -163,7 +162,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="encoders.pt to go on with")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--minutes", type=float, default=16.5)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--report", type=int, default=200)
