@@ -19,8 +19,10 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from diffusers import (
@@ -35,6 +37,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.generation import Done, Failed, GenerationEvent, GenerationRequest
 from core.generation.batcher import Batcher
+from core.generation.factory import largest_batch, settle_in
 from core.generation.loading import Defaults, load_pipeline, quiet_libraries, read_defaults
 from core.generation.playground import ModelIdentity, Painted, PlaygroundModel
 from core.generation.speed import PRESETS
@@ -43,6 +46,7 @@ from core.prompting import Prompt
 from core.settings import CoreSettings, Speed
 
 PROMPTS = ("a barking dog in a small room", "a train in the rain", "a singing bird", "a piano, in a sad mood")
+Result = TypeVar("Result")
 WARM = -1
 RESULTS = Path(__file__).parent / "results"
 
@@ -145,7 +149,7 @@ def measure(options: argparse.Namespace) -> Report:
     report.throughput = [Throughput(name, n, each, stock_s / each, each / report.floor_s) for name, n, each in rows]
     report.unloaded_s = next(row.seconds_a_picture for row in report.throughput[::-1] if row.batch == 1)
     count = options.pictures or (24 if device.type == "cpu" else 100)
-    report.load = under_load(engine, steps, count, options.seed)
+    report.load = under_load(engine, steps, count, options.seed, device)
     if device.type == "cuda":
         report.peak_gigabytes = torch.cuda.max_memory_allocated() / 1e9
     return report
@@ -258,26 +262,48 @@ def matmul_rate(device: torch.device) -> float:
     return 2 * side**3 / seconds(lambda: torch.mm(a, b), repeats=10) / 1e12
 
 
-def under_load(engine: PlaygroundModel, steps: int, count: int, seed: int) -> list[Load]:
+def under_load(engine: PlaygroundModel, steps: int, count: int, seed: int, device: torch.device) -> list[Load]:
     """Part 2: three ways of serving the same arrivals."""
-    capacity = 8 / seconds(lambda: paint(engine, steps, 8), repeats=1)
+    # all in a thread as the engine's own, with as many processors: only the way of serving differs
+    most = largest_batch(8, device)
+    capacity = most / in_painting_thread(lambda: seconds(lambda: paint(engine, steps, most), repeats=3), device)
     rate = 0.7 * capacity
     draw = random.Random(seed)
     gaps = [draw.expovariate(rate) for _ in range(count)]
     ways = (
-        ("one at a time", lambda: serve_by_request(engine, steps, gaps, most=1)),
-        ("batches painted to the end", lambda: serve_by_request(engine, steps, gaps, most=8)),
-        ("this engine, step by step", lambda: serve_by_step(engine, steps, gaps)),  # the last: it closes the engine
+        ("one at a time", lambda: in_painting_thread(lambda: serve_by_request(engine, steps, gaps, most=1), device)),
+        (
+            "batches painted to the end",
+            lambda: in_painting_thread(lambda: serve_by_request(engine, steps, gaps, most=most), device),
+        ),
+        (
+            "this engine, step by step",
+            lambda: serve_by_step(engine, steps, gaps, device),
+        ),  # the last: it closes the engine
     )
     return [_summary(name, rate, *serve()) for name, serve in ways]
 
 
-def serve_by_step(engine: PlaygroundModel, steps: int, gaps: Sequence[float]) -> tuple[list[float], float]:
+def in_painting_thread(work: Callable[[], Result], device: torch.device) -> Result:
+    """What `work` returns, run in a thread that is set up as the painting thread is."""
+    with ThreadPoolExecutor(1, initializer=settle_in, initargs=(device,)) as pool:
+        return pool.submit(work).result()
+
+
+def serve_by_step(
+    engine: PlaygroundModel, steps: int, gaps: Sequence[float], device: torch.device
+) -> tuple[list[float], float]:
     """The real batcher: requests join at the next step. Returns each one's seconds and the whole time.
 
     Closes `engine`, as the batcher does with its model.
     """
-    batcher: Batcher[Painted] = Batcher(lambda: engine, max_batch=8, max_waiting=10_000)
+
+    def load() -> PlaygroundModel:
+        settle_in(device)
+        return engine
+
+    batcher: Batcher[Painted] = Batcher(load, max_batch=largest_batch(8, device), max_waiting=10_000)
+
     waits: list[float] = []
     all_done, warm = threading.Event(), threading.Event()
     failures: list[Exception] = []
