@@ -129,7 +129,7 @@ class Conversation:
                 hearing.cancel()
             await self._keep_heard(heard, figure)
             self._show_heard(figure)
-            self._notice_shortened(heard)
+            self._notice_limits(heard)
             await self._name_thread(title_of(heard.scene, heard.top))
             if not self._can_be_painted:
                 raise NothingHeard("There is nothing but silence in this recording, so there is nothing to paint.")
@@ -177,10 +177,12 @@ class Conversation:
         await self._shop.store.set_heard(self._job.id, record, heard.prompt, figure)
         self._job = replace(self._job, heard=record, prompt=heard.prompt)
 
-    def _notice_shortened(self, heard: Heard) -> None:
+    def _notice_limits(self, heard: Heard) -> None:
         if heard.clip.shortened:
             note = self._say("note.shortened", seconds=f"{heard.clip.duration_s:.0f}")
             self._screen = replace(self._screen, notes=(*self._screen.notes, note))
+        if heard.clip.damaged:
+            self._screen = replace(self._screen, notes=(*self._screen.notes, self._say("note.damaged")))
 
     async def _name_thread(self, title: str) -> None:
         """Give a thread that was made before its sound was heard the sound's name."""

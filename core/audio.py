@@ -49,11 +49,13 @@ class AudioLimits:
 class Clip:
     """A recording as the classifier hears it: `samples` float32 in -1..1, shape (n,), mono, 16 kHz.
 
-    `shortened` says that the recording was longer than the limit and this is its beginning.
+    `shortened` says that the recording was longer than the limit and this is its beginning; `damaged`, that parts of
+    it could not be read (it was cut off, say) and this is the rest.
     """
 
     samples: Samples
     shortened: bool = False
+    damaged: bool = False
 
     @property
     def duration_s(self) -> float:
@@ -68,10 +70,10 @@ def load_clip(recording: bytes | Path, limits: AudioLimits | None = None) -> Cli
     """
     limits = limits or AudioLimits()
     # One second more than the limit tells whether there is more.
-    segment = _decode(_read(recording, limits), limits, seconds=limits.max_seconds + 1)
+    segment, damaged = _decode(_read(recording, limits), limits, seconds=limits.max_seconds + 1)
     samples = np.frombuffer(segment.raw_data, dtype="<i2").astype(np.float32) / np.float32(32768)
     most = int(limits.max_seconds * SAMPLE_RATE)
-    return Clip(samples[:most], shortened=len(samples) > most)
+    return Clip(samples[:most], shortened=len(samples) > most, damaged=damaged)
 
 
 def convert_to_wav(source: Path, target: Path, limits: AudioLimits | None = None) -> float:
@@ -80,7 +82,7 @@ def convert_to_wav(source: Path, target: Path, limits: AudioLimits | None = None
     Raises as load_clip does; the whole recording is converted, however long.
     """
     limits = limits or AudioLimits()
-    segment = _decode(_read(source, limits), limits, seconds=None)
+    segment, _ = _decode(_read(source, limits), limits, seconds=None)
     segment.export(target, format="wav").close()
     return float(segment.duration_seconds)
 
@@ -97,7 +99,8 @@ def _read(recording: bytes | Path, limits: AudioLimits) -> bytes:
     return recording.read_bytes() if isinstance(recording, Path) else recording
 
 
-def _decode(data: bytes, limits: AudioLimits, *, seconds: float | None) -> "AudioSegment":
+def _decode(data: bytes, limits: AudioLimits, *, seconds: float | None) -> tuple["AudioSegment", bool]:
+    """The sound in `data`, and whether ffmpeg complained of damage on the way."""
     from imageio_ffmpeg import get_ffmpeg_exe
 
     command = [get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]
@@ -112,9 +115,11 @@ def _decode(data: bytes, limits: AudioLimits, *, seconds: float | None) -> "Audi
             f"This recording could not be decoded within {limits.timeout_s:g} seconds; please send it as mp3 or ogg."
         ) from error
     pcm = done.stdout[: len(done.stdout) // 2 * 2]
+    complaint = done.stderr.decode(errors="replace")
     if not pcm:
-        raise _why_nothing_came(done.stderr.decode(errors="replace"), failed=done.returncode != 0)
-    return _audio_segment()(data=pcm, sample_width=2, frame_rate=SAMPLE_RATE, channels=1)
+        raise _why_nothing_came(complaint, failed=done.returncode != 0)
+    damaged = done.returncode != 0 or _tells_of_damage(complaint)
+    return _audio_segment()(data=pcm, sample_width=2, frame_rate=SAMPLE_RATE, channels=1), damaged
 
 
 def _audio_segment() -> "type[AudioSegment]":
@@ -124,6 +129,12 @@ def _audio_segment() -> "type[AudioSegment]":
         from pydub import AudioSegment
     segment_class: type[AudioSegment] = AudioSegment
     return segment_class
+
+
+def _tells_of_damage(complaint: str) -> bool:
+    """Whether ffmpeg's errors are about the recording. That a pipe cannot seek to its end is no fault of it."""
+    lines = [line for line in complaint.splitlines() if line.strip()]
+    return any("seekback" not in line and "Last message repeated" not in line for line in lines)
 
 
 def _why_nothing_came(complaint: str, *, failed: bool) -> NotAudio | NoSound | EmptyRecording:

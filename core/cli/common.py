@@ -41,6 +41,7 @@ def heard_as_json(file: str, heard: Heard) -> dict[str, Any]:
         "file": file,
         "duration_s": round(heard.clip.duration_s, 3),
         "shortened": heard.clip.shortened,
+        "damaged": heard.clip.damaged,
         "predictions": [
             {
                 "timestamp_ms": prediction.timestamp_ms,

@@ -56,6 +56,8 @@ def print_heard(path: Path, heard: Heard, *, title: bool) -> None:
         console.print(f"Timestamp {prediction.timestamp_ms / 1000:g}: {best}", markup=False)
     if heard.clip.shortened:
         console.print(f"The recording is longer; only its first {heard.clip.duration_s:g} seconds were heard.")
+    if heard.clip.damaged:
+        console.print("The recording is damaged; what could be read of it was heard.")
     console.print(explanation(heard))
     if heard.spoken:
         console.print(f"Words:  {heard.spoken}", markup=False)

@@ -89,6 +89,8 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> Picture:
                     out.print(f"Heard:  {top}", markup=False)
                     if heard.clip.shortened:
                         out.print(f"        (only the first {heard.clip.duration_s:g} seconds)")
+                    if heard.clip.damaged:
+                        out.print("        (it is damaged; what could be read of it was heard)")
                     if heard.spoken:
                         out.print(f"Words:  {heard.spoken}", markup=False)
                     out.print(f"Prompt: {heard.prompt.text}", markup=False)

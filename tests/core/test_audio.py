@@ -52,6 +52,7 @@ def test_every_container_is_heard_by_its_content_not_its_name(
     assert clip.duration_s == pytest.approx(5.0, abs=0.15)
     assert np.abs(clip.samples).max() == pytest.approx(0.7, abs=0.15)
     assert not clip.shortened
+    assert not clip.damaged
 
 
 def test_bytes_are_heard_like_files(siren_wav: Path) -> None:
@@ -144,6 +145,20 @@ def test_a_recording_cut_off_in_the_middle_is_heard_up_to_there(
     ffmpeg("-i", siren_wav, "-c:a", "libopus", tmp_path / "whole.ogg")
     whole = (tmp_path / "whole.ogg").read_bytes()
     assert 1 < load_clip(whole[: len(whole) * 2 // 3]).duration_s < 4.9
+
+
+@pytest.mark.parametrize("container", ["flac", "mp4", "webm"])
+def test_a_damaged_recording_is_heard_as_far_as_it_goes_and_said_to_be_so(
+    container: str, siren_wav: Path, tmp_path: Path, ffmpeg: Callable[..., None]
+) -> None:
+    options = ["-c:a", "aac", "-movflags", "+faststart"] if container == "mp4" else []
+    whole = tmp_path / f"whole.{container}"
+    ffmpeg("-i", siren_wav, *options, whole)
+    data = whole.read_bytes()
+    assert not load_clip(data).damaged
+    cut = load_clip(data[: len(data) * 2 // 3])
+    assert cut.damaged
+    assert 1 < cut.duration_s < 4.9
 
 
 def test_too_large_a_file_is_refused_before_it_is_read(siren_wav: Path) -> None:
