@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from diffusers import StableDiffusionXLPipeline
@@ -28,6 +27,7 @@ from core.errors import InvalidOptions, OutOfMemory
 from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo, Picture, Progress
 from core.generation.adapters import Adapters
 from core.generation.loading import Defaults
+from core.generation.memory import within_memory
 from core.generation.preview import Previewer, denormalise
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
 from core.generation.speed import ALWAYS, SpeedPreset
@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 MOST_STEPS = 150
 MOST_GUIDANCE = 20.0
 CACHED_PROMPTS = 256
-
-Result = TypeVar("Result")
 FASTEST_ATTENTION = [
     SDPBackend.CUDNN_ATTENTION,
     SDPBackend.FLASH_ATTENTION,
@@ -370,19 +368,6 @@ def token_counter(tokenizer: CLIPTokenizer) -> TokenCounter:
             return len(own(text, verbose=False).input_ids)
 
     return count
-
-
-def within_memory(work: Callable[[], Result]) -> Result:
-    """What `work` returns; the device's out-of-memory becomes OutOfMemory, raised once the failed tensors are free."""
-    try:
-        return work()
-    except torch.OutOfMemoryError as error:
-        log.debug("out of memory: %s", error)
-    # outside the except block: the traceback, which holds the tensors, is gone by now
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    raise OutOfMemory("This picture does not fit into the GPU's memory; please ask for a smaller one.")
 
 
 def prepare_compiler() -> None:

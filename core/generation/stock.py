@@ -27,6 +27,7 @@ from core.generation import (
 )
 from core.generation.batcher import LONGEST_STEP_S
 from core.generation.loading import Defaults
+from core.generation.memory import within_memory
 from core.generation.queue import RequestQueue, Ticket
 
 log = logging.getLogger(__name__)
@@ -72,9 +73,8 @@ class StockGenerator:
             accepts = frozenset(inspect.signature(type(pipeline).__call__).parameters)
             if "prompt" not in accepts:
                 raise InvalidOptions(f"{name} is no text-to-image model; set IMAGE_MODEL to one.")
-            self._info = GeneratorInfo(
-                name, revision, defaults.steps, defaults.guidance, defaults.size or default_size(pipeline)
-            )
+            steps, guidance = own_defaults(pipeline) if defaults == Defaults() else (defaults.steps, defaults.guidance)
+            self._info = GeneratorInfo(name, revision, steps, guidance, defaults.size or default_size(pipeline))
         except BaseException as error:
             self._failure = error
             self._loaded.set()
@@ -135,7 +135,7 @@ class StockGenerator:
         if self._queue.is_cancelled(ticket.number):
             raise Cancelled
         try:
-            output = pipeline(**{name: value for name, value in wanted.items() if name in accepts})
+            output = within_memory(lambda: pipeline(**{name: wanted[name] for name in wanted if name in accepts}))
         except ValueError as error:  # diffusers' own check of size and the like
             raise InvalidOptions(f"The model cannot paint this: {error}") from error
         return Picture(
@@ -151,6 +151,19 @@ class StockGenerator:
             seconds=time.monotonic() - started,
             heard=request.heard,
         )
+
+
+def own_defaults(pipeline: DiffusionPipeline) -> tuple[int, float]:
+    """Steps and guidance that the pipeline's authors chose; a distilled model wants few of both."""
+    parameters = inspect.signature(type(pipeline).__call__).parameters
+    stated = {
+        name: parameters[name].default for name in ("num_inference_steps", "guidance_scale") if name in parameters
+    }
+    steps, guidance = stated.get("num_inference_steps"), stated.get("guidance_scale")
+    return (
+        steps if isinstance(steps, int) else Defaults().steps,
+        float(guidance) if isinstance(guidance, int | float) else Defaults().guidance,
+    )
 
 
 def default_size(pipeline: DiffusionPipeline) -> tuple[int, int]:

@@ -32,7 +32,7 @@ from core.generation import (
 from core.generation.batcher import Batcher
 from core.generation.factory import make_generator
 from core.generation.loading import is_sdxl_edm
-from core.generation.playground import within_memory
+from core.generation.memory import within_memory
 from core.generation.preview import Previewer, normalise
 from core.generation.stock import StockGenerator
 from core.models import ModelStore
@@ -291,6 +291,7 @@ def test_another_scheduler_goes_through_its_own_pipeline(tiny_pipeline: Path, tm
     made = make_generator(settings, ModelStore(settings))
     try:
         assert isinstance(made, StockGenerator)
+        assert (made.info().steps, made.info().guidance) == (50, 5.0), "what diffusers' SDXL pipeline states"
         asked = Asked(made, REQUEST)
         assert asked.picture().image.size == (32, 32)
         assert [event.step for event in asked.seen if isinstance(event, Progress)] == [1, 2, 3, 4]
