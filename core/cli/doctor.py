@@ -54,14 +54,11 @@ def _hearing(store: ModelStore) -> str:
 
 
 def _painting(settings: CoreSettings, store: ModelStore) -> str:
-    import torch
-
-    from core.generation.loading import choose_device
+    from core.generation.loading import choose_device, device_name
 
     device = choose_device(settings.device)
     located = store.image_model(on_gpu=device.type == "cuda")
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
-    return f"{located.name} on {where}: {located.why}"
+    return f"{located.name} on {device_name(device)}: {located.why}"
 
 
 def _speed(settings: CoreSettings) -> str:

@@ -40,6 +40,11 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def device_name(device: torch.device) -> str:
+    """The device as a person knows it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
+
+
 def read_defaults(directory: Path | str) -> Defaults:
     """The defaults that a model directory states in `imagine_sound.json`, or Playground's own (50 steps, guidance 3).
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = {
     # a library, and the only places that may import it
     "discord": ("bot/",),
-    "torch": ("core/generation/", "core/finetuning/", "core/cli/doctor.py"),
+    "torch": ("core/generation/", "core/finetuning/"),
     "diffusers": ("core/generation/", "core/finetuning/"),
     "transformers": ("core/generation/", "core/finetuning/"),
     "peft": ("core/generation/", "core/finetuning/"),
