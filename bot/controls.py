@@ -223,29 +223,30 @@ async def _show_recipe(interaction: "discord.Interaction[ImagineBot]", job: Job)
     await discord_calls.answer_with(interaction, view, [discord.File(io.BytesIO(data), filename="recipe.json")])
 
 
+async def _admitted_to_remove(interaction: "discord.Interaction[ImagineBot]", job: Job) -> bool:
+    """Whether the click may go on: it is the asker's or a moderator's, and was acknowledged in time."""
+    if not _may_remove(interaction, job):
+        say = interaction.client.texts.speaker(interaction.locale)
+        await discord_calls.answer(interaction, say("answer.not_yours"))
+        return False
+    return await discord_calls.defer(interaction, ephemeral=True, thinking=False)
+
+
 async def _cancel(interaction: "discord.Interaction[ImagineBot]", job: Job) -> None:
     """Give the job up: for the asker or a moderator."""
     bot = interaction.client
-    say = bot.texts.speaker(interaction.locale)
-    if not _may_remove(interaction, job):
-        await discord_calls.answer(interaction, say("answer.not_yours"))
-        return
-    if not await discord_calls.defer(interaction, ephemeral=True, thinking=False):
+    if not await _admitted_to_remove(interaction, job):
         return
     if await bot.jobs.cancel(job.id):
         await bot.jobs.tell_cancelled(job.id, interaction.user.id)
     else:
-        await discord_calls.answer(interaction, say("answer.ended"))
+        await discord_calls.answer(interaction, bot.texts.speaker(interaction.locale)("answer.ended"))
 
 
 async def _delete(interaction: "discord.Interaction[ImagineBot]", job: Job) -> None:
     """Remove the message and what is kept of the job: for the asker or a moderator."""
     bot = interaction.client
-    say = bot.texts.speaker(interaction.locale)
-    if not _may_remove(interaction, job):
-        await discord_calls.answer(interaction, say("answer.not_yours"))
-        return
-    if not await discord_calls.defer(interaction, ephemeral=True, thinking=False):
+    if not await _admitted_to_remove(interaction, job):
         return
     await bot.jobs.cancel(job.id)
     await Reply(bot, address_of(interaction, job)).delete()

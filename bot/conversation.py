@@ -132,7 +132,7 @@ class Conversation:
             self._notice_limits(heard)
             await self._name_thread(title_of(heard.scene, heard.top))
             if not self._can_be_painted:
-                raise NothingHeard("There is nothing but silence in this recording, so there is nothing to paint.")
+                raise NothingHeard
         else:
             await self._restore()
         self._screen = replace(self._screen, status=self._say("status.heard"))

@@ -155,7 +155,7 @@ class Engine:
         heard = await self.hear(recording, options)
         yield heard
         if heard.only_silence and options.prompt is None:
-            raise NothingHeard("There is nothing but silence in this recording, so there is nothing to paint.")
+            raise NothingHeard
         names = tuple(f"{category.name} ({category.score:.2f})" for category in heard.top[:5])
         async with aclosing(self.paint(heard.prompt, options, heard=names)) as events:
             async for event in events:

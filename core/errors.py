@@ -36,6 +36,9 @@ class DecodingTimedOut(RecordingError):
 class NothingHeard(RecordingError):
     """Nothing but silence: there is nothing to paint."""
 
+    def __init__(self) -> None:
+        super().__init__("There is nothing but silence in this recording, so there is nothing to paint.")
+
 
 class ModelError(ImagineSoundError):
     """A model is missing or cannot be used; whoever runs the program can mend it."""
