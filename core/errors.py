@@ -40,6 +40,10 @@ class NothingHeard(RecordingError):
         super().__init__("There is nothing but silence in this recording, so there is nothing to paint.")
 
 
+class WouldOverwrite(ImagineSoundError):
+    """What is to be written would take the place of a file that is there."""
+
+
 class ModelError(ImagineSoundError):
     """A model is missing or cannot be used; whoever runs the program can mend it."""
 

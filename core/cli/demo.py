@@ -13,10 +13,12 @@ from rich.console import Console
 
 from core.categories import TopCategory
 from core.cli.common import WrongSetting, load_settings
-from core.cli.imagine import save, watch_events
+from core.cli.imagine import watch_events
+from core.cli.output import write_whole
 from core.engine import Engine, ImagineOptions
 from core.figures import draw_heard
 from core.generation import Picture
+from core.recipe import to_png
 from core.samples import DEMO, write_wav
 
 SEED = 7
@@ -82,7 +84,9 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
     figure.write_bytes(await asyncio.to_thread(draw_heard, heard.clip, heard.predictions, heard.top))
     picture = await _paint(engine, path)
     out = directory / f"{path.stem}.png"
-    save(picture, out)
+    if out == path:  # a sound file may be called .png
+        out = directory / f"{path.stem}-imagined.png"
+    write_whole(out, to_png(picture))
     return Shown(
         title=title,
         sound=path.name,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from core.cli.common import WrongSetting, heard_as_json, load_settings, read_style, show_progress
+from core.cli.output import check_output, free_name, write_whole
 from core.engine import Engine, Event, Heard, ImagineOptions, Painted, Painting, Queued
 from core.errors import PaintingError
 from core.generation import Picture
@@ -23,17 +24,20 @@ def run(options: argparse.Namespace) -> int:
     """Paint one picture. Raises ImagineSoundError."""
     if (options.file is None) == (options.recipe is None):
         raise WrongSetting("name a recording, or a picture to paint again with --recipe.")
-    asyncio.run(_imagine(options))
+    source: Path = options.file or options.recipe
+    out: Path = options.out or free_name(f"{source.stem}-imagined", "png")
+    check_output(out, [source], replace=options.force)
+    asyncio.run(_imagine(options, out))
     return 0
 
 
-async def _imagine(options: argparse.Namespace) -> None:
-    out = options.out or Path(f"{(options.file or options.recipe).stem}-imagined.png")
+async def _imagine(options: argparse.Namespace, out: Path) -> None:
     async with Engine(load_settings()) as engine:
         events = _again(engine, options) if options.recipe else _from_recording(engine, options)
         async with aclosing(events):
             picture = await (print_events(options.file, events) if options.json else watch_events(events))
-    save(picture, out)
+    check_output(out, [options.file or options.recipe], replace=options.force)  # painting takes a while
+    write_whole(out, to_png(picture))
     print(json.dumps({"event": "saved", "path": str(out)}) if options.json else out)
 
 
@@ -124,12 +128,3 @@ async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -
                 return picture
         print(json.dumps(line, ensure_ascii=False), flush=True)
     raise PaintingError("The painting ended without a picture; please try again.")
-
-
-def save(picture: Picture, path: Path) -> None:
-    """Write `picture` as PNG with its recipe. Raises WrongSetting if it cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(to_png(picture))
-    except OSError as error:
-        raise WrongSetting(f"the picture cannot be saved as {path}: {error.strerror}; choose another --out.") from error

@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     imagine = _command(commands, "imagine", "paint what is in a recording", "core.cli.imagine")
     imagine.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a recording: any sound or video file")
     imagine.add_argument("--out", type=Path, metavar="PICTURE", help="where the picture goes (default: beside you)")
+    imagine.add_argument("--force", action="store_true", help="let --out replace a file that is there")
     imagine.add_argument("--recipe", type=Path, metavar="PNG", help="paint this picture again instead of a recording")
     imagine.add_argument("--seed", type=int, metavar="N", help="the same seed paints the same picture")
     imagine.add_argument("--steps", type=int, metavar="N", help="more steps: finer and slower")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from core.cli.output import free_name
 from core.recipe import read_recipe
 from core.samples import birdsong, silence, write_wav
 
@@ -98,6 +99,55 @@ def test_imagine_json_prints_each_event(siren_wav: Path, tmp_path: Path, tiny_pi
     assert events[-2]["prompt"] == "a bell"
     with Image.open(events[-1]["path"]) as image:
         assert image.size == (32, 32)
+
+
+def test_a_recording_is_never_overwritten_by_its_picture(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:
+    recording = tmp_path / "x.wav"
+    recording.write_bytes(siren_wav.read_bytes())
+    other_name = tmp_path / "link.png"
+    other_name.symlink_to(recording)
+    for out in (recording, other_name):
+        for flags in ([], ["--force"]):
+            done = run("imagine", recording, "--out", out, *flags, IMAGE_MODEL=str(tiny_pipeline))
+            assert done.returncode == 2
+            assert (
+                done.stderr.strip() == f"imagine-sound: {out} is what the picture is made from; choose another --out."
+            )
+    assert recording.read_bytes() == siren_wav.read_bytes()
+
+
+def test_a_file_that_is_there_is_replaced_only_when_forced(
+    siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
+) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("dear all")
+    refused = run("imagine", siren_wav, "--out", letter, IMAGE_MODEL=str(tiny_pipeline))
+    assert refused.returncode == 2
+    assert refused.stdout == ""  # before anything was heard
+    assert "add --force" in refused.stderr
+    assert letter.read_text() == "dear all"
+
+    forced = run("imagine", siren_wav, "--out", letter, "--force", "--steps", "1", IMAGE_MODEL=str(tiny_pipeline))
+    assert forced.returncode == 0, forced.stderr
+    assert read_recipe(letter).heard[0].startswith("Siren")
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_picture_without_a_chosen_name_takes_a_free_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert free_name("dog-imagined", "png") == Path("dog-imagined.png")
+    Path("dog-imagined.png").touch()
+    Path("dog-imagined-2.png").symlink_to("nowhere")
+    assert free_name("dog-imagined", "png") == Path("dog-imagined-3.png")
+
+
+def test_the_demo_keeps_a_sound_that_is_called_png(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:
+    sound = tmp_path / "dog.png"
+    sound.write_bytes(siren_wav.read_bytes())
+    done = run("demo", "--sound", sound, "--out", tmp_path / "demo", IMAGE_MODEL=str(tiny_pipeline))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "demo" / "dog.png").read_bytes() == siren_wav.read_bytes()
+    assert (tmp_path / "demo" / "dog-imagined.png").is_file()
 
 
 def _video(directory: Path, ffmpeg: Callable[..., None]) -> Path:
