@@ -105,7 +105,8 @@ def _decode(data: bytes, limits: AudioLimits, *, seconds: float | None) -> tuple
 
     command = [get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]
     command += ["-protocol_whitelist", "cache,pipe", "-format_whitelist", _SAFE_FORMATS]
-    command += ["-i", "cache:pipe:0", "-map", "0:a:0", "-vn", "-sn", "-dn"]
+    # an m4a's index is at its end: unless told otherwise, the cache looks 64 KiB ahead and no further
+    command += ["-read_ahead_limit", "-1", "-i", "cache:pipe:0", "-map", "0:a:0", "-vn", "-sn", "-dn"]
     command += ["-t", f"{seconds:g}"] if seconds is not None else []
     command += ["-f", "s16le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:1"]
     try:

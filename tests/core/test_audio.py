@@ -17,7 +17,7 @@ from core.errors import (
     RecordingError,
     RecordingTooLarge,
 )
-from core.samples import siren, write_wav
+from core.samples import birdsong, siren, write_wav
 
 FILM = ["-f", "lavfi", "-i", "color=c=blue:s=64x64:r=5:d=5", "-map", "0:a", "-map", "1:v", "-c:v", "libx264"]
 CONTAINERS = {
@@ -53,6 +53,25 @@ def test_every_container_is_heard_by_its_content_not_its_name(
     assert np.abs(clip.samples).max() == pytest.approx(0.7, abs=0.15)
     assert not clip.shortened
     assert not clip.damaged
+
+
+PHONE_CODECS = {
+    **{f"aac {rate}k x{channels}": ["-c:a", "aac", "-b:a", f"{rate}k", "-ac", str(channels)]
+       for rate in (64, 96, 128, 192, 256) for channels in (1, 2)},
+    **{f"alac x{channels}": ["-c:a", "alac", "-ac", str(channels)] for channels in (1, 2)},
+    "aac 128k x2, index in front": ["-c:a", "aac", "-b:a", "128k", "-ac", "2", "-movflags", "+faststart"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", [1, 3, 8, 20, 60])
+def test_ordinary_phone_recordings_are_heard_whole(seconds: int, tmp_path: Path, ffmpeg: Callable[..., None]) -> None:
+    """Sixty-five in all; most have their index at the end, far beyond what a pipe's reader looks ahead."""
+    source = write_wav(tmp_path / "long.wav", np.tile(birdsong(5), 12)[: seconds * SAMPLE_RATE])
+    outputs = {name: tmp_path / f"{number}.m4a" for number, name in enumerate(PHONE_CODECS)}
+    options = [[*PHONE_CODECS[name], "-ar", "44100", path] for name, path in outputs.items()]
+    ffmpeg("-i", source, *(argument for option in options for argument in option))
+    heard = {name: load_clip(path.read_bytes()).duration_s for name, path in outputs.items()}
+    assert heard == {name: pytest.approx(seconds, abs=0.15) for name in PHONE_CODECS}
 
 
 def test_bytes_are_heard_like_files(siren_wav: Path) -> None:
