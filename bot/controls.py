@@ -261,16 +261,28 @@ def address_of(interaction: "discord.Interaction[ImagineBot]", job: Job) -> Repl
     return replace(address, token=interaction.token, expires=interaction.expires_at) if needs_token else address
 
 
+def _is_on_its_message(interaction: "discord.Interaction[ImagineBot]", job: Job) -> bool:
+    """Whether the control that was used is on the message of `job`; a late result is in a direct message."""
+    if job.reply is None or interaction.message is None:
+        return False
+    same_server = interaction.guild_id in (job.guild_id, None)
+    clicked = (interaction.channel_id, interaction.message.id)
+    return same_server and clicked == (job.reply.channel_id, job.reply.message_id)
+
+
 def _may_remove(interaction: "discord.Interaction[ImagineBot]", job: Job) -> bool:
     return interaction.user.id == job.user_id or interaction.permissions.manage_messages
 
 
 async def _job_of(interaction: "discord.Interaction[ImagineBot]", job_id: int) -> Job | None:
-    """The job of a control, or None after telling why there is none, or that the person is blocked."""
+    """The job of a control, or None after telling why there is none, or that the person is blocked.
+
+    Anybody can make up a custom id: it counts only on the job's own message.
+    """
     bot = interaction.client
     say = bot.texts.speaker(interaction.locale)
     job = await bot.store.job(job_id)
-    if job is None:
+    if job is None or not _is_on_its_message(interaction, job):
         await discord_calls.answer(interaction, say("answer.forgotten"))
         return None
     try:

@@ -332,13 +332,17 @@ class Conversation:
             await self._open()
             return
         if self._reply.is_out_of_reach(self._shop.now()):
-            await self._shop.places.deliver_late(self._job, layout, self._files)
+            late = await self._shop.places.deliver_late(self._job, layout, self._files)
+            if late is not None:
+                self._reply = late
+                await self._keep_address()
             return
         for pause in DELIVERY_PAUSES_S:
             await asyncio.sleep(pause)
             await self._take_turn()
             self._has_turn = False
             if await self._reply.show(layout, self._files):
+                await self._keep_address()
                 return
         log.error("job %d: its result could not be posted", self._job.id)
 
@@ -353,7 +357,13 @@ class Conversation:
             self._screen = replace(self._screen, notes=(*self._screen.notes, note))
         layout = build_layout(self._screen, self._say)
         self._reply = await self._shop.places.post(place, layout, self._files, silent=self._quiet)
-        await self._shop.store.set_reply(self._job.id, self._reply.address)
+        await self._keep_address()
+
+    async def _keep_address(self) -> None:
+        """Write down where the message is now, if it has moved: its controls count nowhere else."""
+        if self._reply is not None and self._reply.address != self._job.reply:
+            self._job = replace(self._job, reply=self._reply.address)
+            await self._shop.store.set_reply(self._job.id, self._reply.address)
 
     def _options(self) -> ImagineOptions:
         options = self._job.options

@@ -71,15 +71,18 @@ class Places:
         guild = self._client.get_guild(job.guild_id) if job.guild_id is not None else None
         return guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
-    async def deliver_late(self, job: Job, view: ui.LayoutView, files: Mapping[str, bytes]) -> None:
-        """Send the result to the asker where the interaction that it belongs to has expired."""
+    async def deliver_late(self, job: Job, view: ui.LayoutView, files: Mapping[str, bytes]) -> Reply | None:
+        """Send the result to the asker where the interaction that it belongs to has expired. None: it went nowhere."""
         if job.reply is not None and job.reply.sheltered:
             log.warning("job %d: its interaction expired, and its result belongs nowhere else", job.id)
-            return
+            return None
         sent = [discord.File(io.BytesIO(data), filename=name) for name, data in files.items()]
         user = await self._user(job.user_id)
-        if user is None or await discord_calls.send(user, view, sent) is None:
+        message = await discord_calls.send(user, view, sent) if user is not None else None
+        if message is None:
             log.warning("job %d: its interaction expired and its asker takes no direct messages", job.id)
+            return None
+        return Reply.of(self._client, message)
 
     async def _user(self, user_id: int) -> discord.User | None:
         return self._client.get_user(user_id) or await discord_calls.attempt_quietly(

@@ -1,11 +1,16 @@
 """Every button, select and editor; also after a restart."""
 
 import json
+from typing import Any
 
+import discord
 import pytest
+from discord import ui
 from simcord.backend.errors import SetupError
 
+from bot.controls import JobButton, StyleSelect
 from core.styles import Style
+from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, names_of, text_of
 
 
@@ -144,6 +149,61 @@ async def test_button_of_a_forgotten_picture_says_so(painted: World) -> None:
         result = await painted.bob.click(painted.reply(painted.channel), label=label)
         assert result.response is not None
         assert "no longer know" in text_of(result.response)
+
+
+@pytest.mark.parametrize("where", ["another server", "another channel", "another message"])
+@pytest.mark.parametrize("what", ["again", "edit", "heard", "recipe", "delete", "cancel", "style"])
+async def test_control_counts_only_on_the_jobs_own_message(world: World, where: str, what: str) -> None:
+    """Whoever runs another server can make a message with any custom id, and knows that job numbers count up."""
+    await world.post_voice_note(world.alice, world.channel)
+    mallory = world.env.create_user("mallory")
+    guild = world.env.create_guild("Elsewhere") if where == "another server" else world.guild
+    clicker = guild.add_member(mallory, roles=[guild.create_role("Mods", permissions=discord.Permissions.all())])
+    place = world.thread_of(world.channel) if where == "another message" else guild.create_text_channel("lair")
+    view = ui.LayoutView(timeout=None)
+    control: ui.Item[Any] = StyleSelect(1) if what == "style" else JobButton(what, 1)
+    view.add_item(ui.ActionRow(control))
+    channel = world.bot.get_partial_messageable(place.id)
+    forged = await channel.send(view=view)
+
+    if what == "style":
+        result = await clicker.select(forged, [Style.COMIC.value])
+    else:
+        result = await clicker.click(forged, custom_id=f"job:{what}:1")
+
+    assert result.response is not None
+    assert "no longer know" in text_of(result.response)
+    job = await world.bot.store.job(1)
+    assert job is not None
+    assert job.outcome is not None
+    assert len(world.painter.orders) == 1
+
+
+async def test_controls_work_on_the_message_that_took_an_old_ones_place(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    world.env.inject_error("PATCH", "/channels/*/messages/*", status=429, code=30046)
+    world.painter.finish_all()
+    await world.env.settle()
+    _, new = world.said(world.thread_of(world.channel))
+
+    await world.alice.click(new, label="Paint again")
+
+    assert len(world.painter.orders) == 2
+
+
+async def test_controls_work_on_a_late_result(world: World) -> None:
+    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
+    world.painter.held = True
+    await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
+    await world.env.advance_time(16 * 60)
+    world.painter.finish_all()
+    await world.env.settle()
+
+    (message,) = world.said(world.alice.user.dm_channel)
+    await world.alice.user.click(message, label="Delete")
+
+    assert world.said(world.alice.user.dm_channel) == []
 
 
 async def test_blocked_person_cannot_use_buttons(painted: World) -> None:
