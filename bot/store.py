@@ -4,6 +4,9 @@ A job is written here before anyone is told that it is queued. A recording's byt
 This module knows nothing of Discord beyond ids, and decides nothing.
 """
 
+import logging
+import os
+import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
@@ -36,6 +39,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.records import GuildSettings, HeardRecord, Job, JobOptions, JobState, NewJob, Outcome, ReplyAddress
 from core.prompting import Prompt
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 """Kept in the file's `user_version`; a file from a newer version is refused."""
@@ -162,7 +167,8 @@ class Store:
     async def open(self) -> None:
         """Create the file and its tables where they are missing. Raises StoreUnusable."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _keep_private(self.path)
             await self._open()
         except (OSError, DatabaseError) as error:
             raise StoreUnusable(
@@ -378,6 +384,25 @@ class Store:
     async def _writing(self) -> AsyncIterator[AsyncSession]:
         async with self._sessions.begin() as session:
             yield session
+
+
+def _keep_private(database: Path) -> None:
+    """Only the owner reads the database and its folder, also where an older version left them open to all.
+
+    SQLite gives its journals the database's own permissions. A folder that many share (/tmp) stays as it is.
+    """
+    os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+    folder = database.parent
+    journals = [database.with_name(database.name + ending) for ending in ("-wal", "-shm")]
+    wanted = {path: 0o600 for path in (database, *journals) if path.exists()}
+    if not folder.stat().st_mode & stat.S_ISVTX:
+        wanted[folder] = 0o700
+    for path, mode in wanted.items():
+        try:
+            if stat.S_IMODE(path.stat().st_mode) != mode:
+                path.chmod(mode)
+        except PermissionError:
+            log.warning("%s may be read by others, and is not mine to change; chmod it to %o", path, mode)
 
 
 def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

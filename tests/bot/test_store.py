@@ -1,7 +1,9 @@
 """The store: what is written is there for the next process, and many may write at once."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +41,45 @@ async def test_accepted_job_is_there_for_another_process_at_once(store: Store) -
     connection.close()
     assert rows == [("waiting", b"sound")]
     assert await store.job(job.id) == job
+
+
+def modes(store: Store) -> set[int]:
+    files = {stat.S_IMODE(path.stat().st_mode) for path in store.path.parent.iterdir()}
+    return files | {stat.S_IMODE(store.path.parent.stat().st_mode) << 12}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+async def test_nobody_else_on_the_machine_reads_it(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store = Store(tmp_path / "new" / "store.sqlite3")
+        await store.open()
+        await store.accept(new_job(), NOW, b"sound")
+        assert len(list(store.path.parent.iterdir())) == 3  # with its journals
+        assert modes(store) == {0o600, 0o700 << 12}
+        await store.close()
+
+        for path in (store.path, store.path.parent):  # as an older version left them
+            path.chmod(0o755)
+        again = Store(store.path)
+        await again.open()
+        await again.accept(new_job(), NOW, b"sound")
+        assert modes(again) == {0o600, 0o700 << 12}
+        await again.close()
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+async def test_folder_that_everybody_shares_is_left_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    store = Store(shared / "store.sqlite3")
+    await store.open()
+    await store.close()
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
 
 
 async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
