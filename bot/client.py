@@ -87,6 +87,7 @@ class ImagineBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """After login, before the gateway: open the store, load the extensions, make the commands known."""
+        discord_calls.repeat_passing_failures(self.http)
         await self.store.open()
         self.add_dynamic_items(JobButton, StyleSelect)
         await self._add_features()

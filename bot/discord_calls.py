@@ -6,12 +6,14 @@ Discord has a bad minute. Everything else is a fault of the program and is raise
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import aiohttp
 import discord
+import stamina
 from discord import ui
+from discord.http import HTTPClient, Route
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +23,56 @@ T = TypeVar("T")
 EDITED_TOO_OFTEN_WHEN_OLD = 30046
 TOO_LARGE = 40005
 THREAD_ARCHIVED = 50083
+THREAD_EXISTS = 160004
 
 NETWORK_TROUBLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 _EXPECTED = (discord.HTTPException, *NETWORK_TROUBLE)
 
 
+# discord.py itself repeats 500, 502, 504 and 524, five times; not these, which pass as well.
+# 52x are Cloudflare's: https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
+_PASSING_STATUS = frozenset({503, 520, 521, 522, 523, 525, 526, 527, 530})
+_BROKEN_CONNECTION = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError)
+
+
 class Gone(Exception):
     """The message, channel or interaction is no more: there is nobody to tell."""
+
+
+def repeat_passing_failures(http: HTTPClient) -> None:
+    """Let every request of `http` be repeated while its failure may pass: after 0.5 s, doubling to 8 s, for 30 s.
+
+    It goes around the library's own request, so that a message keeps the nonce that was chosen for it: where only the
+    answer was lost on its way back, Discord returns the message that is there instead of posting it twice.
+    """
+    request_once = http.request
+    until_passed = stamina.AsyncRetryingCaller(
+        attempts=None, timeout=30, wait_initial=0.5, wait_max=8, wait_jitter=0.5
+    ).on(_may_pass)
+
+    async def request(
+        route: Route,
+        *,
+        files: Sequence[discord.File] | None = None,
+        form: Iterable[dict[str, Any]] | None = None,
+        **options: Any,
+    ) -> Any:
+        parts = list(form) if form is not None else None
+
+        async def once() -> Any:
+            for file in files or ():
+                file.reset()  # the last attempt has read it to its end
+            return await request_once(route, files=files, form=parts, **options)
+
+        return await until_passed(once)
+
+    http.request = request  # type: ignore[method-assign]
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, discord.HTTPException):
+        return error.status in _PASSING_STATUS
+    return isinstance(error, _BROKEN_CONNECTION)
 
 
 async def attempt(call: Awaitable[T], what: str) -> T | None:
@@ -66,10 +111,14 @@ async def send(
 
 
 async def create_thread(message: discord.PartialMessage, name: str) -> discord.Thread | None:
-    """A new thread on `message`; None where that is not possible."""
+    """The thread on `message`, new or, where one was made meanwhile, that one; None where that is not possible."""
     try:
         return await message.create_thread(name=name, auto_archive_duration=1440)
     except (discord.HTTPException, ValueError, *NETWORK_TROUBLE) as error:
+        if isinstance(error, discord.HTTPException) and error.code == THREAD_EXISTS and message.guild is not None:
+            # a thread has the number of its message
+            found = await attempt_quietly(message.guild.fetch_channel(message.id), "find the thread that is there")
+            return found if isinstance(found, discord.Thread) else None
         log.info("could not create a thread: %s", error)
         return None
 

@@ -13,6 +13,7 @@ from bot.settings import BotSettings
 from core.engine import Engine, ImagineOptions, Painted, Painting, Queued
 from core.prompting import Prompt
 from core.settings import CoreSettings
+from tests.bot.flaky import flaky  # noqa: F401
 from tests.bot.painter import ScriptedPainter
 from tests.bot.world import World
 
