@@ -128,7 +128,7 @@ class PromptEditor(ui.Modal):
         """Paint the changed prompt."""
         before = self._job.prompt.text if self._job.prompt else ""
         prompt = Prompt(self.text.value.strip() or before, self.negative.value.strip())
-        options = replace(self._job.options, prompt=prompt.text, negative_prompt=prompt.negative_text, seed=None)
+        options = replace(self._job.options, prompt=prompt.text, negative_prompt=prompt.negative_text)
         await imagine_again(interaction, self._job, options=options, prompt=prompt)
 
 
@@ -152,7 +152,7 @@ async def imagine_again(
         locale=str(interaction.locale),
         filename=job.filename,
         source_id=job.source_id,
-        options=options or replace(job.options, seed=None),
+        options=replace(options or job.options, seed=None, unasked=False),
         heard=job.heard,
         prompt=prompt or job.prompt,
         figure_of=job.figure_of or job.id,

@@ -100,6 +100,8 @@ class Conversation:
         """Say that the bot is restarting and will go on; for a job that does not run (any more)."""
         self._screen = replace(self._screen, status=self._say("status.restarting"), progress=None)
         self._has_turn = False
+        if self._is_unnoticed:
+            return
         if self._reply is not None:
             await self._show_now()
             return
@@ -122,7 +124,7 @@ class Conversation:
             hearing = asyncio.create_task(self._hear())
             try:
                 await asyncio.wait({hearing}, timeout=ACKNOWLEDGE_WITHIN_S)
-                if not hearing.done():
+                if not hearing.done() and not self._is_unnoticed:
                     await self._update()
                 heard, figure = await hearing
             finally:
@@ -189,6 +191,11 @@ class Conversation:
         if self._unnamed is not None:
             await discord_calls.attempt_quietly(self._unnamed.edit(name=title), "name a thread")
             self._unnamed = None
+
+    @property
+    def _is_unnoticed(self) -> bool:
+        """Whether nobody has asked and nothing has been posted: if no picture comes of it, nobody shall be told."""
+        return self._job.options.unasked and self._reply is None
 
     @property
     def _can_be_painted(self) -> bool:
@@ -264,6 +271,9 @@ class Conversation:
     async def _end(self, status: str) -> None:
         """The last word of a job without a picture."""
         await self._stop_showing()
+        if self._is_unnoticed:
+            log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, status)
+            return
         self._files = self._figure_file()
         self._screen = replace(
             self._screen,

@@ -16,7 +16,7 @@ from bot.client import ImagineBot
 from bot.intake import Asker, Refused
 from bot.permissions import names_of, plan_reply
 from bot.recordings import fetch, find_recordings
-from bot.records import GuildSettings, Listening, NewJob
+from bot.records import GuildSettings, JobOptions, Listening, NewJob
 from bot.texts import Speaker
 from core.errors import RecordingError
 
@@ -128,6 +128,7 @@ class Listener(commands.Cog):
                 locale=say.locale,
                 filename=recording.filename,
                 source_id=source.id,
+                options=JobOptions(unasked=not by_name),
             )
             try:
                 job = await self.bot.intake.accept(
@@ -139,6 +140,9 @@ class Listener(commands.Cog):
                 await self._tell_refused(message, refused, say, by_name=by_name)
                 return
             except RecordingError as error:
+                if not by_name:
+                    log.info("not taken up: %s", error)
+                    continue
                 await self._say(message.channel, self.bot.explain(say.locale, error), reply_to=message)
                 continue
             if source.id in self._deleted:

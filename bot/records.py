@@ -55,6 +55,8 @@ class JobOptions:
     seed: int | None = None
     seconds: float | None = None
     adapter: str | None = None
+    unasked: bool = False
+    """The bot took the recording up by itself: where it cannot be painted, nobody wants to know."""
 
 
 @dataclass(frozen=True)

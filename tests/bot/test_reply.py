@@ -198,7 +198,7 @@ async def test_long_recording_is_heard_in_part_and_says_so(world: World) -> None
 async def test_bad_recording_gets_one_friendly_sentence_and_the_next_is_heard(
     world: World, name: str, data: bytes, sentence: str
 ) -> None:
-    await world.post(world.alice, world.channel, (name, data))
+    await world.post(world.alice, world.channel, (name, data), content=f"<@{world.me.id}>")
     threads = world.channel.threads
     said = world.said(threads[0] if threads else world.channel)
     assert len(said) == 1
@@ -285,7 +285,7 @@ async def test_message_comes_before_what_was_heard_where_hearing_takes_long(worl
         return await hear(recording, options)
 
     world.bot.engine.hear = hear_later  # type: ignore[method-assign]
-    await world.post_voice_note(world.alice, world.channel)
+    await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
     await world.env.advance_time(3)
     listening = world.reply(world.channel)
     may_hear.set()
@@ -320,7 +320,7 @@ async def test_hearing_drawing_and_encoding_leave_the_event_loop_free(
 
 
 async def test_silence_offers_nothing_to_paint(world: World) -> None:
-    await world.post_voice_note(world.alice, world.channel, silence())
+    await world.post(world.alice, world.channel, ("quiet.wav", silence()), content=f"<@{world.me.id}>")
 
     message = world.reply(world.channel)
     assert "nothing but silence" in text_of(message)

@@ -141,10 +141,20 @@ async def test_orderly_stops_do_not_count_as_failures(world: World) -> None:
     assert await state(world) is JobState.DONE
 
 
+async def test_what_nobody_asked_for_is_not_announced_while_stopping(world: World) -> None:
+    await world.bot.jobs.drain(0)
+    await world.post(world.alice, world.channel, ("rain.wav", noise()))
+    assert world.channel.threads == []
+
+    await world.restart()
+
+    assert "picture.png" in names_of(world.reply(world.channel))
+
+
 async def test_what_is_asked_while_stopping_is_kept_for_the_next_start(world: World) -> None:
     await world.bot.jobs.drain(0)
 
-    await world.post_voice_note(world.alice, world.channel)
+    await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
     assert "I am restarting" in text_of(world.reply(world.channel))
     await world.restart()
 
