@@ -24,7 +24,7 @@ from typing import Self
 from core.audio import Clip, load_clip
 from core.categories import SILENCE, TopCategory, get_top_categories
 from core.classification import Prediction, SoundClassifier
-from core.errors import NothingHeard, PaintingError, ShuttingDown
+from core.errors import ModelError, NothingHeard, PaintingError, ShuttingDown
 from core.generation import (
     MAX_SEED,
     Done,
@@ -129,6 +129,7 @@ class Engine:
         self._make_generator = make_generator or _default_generator
         self._make_transcriber = make_transcriber
         self._transcriber: Transcriber | None = None
+        self._cannot_transcribe = False
         self._transcribing = threading.Lock()
         self._hearing = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
         self._classifier: asyncio.Future[SoundClassifier] | None = None
@@ -272,11 +273,21 @@ class Engine:
         return Heard(clip, predictions, top, scene, self._words(scene, spoken, options), spoken)
 
     def _transcribe(self, clip: Clip) -> str:
-        """The words in `clip`; one recording at a time, since a recogniser takes all the processors it finds."""
+        """The words in `clip`; one recording at a time, since a recogniser takes all the processors it finds.
+
+        Where they cannot be recognised, the picture is painted from the sounds alone, and the log says why.
+        """
         with self._transcribing:
-            if self._transcriber is None:
-                self._transcriber = self._make_transcriber(self.settings)
-            return self._transcriber.transcribe(clip)
+            try:
+                if self._transcriber is None and not self._cannot_transcribe:
+                    self._transcriber = self._make_transcriber(self.settings)
+                return self._transcriber.transcribe(clip) if self._transcriber is not None else ""
+            except ModelError as error:
+                self._cannot_transcribe = True  # said once; a restart tries again
+                log.warning("painting from the sounds alone: %s", error)
+            except Exception:
+                log.warning("the words of a recording could not be recognised", exc_info=True)
+            return ""
 
     def _words(self, scene: Scene, spoken: str, options: ImagineOptions) -> Prompt:
         style = options.style or self.settings.style

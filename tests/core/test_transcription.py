@@ -55,6 +55,37 @@ async def test_a_siren_is_not_transcribed(siren_wav: Path) -> None:
         assert (await engine.hear(siren_wav)).spoken == ""
 
 
+async def test_where_words_cannot_be_recognised_the_sounds_are_painted_and_the_log_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def missing(settings: CoreSettings) -> Recogniser:
+        raise ModelMissing("the speech recogniser is not installed")
+
+    async with Engine(CoreSettings(transcribe=True), make_transcriber=missing) as engine:
+        for _ in range(2):
+            heard = await engine.hear(_speech())
+            assert heard.spoken == ""
+            assert "talking" in heard.prompt.text
+    assert [record.message for record in caplog.records if record.name == "core.engine"] == [
+        "painting from the sounds alone: the speech recogniser is not installed"
+    ]
+
+
+async def test_a_recogniser_that_fails_on_one_recording_is_asked_again_for_the_next() -> None:
+    class Choking(Recogniser):
+        calls = 0
+
+        def transcribe(self, clip: Clip) -> str:
+            self.calls += 1
+            if self.calls == 1:
+                raise RuntimeError("bad frame")
+            return super().transcribe(clip)
+
+    recogniser = Choking()
+    async with Engine(CoreSettings(transcribe=True), make_transcriber=lambda _: recogniser) as engine:
+        assert [(await engine.hear(_speech())).spoken for _ in range(2)] == ["", "let us go to the beach"]
+
+
 def test_without_the_extra_or_its_model_it_is_said_what_to_do() -> None:
     says = "could it be fetched" if importlib.util.find_spec("faster_whisper") else "not installed"
     with pytest.raises(ModelMissing, match=says):
