@@ -59,6 +59,11 @@ PLAYGROUND_MODEL = OfficialModel(
 )
 
 
+PLAYGROUND_FILES = ["*.json", "*.txt", "*/*.fp16.safetensors"]
+"""What of Playground's repository is fetched: the half-precision weights in the pipeline's folders. The same weights
+lie in its root again, as one file."""
+
+
 @dataclass(frozen=True)
 class LocatedModel:
     """A model that can be loaded. `source` is a path, or a hub name for a model that the hub's client fetches."""
@@ -181,7 +186,7 @@ class ModelStore:
             snapshot_download(
                 PLAYGROUND,
                 revision=self._settings.image_model_revision,
-                allow_patterns=["*.json", "*.txt", "*.fp16.safetensors"],
+                allow_patterns=PLAYGROUND_FILES,
             )
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             log.debug("fetching %s failed", PLAYGROUND, exc_info=True)

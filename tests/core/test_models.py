@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import filter_repo_objects
 
 from core.errors import DownloadFailed, ModelMissing
-from core.models import YAMNET, ModelStore, OfficialModel, Origin
+from core.models import PLAYGROUND_FILES, YAMNET, ModelStore, OfficialModel, Origin
 from core.settings import CoreSettings
 
 CONTENT = b"a model" * 1000
@@ -54,6 +55,50 @@ def web() -> Iterator[Web]:
     made.server.shutdown()
     made.server.server_close()
     thread.join()
+
+
+PLAYGROUND_REPOSITORY = [
+    ".gitattributes",
+    "LICENSE.md",
+    "README.md",
+    "model_index.json",
+    "playground-v2.5-1024px-aesthetic.fp16.safetensors",
+    "playground-v2.5-1024px-aesthetic.safetensors",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.fp16.safetensors",
+    "text_encoder/model.safetensors",
+    "text_encoder_2/config.json",
+    "text_encoder_2/model.fp16.safetensors",
+    "text_encoder_2/model.safetensors",
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "tokenizer_2/merges.txt",
+    "tokenizer_2/special_tokens_map.json",
+    "tokenizer_2/tokenizer_config.json",
+    "tokenizer_2/vocab.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.fp16.safetensors",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.fp16.safetensors",
+    "vae/diffusion_pytorch_model.safetensors",
+]
+"""The files as they are published."""
+
+
+def test_of_playground_each_weight_is_fetched_once() -> None:
+    fetched = list(filter_repo_objects(PLAYGROUND_REPOSITORY, allow_patterns=PLAYGROUND_FILES))
+    assert [name for name in fetched if name.endswith(".safetensors")] == [
+        "text_encoder/model.fp16.safetensors",
+        "text_encoder_2/model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+    ]
+    assert "tokenizer_2/merges.txt" in fetched
+    assert sum(name.endswith(".json") for name in fetched) == 12
 
 
 @pytest.fixture
