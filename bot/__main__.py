@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from bot.client import ImagineBot
 from bot.settings import BotSettings
 from bot.store import StoreUnusable
-from core.engine import Engine
+from core.engine import Engine, spare_from_collections
 from core.settings import CoreSettings
 
 log = logging.getLogger("bot")
@@ -68,11 +68,11 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
             loop.add_signal_handler(number, stop.set)
     try:
         try:
-            await run_until(stop, ImagineBot(settings, Engine(core_settings)))
+            await run_until(stop, ImagineBot(settings, make_engine(core_settings)))
         except discord.PrivilegedIntentsRequired:
             print(NO_CONTENT, file=sys.stderr)
             without = settings.model_copy(update={"message_content": False})
-            await run_until(stop, ImagineBot(without, Engine(core_settings)))
+            await run_until(stop, ImagineBot(without, make_engine(core_settings)))
     except discord.LoginFailure:
         print(BAD_TOKEN, file=sys.stderr)
         return 2
@@ -81,6 +81,11 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
         print(UNREACHABLE.format(error=error), file=sys.stderr)
         return 1
     return 0
+
+
+def make_engine(settings: CoreSettings) -> Engine:
+    """The engine of a program that stays."""
+    return Engine(settings, after_loading=spare_from_collections)
 
 
 async def run_until(stop: asyncio.Event, bot: ImagineBot) -> None:

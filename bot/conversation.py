@@ -71,6 +71,7 @@ class Conversation:
         self._screen = Screen(job.id, self._say("status.listening"))
         self._files: dict[str, bytes] = {}
         self._reply = Reply(workshop.client, job.reply) if job.reply else None
+        self._drawing: asyncio.Task[None] | None = None
         self._showing: asyncio.Task[None] | None = None
         self._stale = False
         self._gone = self._has_turn = False
@@ -92,9 +93,10 @@ class Conversation:
             log.exception("job %d failed", self._job.id)
             await self._fail(self._say("status.fault"))
         finally:
-            if self._showing is not None and not self._showing.done():
-                self._showing.cancel()
-                await asyncio.wait({self._showing})
+            for task in (self._drawing, self._showing):
+                if task is not None and not task.done():
+                    task.cancel()
+                    await asyncio.wait({task})
 
     async def tell_put_off(self) -> None:
         """Say that the bot is restarting and will go on; for a job that does not run (any more)."""
@@ -126,11 +128,12 @@ class Conversation:
                 await asyncio.wait({hearing}, timeout=ACKNOWLEDGE_WITHIN_S)
                 if not hearing.done() and not self._is_unnoticed:
                     await self._update()
-                heard, figure = await hearing
+                heard = await hearing
             finally:
                 hearing.cancel()
-            await self._keep_heard(heard, figure)
-            self._show_heard(figure)
+            await self._keep_heard(heard)
+            self._show_heard(None)
+            self._drawing = asyncio.create_task(self._draw(heard))
             self._notice_limits(heard)
             await self._name_thread(title_of(heard.scene, heard.top))
             if not self._can_be_painted:
@@ -157,14 +160,30 @@ class Conversation:
     def _figure_file(self) -> dict[str, bytes]:
         return {FIGURE: self._files[FIGURE]} if FIGURE in self._files else {}
 
-    async def _hear(self) -> tuple[Heard, bytes]:
+    async def _hear(self) -> Heard:
         recording = await self._shop.store.recording(self._job.id)
-        heard = await self._shop.engine.hear(recording or b"", self._options())
-        loop = asyncio.get_running_loop()
-        figure = await loop.run_in_executor(self._shop.drawing, draw_heard, heard.clip, heard.predictions, heard.top)
-        return heard, figure
+        return await self._shop.engine.hear(recording or b"", self._options())
 
-    async def _keep_heard(self, heard: Heard, figure: bytes) -> None:
+    async def _draw(self, heard: Heard) -> None:
+        """Draw the figure while the picture is waited for; without it the picture comes all the same."""
+        try:
+            figure = await asyncio.get_running_loop().run_in_executor(
+                self._shop.drawing, draw_heard, heard.clip, heard.predictions, heard.top
+            )
+            await self._shop.store.set_figure(self._job.id, figure)
+        except Exception:
+            log.exception("job %d: no figure of what was heard", self._job.id)
+            return
+        self._files = {FIGURE: figure, **self._files}
+        self._screen = replace(self._screen, figure=FIGURE)
+        if self._reply is not None:
+            self._change()
+
+    async def _finish_drawing(self) -> None:
+        if self._drawing is not None:
+            await asyncio.wait({self._drawing})
+
+    async def _keep_heard(self, heard: Heard) -> None:
         record = HeardRecord(
             title=title_of(heard.scene, heard.top),
             top=heard.top,
@@ -176,7 +195,7 @@ class Conversation:
             shortened=heard.clip.shortened,
             spoken=heard.spoken,
         )
-        await self._shop.store.set_heard(self._job.id, record, heard.prompt, figure)
+        await self._shop.store.set_heard(self._job.id, record, heard.prompt)
         self._job = replace(self._job, heard=record, prompt=heard.prompt)
 
     def _notice_limits(self, heard: Heard) -> None:
@@ -236,6 +255,7 @@ class Conversation:
         notes = list(self._screen.notes) + list(picture.notes)
         if picture.is_miniature:
             notes.insert(0, self._say("note.miniature"))
+        await self._finish_drawing()
         await self._stop_showing()
         self._screen = replace(
             self._screen,
@@ -270,6 +290,7 @@ class Conversation:
 
     async def _end(self, status: str) -> None:
         """The last word of a job without a picture."""
+        await self._finish_drawing()
         await self._stop_showing()
         if self._is_unnoticed:
             log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, status)

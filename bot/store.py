@@ -234,12 +234,17 @@ class Store:
         """Note where the job's message is."""
         await self._change(job_id, reply=reply, reply_id=reply.message_id)
 
-    async def set_heard(self, job_id: int, heard: HeardRecord, prompt: Prompt, figure: bytes | None) -> None:
+    async def set_heard(self, job_id: int, heard: HeardRecord, prompt: Prompt) -> None:
         """Note what was heard; the recording is no longer needed and is deleted."""
         async with self._writing() as session:
             await session.execute(update(_JobRow).where(_JobRow.id == job_id).values(heard=heard, prompt=prompt))
             await session.execute(delete(_RecordingRow).where(_RecordingRow.job_id == job_id))
-            if figure is not None:
+
+    async def set_figure(self, job_id: int, figure: bytes) -> None:
+        """Keep the figure of what was heard, unless the job has been forgotten meanwhile."""
+        async with self._writing() as session:
+            known = select(_JobRow.id).where(_JobRow.id == job_id, _JobRow.heard.is_not(None))
+            if await session.scalar(known) is not None:
                 await session.merge(_FigureRow(job_id=job_id, data=figure))
 
     async def finish(self, job_id: int, state: JobState, *, outcome: Outcome | None = None) -> bool:

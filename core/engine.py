@@ -10,6 +10,7 @@ asks, and keeps nothing once a stream has ended.
 """
 
 import asyncio
+import gc
 import logging
 import secrets
 import threading
@@ -123,11 +124,14 @@ class Engine:
         models: ModelStore | None = None,
         make_generator: Callable[[CoreSettings, ModelStore], ImageGenerator] | None = None,
         make_transcriber: Callable[[CoreSettings], Transcriber] = load_transcriber,
+        after_loading: Callable[[], None] = lambda: None,
     ) -> None:
+        """`after_loading` is called in the thread that has loaded a model; see `spare_from_collections`."""
         self.settings = settings
         self._models = models or ModelStore(settings)
         self._make_generator = make_generator or _default_generator
         self._make_transcriber = make_transcriber
+        self._after_loading = after_loading
         self._transcriber: Transcriber | None = None
         self._cannot_transcribe = False
         self._transcribing = threading.Lock()
@@ -239,7 +243,7 @@ class Engine:
             raise ShuttingDown("I am shutting down; please try again in a minute.")
         if self._classifier is None or _has_failed(self._classifier):
             loop = asyncio.get_running_loop()
-            self._classifier = loop.run_in_executor(self._hearing, lambda: SoundClassifier(self._models.yamnet().path))
+            self._classifier = loop.run_in_executor(self._hearing, self._load_classifier)
         return await asyncio.shield(self._classifier)
 
     async def generator(self) -> ImageGenerator:
@@ -249,7 +253,7 @@ class Engine:
         if self._generator is None or _has_failed(self._generator):
             loop = asyncio.get_running_loop()
             # not in the hearing pool: loading may take minutes, and hearing goes on meanwhile
-            self._generator = loop.run_in_executor(None, self._make_generator, self.settings, self._models)
+            self._generator = loop.run_in_executor(None, self._load_generator)
         return await asyncio.shield(self._generator)
 
     async def close(self) -> None:
@@ -260,6 +264,16 @@ class Engine:
         await _close_when_loaded(self._generator)
         await _close_when_loaded(self._classifier)
         self._generator = self._classifier = None
+
+    def _load_classifier(self) -> SoundClassifier:
+        classifier = SoundClassifier(self._models.yamnet().path)
+        self._after_loading()
+        return classifier
+
+    def _load_generator(self) -> ImageGenerator:
+        generator = self._make_generator(self.settings, self._models)
+        self._after_loading()
+        return generator
 
     def _hear(self, recording: bytes | Path, options: ImagineOptions, classifier: SoundClassifier) -> Heard:
         limits = self.settings.audio_limits
@@ -302,6 +316,16 @@ class Engine:
             made.text if options.prompt is None else options.prompt.strip(),
             made.negative_text if options.negative_prompt is None else options.negative_prompt.strip(),
         )
+
+
+def spare_from_collections() -> None:
+    """Take all objects that are there out of Python's garbage collections.
+
+    The model libraries bring about a million objects that live as long as the program; every full collection goes
+    through all of them while the event loop stands. For programs that stay: what is frozen is never freed.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _has_failed(future: asyncio.Future[SoundClassifier] | asyncio.Future[ImageGenerator]) -> bool:

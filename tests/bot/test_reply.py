@@ -6,15 +6,18 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import discord
 import numpy as np
 import pytest
 from PIL import Image
+from simcord.http import router
 
 from bot import conversation
 from core.engine import Heard, ImagineOptions
 from core.errors import OutOfMemory
+from core.figures import draw_heard
 from tests.bot.sounds import noise, silence
 from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
 
@@ -294,6 +297,40 @@ async def test_message_comes_before_what_was_heard_where_hearing_takes_long(worl
     assert "Listening" in text_of(listening)
     assert names_of(world.reply(world.channel)) == ["heard.png", "picture.png"]
     assert world.thread_of(world.channel).name == (await world.heard()).title
+
+
+async def test_what_was_heard_is_sent_before_its_figure_is_drawn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, in_time = threading.Event(), []
+    dispatch = router.dispatch
+
+    def notice(backend: Any, method: str, path: str, **options: Any) -> Any:
+        answer = dispatch(backend, method, path, **options)
+        if method == "POST" and path.endswith("/messages"):
+            sent.set()
+        return answer
+
+    def draw_later(*heard: Any) -> bytes:
+        in_time.append(sent.wait(10))
+        return draw_heard(*heard)
+
+    monkeypatch.setattr(router, "dispatch", notice)
+    monkeypatch.setattr(conversation, "draw_heard", draw_later)
+
+    await world.post_voice_note(world.alice, world.channel)
+
+    assert in_time == [True]
+    assert names_of(world.reply(world.channel)) == ["heard.png", "picture.png"]
+
+
+async def test_figure_that_cannot_be_drawn_keeps_no_picture_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> bytes:
+        raise ValueError("no font")
+
+    monkeypatch.setattr(conversation, "draw_heard", fail)
+
+    await world.post_voice_note(world.alice, world.channel)
+
+    assert names_of(world.reply(world.channel)) == ["picture.png"]
 
 
 async def test_hearing_drawing_and_encoding_leave_the_event_loop_free(

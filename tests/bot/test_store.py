@@ -85,7 +85,8 @@ async def test_folder_that_everybody_shares_is_left_as_it_is(tmp_path: Path) -> 
 async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
     job = await store.accept(new_job(), NOW, b"sound")
 
-    await store.set_heard(job.id, HEARD, Prompt("a dog", "text"), b"figure")
+    await store.set_heard(job.id, HEARD, Prompt("a dog", "text"))
+    await store.set_figure(job.id, b"figure")
 
     again = await store.job(job.id)
     assert again is not None
@@ -119,7 +120,9 @@ async def test_something_is_said_once_however_many_ask(store: Store) -> None:
 
 async def painted(store: Store, user_id: int, now: datetime, figure_of: int | None = None) -> Job:
     job = await store.accept(new_job(user_id, figure_of), now)
-    await store.set_heard(job.id, HEARD, Prompt("a dog", ""), None if figure_of else b"figure")
+    await store.set_heard(job.id, HEARD, Prompt("a dog", ""))
+    if figure_of is None:
+        await store.set_figure(job.id, b"figure")
     await store.finish(job.id, JobState.DONE)
     return await store.job(job.id) or job
 
@@ -133,6 +136,13 @@ async def test_figure_of_a_recording_is_forgotten_with_whoever_sent_it(store: St
 
     assert await store.figure(theirs) is None
     assert await store.job(theirs.id) == theirs
+
+
+async def test_figure_drawn_after_its_job_was_forgotten_is_not_kept(store: Store) -> None:
+    job = await painted(store, 1, NOW)
+    await store.forget_job(job.id)
+    await store.set_figure(job.id, b"figure")
+    assert await store.figure(job) is None
 
 
 async def test_forgetting_deletes_what_the_limits_no_longer_need(store: Store) -> None:

@@ -1,6 +1,9 @@
 """One recording in, one stream of events out; many at once, and any of them can be given up."""
 
 import asyncio
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -36,6 +39,45 @@ async def test_heard_then_queued_then_painting_then_painted(settings: CoreSettin
     assert isinstance(events[-1], Painted)
     assert events[-1].picture.prompt == events[0].prompt
     assert events[-1].picture.heard[0].startswith("Siren (0.")
+
+
+COLLECTING = """
+import asyncio, gc, time
+from core.engine import Engine, spare_from_collections
+from core.settings import CoreSettings
+
+def seconds():
+    started = time.perf_counter()
+    gc.collect()
+    return time.perf_counter() - started
+
+async def main():
+    async with Engine(CoreSettings(_env_file=None, device="cpu", download_models=False)) as engine:
+        await asyncio.gather(engine.classifier(), engine.generator())
+        before = min(seconds() for _ in range(3))
+        spare_from_collections()
+        print(before, min(seconds() for _ in range(10)))
+
+asyncio.run(main())
+"""
+
+
+def test_models_that_are_loaded_are_spared_from_garbage_collections() -> None:
+    """A full collection stops the event loop; the bot's engine calls `spare_from_collections` after each model."""
+    done = subprocess.run([sys.executable, "-c", COLLECTING], capture_output=True, text=True, timeout=180, check=True)
+    before, after = map(float, done.stdout.split())
+    assert after < 0.005
+    assert after < before / 10
+
+
+async def test_what_is_to_be_done_after_loading_is_done_in_the_loading_thread(
+    settings: CoreSettings, siren_wav: Path
+) -> None:
+    threads: list[str] = []
+    async with Engine(settings, after_loading=lambda: threads.append(threading.current_thread().name)) as engine:
+        await _all(engine, siren_wav, FEW)
+    assert len(threads) == 2
+    assert threading.main_thread().name not in threads
 
 
 async def test_many_at_once_each_get_their_own_picture(settings: CoreSettings, siren_wav: Path) -> None:

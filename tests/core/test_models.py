@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
 from core.errors import DownloadFailed, ModelMissing
 from core.models import PLAYGROUND_FILES, YAMNET, ModelStore, OfficialModel, Origin
