@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 
 from core.generation import Picture
-from core.recipe import to_png
+from core.recipe import MADE_BY_A_MODEL, to_png
 
 _SMALLER = (("WEBP", "webp", 95), ("WEBP", "webp", 85), ("JPEG", "jpg", 85), ("JPEG", "jpg", 60))
 
@@ -29,7 +29,7 @@ def encode_picture(picture: Picture, max_bytes: int) -> PictureFile:
     while True:
         for kind, ending, quality in _SMALLER:
             out = io.BytesIO()
-            image.save(out, kind, quality=quality)
+            image.save(out, kind, quality=quality, xmp=MADE_BY_A_MODEL.encode())
             if out.tell() <= max_bytes:
                 return PictureFile(out.getvalue(), ending)
         if max(image.size) <= 64:

@@ -17,6 +17,18 @@ from core.prompting import Prompt
 
 KEY = "imagine-sound"
 
+XMP_KEY = "XML:com.adobe.xmp"
+"""Where PNG keeps XMP (XMP specification part 3, section 1.1.5)."""
+
+MADE_BY_A_MODEL = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+    ' Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>'
+    '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+)
+"""XMP that says so to whoever reads metadata (IPTC Photo Metadata Standard, Digital Source Type)."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -93,6 +105,7 @@ def to_png(picture: Picture) -> bytes:
     """`picture` as PNG with its recipe."""
     info = PngInfo()
     info.add_itxt(KEY, to_json(recipe_of(picture)))
+    info.add_itxt(XMP_KEY, MADE_BY_A_MODEL)
     buffer = io.BytesIO()
     picture.image.save(buffer, "PNG", pnginfo=info, optimize=True)
     return buffer.getvalue()

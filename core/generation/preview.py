@@ -14,6 +14,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from PIL import Image
 from torch import Tensor
 
+from core.recipe import MADE_BY_A_MODEL
+
 log = logging.getLogger(__name__)
 
 PREVIEW_SIDE = 256
@@ -41,7 +43,7 @@ class Previewer:
         scale = PREVIEW_SIDE / max(image.size)
         size = (round(image.width * scale), round(image.height * scale))
         buffer = io.BytesIO()
-        image.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=70)
+        image.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=70, xmp=MADE_BY_A_MODEL.encode())
         return buffer.getvalue()
 
     def colours(self, latent: Tensor) -> Tensor:

@@ -3,14 +3,16 @@
 import io
 from pathlib import Path
 
+import exiv2
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from bot.pictures import encode_picture
 from core.generation import Picture
 from core.prompting import Prompt
-from core.recipe import read_recipe
+from core.recipe import KEY, read_recipe, recipe_of, to_json
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,25 @@ def test_picture_that_fits_is_a_png_with_its_recipe(picture: Picture, tmp_path: 
     (tmp_path / "picture.png").write_bytes(file.data)
     assert file.ending == "png"
     assert read_recipe(tmp_path / "picture.png").seed == 7
+
+
+@pytest.mark.parametrize(("limit", "kind"), [(10_000_000, "PNG"), (150_000, "WEBP"), (40_000, "JPEG")])
+def test_every_file_says_that_a_model_made_it(picture: Picture, limit: int, kind: str) -> None:
+    """Read by Exiv2, as other people's programs do."""
+    data = encode_picture(picture, limit).data
+    assert Image.open(io.BytesIO(data)).format == kind
+
+    image = exiv2.ImageFactory.open(data)
+    image.readMetadata()
+
+    source = image.xmpData()["Xmp.iptcExt.DigitalSourceType"]
+    assert str(source.value()) == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+
+def test_the_mark_changes_nothing_of_the_recipe(picture: Picture) -> None:
+    image = Image.open(io.BytesIO(encode_picture(picture, 10_000_000).data))
+    assert isinstance(image, PngImageFile)
+    assert image.text[KEY] == to_json(recipe_of(picture))
 
 
 @pytest.mark.parametrize(("limit", "ending"), [(150_000, "webp"), (100_000, "webp"), (40_000, "jpg"), (10_000, "webp")])

@@ -57,7 +57,7 @@ async def test_progress_preview_and_picture_come_in_the_same_message(world: Worl
     assert first.id == painting.id == painted.id
     assert "2/4" in text_of(painting)
     assert names_of(painting) == ["heard.png", "preview-2.jpg"]
-    assert "painted in 2 s" in text_of(painted)
+    assert "painted by a model in 2 s" in text_of(painted)
     assert names_of(painted) == ["heard.png", "picture.png"]
     assert "2/4" not in text_of(painted)
 
@@ -76,7 +76,7 @@ async def test_every_picture_has_an_alternative_text(world: World) -> None:
     assert len(during) == len(after) == 2
     assert all(during)
     best = (await world.heard()).top[0]
-    assert after[0] == f"A picture painted from a sound: {world.painter.orders[0].request.prompt.text}"
+    assert after[0] == f"A picture painted by a model from a sound: {world.painter.orders[0].request.prompt.text}"
     assert after[1]
     assert f"{best.name} ({best.score:.0%})" in after[1]
 
@@ -256,7 +256,7 @@ async def test_five_people_at_once_get_their_own_answers(world: World) -> None:
     assert {order.request.user for order in world.painter.orders} == {str(person.id) for person in people}
     texts = [text_of(world.said(thread)[0]) for thread in world.channel.threads]
     assert all(sum(person.mention in text for text in texts) == 1 for person in people)
-    assert all("painted in" in text for text in texts)
+    assert all("painted by a model in" in text for text in texts)
 
 
 @pytest.mark.bot(edit_interval_s=30)

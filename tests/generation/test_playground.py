@@ -125,6 +125,7 @@ def test_steps_are_told_with_a_preview_now_and_then(generator: ImageGenerator) -
         assert image.format == "JPEG"
         assert image.size == (256, 256)
     assert len(previews[1]) < 30_000
+    assert b"trainedAlgorithmicMedia" in previews[1]
 
 
 @pytest.mark.parametrize(
