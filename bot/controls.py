@@ -17,7 +17,7 @@ from bot.intake import Asker, Refused
 from bot.records import Job, JobOptions, NewJob, ReplyAddress
 from bot.reply import Reply
 from bot.texts import Speaker
-from bot.wording import confidence, figure_alt_text, shortened
+from bot.wording import confidence, figure_alt_text, note_text, shortened
 from core.prompting import Prompt, build_prompt
 from core.recipe import to_json
 from core.styles import Style
@@ -214,7 +214,7 @@ async def _show_recipe(interaction: "discord.Interaction[ImagineBot]", job: Job)
         f"**{say('recipe.model')}**: `{recipe.model}` {recipe.revision}".rstrip(),
         f"**{say('recipe.adapter')}**: {recipe.adapter or '–'}",
         f"**{say('recipe.seconds')}**: {job.outcome.seconds:.1f}",
-        *(f"-# {note}" for note in job.outcome.notes),
+        *(f"-# {note_text(say, note)}" for note in job.outcome.notes),
     ]
     view = ui.LayoutView(timeout=None)
     view.add_item(ui.TextDisplay(shortened("\n".join(lines), 3000)))

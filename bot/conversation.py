@@ -21,19 +21,18 @@ from bot.discord_calls import Gone
 from bot.layouts import BAD, GOOD, Controls, Screen, build_layout
 from bot.pacing import Pacer
 from bot.permissions import names_of
-from bot.pictures import encode_picture
 from bot.places import Places
 from bot.records import HeardRecord, Job, JobState, Outcome, Window
 from bot.reply import Reply, TooLarge
 from bot.store import Store
 from bot.texts import Speaker, Texts
-from bot.wording import picture_alt_text, title_of
+from bot.wording import note_text, picture_alt_text, title_of
 from core.categories import SILENCE
 from core.engine import Engine, Heard, ImagineOptions, Painted, Painting, Queued
 from core.errors import ImagineSoundError, NothingHeard, PaintingError
 from core.figures import draw_heard
 from core.generation import Picture
-from core.recipe import recipe_of
+from core.pictures import encode_picture
 
 log = logging.getLogger(__name__)
 
@@ -252,22 +251,22 @@ class Conversation:
         self._change(progress=(step, steps), status=self._say("status.painting"))
 
     async def _show_picture(self, picture: Picture) -> None:
-        notes = list(self._screen.notes) + list(picture.notes)
+        said = self._screen.notes
         if picture.is_miniature:
-            notes.insert(0, self._say("note.miniature"))
+            said = (self._say("note.miniature"), *said)
         await self._finish_drawing()
         await self._stop_showing()
         self._screen = replace(
             self._screen,
-            prompt=picture.prompt.text,
-            alt_text=picture_alt_text(self._say, picture.prompt.text),
+            prompt=picture.recipe.prompt.text,
+            alt_text=picture_alt_text(self._say, picture.recipe.prompt.text),
             progress=None,
             status=self._say("status.painted", user=f"<@{self._job.user_id}>", seconds=f"{picture.seconds:.0f}"),
-            notes=tuple(notes),
+            notes=(*said, *(note_text(self._say, note) for note in picture.notes)),
             controls=Controls.PICTURE,
             colour=GOOD,
         )
-        outcome = Outcome(recipe_of(picture), picture.seconds, picture.is_miniature, tuple(notes))
+        outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, (*said, *picture.notes))
         limit = self._shop.places.file_limit(self._job)
         for _ in range(SIZE_ATTEMPTS):
             file = await asyncio.to_thread(encode_picture, picture, limit)

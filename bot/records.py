@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.categories import TopCategory
+from core.generation import Note
 from core.prompting import Prompt
 from core.recipe import Recipe
 from core.styles import Style
@@ -81,12 +82,15 @@ class HeardRecord:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished picture: its recipe, and what a person should know about it."""
+    """A finished picture: its recipe, and what a person should know about it.
+
+    `notes`: sentences in the language of whoever asked, and notes to be said in the language of whoever reads.
+    """
 
     recipe: Recipe
     seconds: float
     is_miniature: bool
-    notes: tuple[str, ...] = ()
+    notes: tuple[str | Note, ...] = ()
 
 
 @dataclass(frozen=True)

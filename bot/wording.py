@@ -1,4 +1,4 @@
-"""Short pure texts about what was heard: the thread's title, bars and words for confidence, alt texts.
+"""Short pure texts about what was heard and painted: the thread's title, words for confidence, alt texts, notes.
 
 It knows the core's labels and scenes, and nothing of Discord but its lengths.
 """
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bot.texts import Speaker
 from core.categories import SILENCE, TopCategory
+from core.generation import Note
 from core.phrasebook import Role
 from core.scene import Scene
 
@@ -59,6 +60,11 @@ def figure_alt_text(say: Speaker, top: Sequence[TopCategory], duration_s: float)
 def picture_alt_text(say: Speaker, prompt: str) -> str:
     """What the picture shows, for those who cannot see it."""
     return shortened(say("alt.picture", prompt=prompt), LONGEST_ALT_TEXT)
+
+
+def note_text(say: Speaker, note: str | Note) -> str:
+    """A note of a picture as a sentence; one that is a sentence already stays as it is."""
+    return note if isinstance(note, str) else say(f"note.{note.key}", **note.values)
 
 
 def shortened(text: str, most: int) -> str:

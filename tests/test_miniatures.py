@@ -43,9 +43,9 @@ async def test_made_sounds_become_pictures_of_what_made_them(tmp_path: Path) -> 
         pictures = {
             sound.__name__: await _imagine(engine, sound, tmp_path) for sound in (siren, birdsong, thunderstorm)
         }
-    assert any(word in pictures["siren"].prompt.text for word in ("siren", "car", "ambulance", "engine"))
-    assert "bird" in pictures["birdsong"].prompt.text
-    assert "rain" in pictures["thunderstorm"].prompt.text
+    assert any(word in pictures["siren"].recipe.prompt.text for word in ("siren", "car", "ambulance", "engine"))
+    assert "bird" in pictures["birdsong"].recipe.prompt.text
+    assert "rain" in pictures["thunderstorm"].recipe.prompt.text
     for picture in pictures.values():
         assert picture.is_miniature
         assert picture.image.size == (512, 512)
@@ -65,7 +65,7 @@ async def test_the_same_sound_with_another_seed_is_another_picture_of_the_same_t
             events = [event async for event in engine.imagine(recording, ImagineOptions(seed=seed))]
             assert isinstance(events[-1], Painted)
             pictures.append(events[-1].picture)
-    assert pictures[0].prompt == pictures[1].prompt
+    assert pictures[0].recipe.prompt == pictures[1].recipe.prompt
     assert pictures[0].image.tobytes() != pictures[1].image.tobytes()
 
 

@@ -1,14 +1,19 @@
-"""What the commands share: the settings, and turning what was heard into JSON."""
+"""What the commands share: the settings, what was heard as JSON, and the notes of a picture in English."""
 
 import sys
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from core.engine import Heard
 from core.errors import ImagineSoundError
+from core.generation import Note
 from core.settings import CoreSettings
 from core.styles import Style
+
+NOTES = MappingProxyType({"prompt_cut": "The prompt was too long for the model and ends at “{end}”."})
+"""What a picture's notes say, by their keys."""
 
 
 class WrongSetting(ImagineSoundError):
@@ -63,6 +68,11 @@ def heard_as_json(file: str, heard: Heard) -> dict[str, Any]:
         "spoken": heard.spoken,
         "prompt": {"text": heard.prompt.text, "negative_text": heard.prompt.negative_text},
     }
+
+
+def note_text(note: Note) -> str:
+    """`note` as an English sentence."""
+    return NOTES[note.key].format(**note.values)
 
 
 def show_progress() -> bool:

@@ -18,7 +18,7 @@ from core.cli.output import write_whole
 from core.engine import Engine, ImagineOptions
 from core.figures import draw_heard
 from core.generation import Picture
-from core.recipe import to_png
+from core.pictures import to_png
 from core.samples import DEMO, write_wav
 
 SEED = 7
@@ -93,8 +93,8 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
         figure=figure.name,
         picture=out.name,
         labels=heard.top[:5],
-        prompt=picture.prompt.text,
-        model=picture.model,
+        prompt=picture.recipe.prompt.text,
+        model=picture.recipe.model,
         seconds=picture.seconds,
     )
 

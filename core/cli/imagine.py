@@ -12,12 +12,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.cli.common import WrongSetting, heard_as_json, load_settings, read_style, show_progress
+from core.cli.common import WrongSetting, heard_as_json, load_settings, note_text, read_style, show_progress
 from core.cli.output import check_output, free_name, write_whole
 from core.engine import Engine, Event, Heard, ImagineOptions, Painted, Painting, Queued
 from core.errors import PaintingError
 from core.generation import Picture
-from core.recipe import read_recipe, recipe_of, to_json, to_png
+from core.pictures import read_recipe, to_png
+from core.recipe import to_json
 
 
 def run(options: argparse.Namespace) -> int:
@@ -104,7 +105,7 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> Picture:
                     progress.update(task, description="painting", completed=step, total=steps)
                 case Painted(picture):
                     for note in picture.notes:
-                        out.print(f"Note:   {note}", markup=False)
+                        out.print(f"Note:   {note_text(note)}", markup=False)
                     return picture
     raise PaintingError("The painting ended without a picture; please try again.")
 
@@ -122,8 +123,9 @@ async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -
                 if preview is not None:
                     line["preview_jpeg"] = base64.b64encode(preview).decode()
             case Painted(picture):
-                recipe = json.loads(to_json(recipe_of(picture)))
-                line = {"event": "painted", "seconds": round(picture.seconds, 2), "notes": picture.notes, **recipe}
+                recipe = json.loads(to_json(picture.recipe))
+                notes = [note_text(note) for note in picture.notes]
+                line = {"event": "painted", "seconds": round(picture.seconds, 2), "notes": notes, **recipe}
                 print(json.dumps(line, ensure_ascii=False), flush=True)
                 return picture
         print(json.dumps(line, ensure_ascii=False), flush=True)

@@ -4,7 +4,7 @@ This module holds what both sides of the wall share: the request, the picture, w
 ImageGenerator protocol that every painter fulfils. It imports no model library and knows nothing of sounds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from PIL.Image import Image
 
 from core.errors import ImagineSoundError
 from core.prompting import CLIP_TOKENS, Prompt, TokenCounter
+from core.recipe import Recipe
 
 MAX_SEED = 2**32 - 1
 
@@ -35,25 +36,28 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a person should know about a picture; whoever shows it says it in the reader's language.
+
+    `key` names the sentence, `values` fill its places.
+    """
+
+    key: str
+    values: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True)
 class Picture:
-    """A painted picture and all that is needed to paint it again."""
+    """A painted picture, its recipe, and the `seconds` that painting took.
+
+    `image` is what to show, which may have been enlarged from the recipe's size.
+    """
 
     image: Image
-    prompt: Prompt
-    seed: int
-    steps: int
-    guidance: float
-    size: tuple[int, int]
-    model: str
-    revision: str
-    adapter: str | None
+    recipe: Recipe
     seconds: float
-    heard: tuple[str, ...] = ()
     is_miniature: bool = False
-    notes: tuple[str, ...] = ()
-    """What a person should know: the prompt was shortened, say."""
-    speed: str = "exact"
-    """The SPEED preset, which may have changed where guidance applies."""
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
 from core.errors import InvalidOptions, OutOfMemory
-from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo, Picture, Progress
+from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo, Note, Picture, Progress
 from core.generation.adapters import Adapters
 from core.generation.loading import Defaults
 from core.generation.memory import within_memory
@@ -32,6 +32,7 @@ from core.generation.preview import Previewer, denormalise
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
 from core.generation.speed import ALWAYS, SpeedPreset
 from core.prompting import Prompt, TokenCounter
+from core.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Painted:
     member: Member
     positive: Conditioning
     negative: Conditioning
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class PlaygroundModel:
         self._adapters.use(request.adapter)
         with torch.inference_mode():
             positive, unconditional = self._encode(prompt.text, prompt.negative_text, request.adapter)
-        notes = (f"The prompt was too long for the model and ends at “{text[-40:]}”.",) if was_cut else ()
+        notes = (Note("prompt_cut", {"end": text[-40:]}),) if was_cut else ()
         return Painted(request, prompt, size, member, positive, unconditional, notes)
 
     def group_of(self, state: Painted) -> object:
@@ -235,8 +236,7 @@ class PlaygroundModel:
         """The picture with its recipe, enlarged to the size that the model wants to be shown at."""
         if self._defaults.show_size is not None and state.size == self.default_size:
             image = image.resize(self._defaults.show_size, Image.Resampling.LANCZOS)
-        return Picture(
-            image=image,
+        recipe = Recipe(
             prompt=state.prompt,
             seed=state.request.seed,
             steps=state.member.steps,
@@ -245,12 +245,10 @@ class PlaygroundModel:
             model=self._identity.name,
             revision=self._identity.revision,
             adapter=state.request.adapter,
-            seconds=seconds,
             heard=state.request.heard,
-            is_miniature=self._identity.is_miniature,
-            notes=state.notes,
             speed=self._speed.name,
         )
+        return Picture(image, recipe, seconds, self._identity.is_miniature, state.notes)
 
     def close(self) -> None:
         """Free the device."""

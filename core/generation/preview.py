@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from PIL import Image
 from torch import Tensor
 
-from core.recipe import MADE_BY_A_MODEL
+from core.provenance.xmp import MADE_BY_A_MODEL
 
 log = logging.getLogger(__name__)
 

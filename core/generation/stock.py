@@ -29,6 +29,7 @@ from core.generation.batcher import LONGEST_STEP_S
 from core.generation.loading import Defaults
 from core.generation.memory import within_memory
 from core.generation.queue import RequestQueue, Ticket
+from core.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -138,8 +139,7 @@ class StockGenerator:
             output = within_memory(lambda: pipeline(**{name: wanted[name] for name in wanted if name in accepts}))
         except ValueError as error:  # diffusers' own check of size and the like
             raise InvalidOptions(f"The model cannot paint this: {error}") from error
-        return Picture(
-            image=output.images[0],
+        recipe = Recipe(
             prompt=request.prompt,
             seed=request.seed,
             steps=steps,
@@ -148,9 +148,9 @@ class StockGenerator:
             model=self._info.model,
             revision=self._info.revision,
             adapter=None,
-            seconds=time.monotonic() - started,
             heard=request.heard,
         )
+        return Picture(output.images[0], recipe, time.monotonic() - started)
 
 
 def own_defaults(pipeline: DiffusionPipeline) -> tuple[int, float]:

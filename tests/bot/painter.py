@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from PIL import Image
 
 from core.errors import Cancelled, ImagineSoundError, ShuttingDown
-from core.generation import Done, Failed, GenerationRequest, GeneratorInfo, Listener, Picture, Progress, Waiting
+from core.generation import (
+    Done,
+    Failed,
+    GenerationRequest,
+    GeneratorInfo,
+    Listener,
+    Note,
+    Picture,
+    Progress,
+    Waiting,
+)
+from core.recipe import Recipe
 
 
 @dataclass
@@ -30,6 +41,7 @@ class ScriptedPainter:
         self.error: ImagineSoundError | None = None
         self.image: Callable[[], Image.Image] = lambda: Image.new("RGB", (64, 64), "teal")
         self.is_miniature = False
+        self.notes: tuple[Note, ...] = ()
         self.closed = False
         self._lock = threading.Lock()
 
@@ -73,8 +85,7 @@ class ScriptedPainter:
             order.listener(Failed(self.error))
             return
         request = order.request
-        picture = Picture(
-            image=self.image(),
+        recipe = Recipe(
             prompt=request.prompt,
             seed=request.seed,
             steps=4,
@@ -83,11 +94,9 @@ class ScriptedPainter:
             model="scripted",
             revision="1",
             adapter=None,
-            seconds=1.5,
             heard=request.heard,
-            is_miniature=self.is_miniature,
         )
-        order.listener(Done(picture))
+        order.listener(Done(Picture(self.image(), recipe, 1.5, self.is_miniature, self.notes)))
 
     def finish_all(self) -> None:
         self.held = False

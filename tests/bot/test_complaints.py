@@ -12,7 +12,7 @@ def test_all_22_complaints_are_there() -> None:
 
 
 def test_every_test_that_is_named_exists() -> None:
-    modules = {path.stem: path.read_text(encoding="utf-8") for path in Path("tests/bot").glob("test_*.py")}
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in Path("tests").rglob("test_*.py")}
     for number, _, _, tests in ROWS:
         if "tests/generation" in tests:
             assert Path("tests/generation").is_dir()

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.records import HeardRecord, Job, JobState, NewJob, Window
+from bot.records import HeardRecord, Job, JobState, NewJob, Outcome, Window
 from bot.store import SCHEMA_VERSION, Store
 from core.categories import TopCategory
+from core.generation import Note
 from core.prompting import Prompt
+from core.recipe import Recipe
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HEARD = HeardRecord("Dog", (TopCategory("Dog", 0.9, 1.0, 0),), (Window(0, (("Dog", 0.9),)),), 1.0, False)
@@ -93,6 +95,18 @@ async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
     assert (again.heard, again.prompt) == (HEARD, Prompt("a dog", "text"))
     assert await store.figure(again) == b"figure"
     assert await store.recording(job.id) is None
+
+
+async def test_notes_come_back_also_those_that_were_kept_as_sentences(store: Store) -> None:
+    job = await store.accept(new_job(), NOW, b"sound")
+    recipe = Recipe(Prompt("a dog", ""), 7, 4, 3.0, (64, 64), "model", "1", None, ())
+    outcome = Outcome(recipe, 1.5, False, ("The recording is damaged.", Note("prompt_cut", {"end": "in the rain"})))
+
+    await store.finish(job.id, JobState.DONE, outcome=outcome)
+
+    again = await store.job(job.id)
+    assert again is not None
+    assert again.outcome == outcome
 
 
 async def test_many_write_at_once(store: Store) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from bot.recordings import CouldNotFetch
 from bot.texts import LANGUAGES, Texts
+from core.cli.common import NOTES
 from core.errors import ModelMissing, RecordingTooLarge
+from core.generation import Note
 from core.styles import Style
 from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, text_of
@@ -56,6 +58,25 @@ def test_every_text_is_used_and_every_used_text_is_there() -> None:
     assert used == TEXTS.keys
     assert written <= TEXTS.keys
     assert all(f"style.{style.value}" in TEXTS.keys for style in Style)
+
+
+@pytest.mark.parametrize("key", sorted(NOTES))
+def test_what_the_core_notes_about_a_picture_can_be_said(key: str) -> None:
+    assert placeholders(TEXTS.languages(f"note.{key}")["en"]) == placeholders(NOTES[key])
+
+
+async def test_note_about_a_picture_is_said_in_the_readers_language(world: World) -> None:
+    world.painter.notes = (Note("prompt_cut", {"end": "in the rain"}),)
+    guild = world.env.create_guild(preferred_locale="ja")
+    channel = guild.create_text_channel("oto")
+    member = guild.add_member(world.env.create_user("carol"))
+
+    await world.post_voice_note(member, channel, noise())
+    recipe = await member.click(world.reply(channel), label="レシピ")
+
+    assert "「in the rain」で終わっています" in text_of(world.reply(channel))
+    assert recipe.response is not None
+    assert "ends at “in the rain”" in text_of(recipe.response), "the member's own language is English"
 
 
 def test_unknown_language_gets_english() -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from core.cli.common import note_text
 from core.cli.output import free_name
-from core.recipe import read_recipe
+from core.generation import Note
+from core.pictures import read_recipe
 from core.samples import birdsong, silence, write_wav
 
 ROOT = Path(__file__).parents[2]
@@ -148,6 +150,12 @@ def test_the_demo_keeps_a_sound_that_is_called_png(siren_wav: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "demo" / "dog.png").read_bytes() == siren_wav.read_bytes()
     assert (tmp_path / "demo" / "dog-imagined.png").is_file()
+
+
+def test_notes_are_english_sentences() -> None:
+    assert note_text(Note("prompt_cut", {"end": "in the rain"})) == (
+        "The prompt was too long for the model and ends at “in the rain”."
+    )
 
 
 def _video(directory: Path, ffmpeg: Callable[..., None]) -> Path:

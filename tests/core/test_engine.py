@@ -37,8 +37,8 @@ async def test_heard_then_queued_then_painting_then_painted(settings: CoreSettin
     assert isinstance(events[1], Queued)
     assert [event.step for event in events if isinstance(event, Painting)] == [1, 2, 3]
     assert isinstance(events[-1], Painted)
-    assert events[-1].picture.prompt == events[0].prompt
-    assert events[-1].picture.heard[0].startswith("Siren (0.")
+    assert events[-1].picture.recipe.prompt == events[0].prompt
+    assert events[-1].picture.recipe.heard[0].startswith("Siren (0.")
 
 
 COLLECTING = """
@@ -87,8 +87,8 @@ async def test_many_at_once_each_get_their_own_picture(settings: CoreSettings, s
         streams = await asyncio.gather(*(_all(engine, recording, options) for options in asked))
         assert engine.queue_length() == 0
     pictures = [events[-1].picture for events in streams if isinstance(events[-1], Painted)]
-    assert [picture.seed for picture in pictures] == list(range(6))
-    assert [picture.steps for picture in pictures] == [2, 3, 4, 2, 3, 4]
+    assert [picture.recipe.seed for picture in pictures] == list(range(6))
+    assert [picture.recipe.steps for picture in pictures] == [2, 3, 4, 2, 3, 4]
 
 
 async def test_whoever_stops_reading_cancels_only_their_own(settings: CoreSettings, siren_wav: Path) -> None:
@@ -121,7 +121,7 @@ async def test_silence_raises_nothing_heard_unless_told_what_to_paint(settings: 
             await _all(engine, quiet, FEW)
         events = await _all(engine, quiet, ImagineOptions(steps=2, prompt="a quiet lake"))
         assert isinstance(events[-1], Painted)
-        assert events[-1].picture.prompt.text == "a quiet lake"
+        assert events[-1].picture.recipe.prompt.text == "a quiet lake"
 
 
 async def test_bad_input_and_bad_options_disturb_nobody(settings: CoreSettings, siren_wav: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_prompt_is_painted_without_a_recording(settings: CoreSettings, s
         heard = await engine.hear(siren_wav)
         events = [event async for event in engine.paint(heard.prompt, FEW, heard=("Siren",))]
         assert isinstance(events[-1], Painted)
-        assert events[-1].picture.heard == ("Siren",)
+        assert events[-1].picture.recipe.heard == ("Siren",)
 
 
 async def test_the_prompt_fits_the_model_s_own_count_once_it_is_loaded(settings: CoreSettings, siren_wav: Path) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from core.errors import InvalidOptions, OutOfMemory
 from core.generation import GenerationRequest, GeneratorInfo, Picture, Progress
+from core.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,10 @@ class ScriptedModel:
         request = state.request
         if request.prompt.text == "unframeable":
             raise RuntimeError("no frame")
-        return Picture(
-            image, request.prompt, request.seed, state.step, 3.0, (8, 8), "scripted", "1", request.adapter, seconds
+        recipe = Recipe(
+            request.prompt, request.seed, state.step, 3.0, (8, 8), "scripted", "1", request.adapter, request.heard
         )
+        return Picture(image, recipe, seconds)
 
     def close(self) -> None:
         self.closed = True

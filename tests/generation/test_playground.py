@@ -26,6 +26,7 @@ from core.generation import (
     GenerationEvent,
     GenerationRequest,
     ImageGenerator,
+    Note,
     Picture,
     Progress,
 )
@@ -36,8 +37,8 @@ from core.generation.memory import within_memory
 from core.generation.preview import Previewer, normalise
 from core.generation.stock import StockGenerator
 from core.models import ModelStore
+from core.pictures import read_recipe, to_png
 from core.prompting import Prompt
-from core.recipe import read_recipe, recipe_of, to_png
 from core.settings import CoreSettings
 
 REQUEST = GenerationRequest(Prompt("a dog", ""), seed=3, steps=4)
@@ -107,8 +108,8 @@ def test_sdxl_with_edm_is_painted_by_the_batching_engine(generator: ImageGenerat
 def test_a_picture_knows_how_it_was_made(generator: ImageGenerator) -> None:
     picture = paint(generator, replace(REQUEST, heard=("Dog (0.90)",)))
     assert picture.image.size == (32, 32)
-    assert (picture.seed, picture.steps, picture.guidance) == (3, 4, 3.0)
-    assert picture.heard == ("Dog (0.90)",)
+    assert (picture.recipe.seed, picture.recipe.steps, picture.recipe.guidance) == (3, 4, 3.0)
+    assert picture.recipe.heard == ("Dog (0.90)",)
     assert picture.seconds > 0
 
 
@@ -157,8 +158,9 @@ def test_what_is_out_of_range_is_said_and_disturbs_nobody(
 def test_a_prompt_beyond_the_model_s_length_is_cut_and_said_so(generator: ImageGenerator) -> None:
     long = " ".join(["dog"] * 40)
     picture = paint(generator, replace(REQUEST, prompt=Prompt(long, "")))
-    assert len(picture.prompt.text) < len(long)
-    assert "too long" in picture.notes[0]
+    assert len(picture.recipe.prompt.text) < len(long)
+    [note] = picture.notes
+    assert note == Note("prompt_cut", {"end": picture.recipe.prompt.text[-40:]})
     assert not paint(generator, REQUEST).notes
 
 
@@ -167,7 +169,7 @@ def test_the_recipe_in_the_png_paints_the_same_bytes(generator: ImageGenerator, 
     picture = paint(generator, request)
     (tmp_path / "dog.png").write_bytes(to_png(picture))
     recipe = read_recipe(tmp_path / "dog.png")
-    assert recipe == recipe_of(picture)
+    assert recipe == picture.recipe
     again = paint(
         generator,
         GenerationRequest(
@@ -175,17 +177,6 @@ def test_the_recipe_in_the_png_paints_the_same_bytes(generator: ImageGenerator, 
         ),
     )
     assert to_png(again) == to_png(picture)
-
-
-@pytest.mark.parametrize("content", [b"no picture", None])
-def test_a_file_without_a_recipe_is_said_so(content: bytes | None, tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
-    if content is None:
-        Image.new("RGB", (4, 4)).save(path)
-    else:
-        path.write_bytes(content)
-    with pytest.raises(InvalidOptions):
-        read_recipe(path)
 
 
 def test_adapters_change_the_picture_and_leaving_them_restores_it(
@@ -276,7 +267,7 @@ def test_a_prompt_without_spaces_is_cut_as_well_and_quickly(generator: ImageGene
         assert picture.notes
         info = generator.info()
         assert info.count_tokens is not None
-        assert 70 <= info.count_tokens(picture.prompt.text) <= 77
+        assert 70 <= info.count_tokens(picture.recipe.prompt.text) <= 77
 
 
 def _save_with(scheduler: object, tiny_pipeline: Path, directory: Path) -> Path:
@@ -304,7 +295,7 @@ def test_another_scheduler_goes_through_its_own_pipeline(tiny_pipeline: Path, tm
         made.cancel(cancelled.number)
         with pytest.raises(Cancelled):
             cancelled.picture()
-        assert paint(made, REQUEST).seed == 3
+        assert paint(made, REQUEST).recipe.seed == 3
     finally:
         made.close()
 

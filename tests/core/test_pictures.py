@@ -9,16 +9,18 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from bot.pictures import encode_picture
+from core.errors import InvalidOptions
 from core.generation import Picture
+from core.pictures import KEY, encode_picture, read_recipe
 from core.prompting import Prompt
-from core.recipe import KEY, read_recipe, recipe_of, to_json
+from core.recipe import Recipe, to_json
 
 
 @pytest.fixture(scope="module")
 def picture() -> Picture:
     noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
-    return Picture(Image.fromarray(noise), Prompt("a dog", ""), 7, 4, 3.0, (256, 256), "model", "1", None, 1.0)
+    recipe = Recipe(Prompt("a dog", ""), 7, 4, 3.0, (256, 256), "model", "1", None, ("Dog (0.90)",))
+    return Picture(Image.fromarray(noise), recipe, 1.0)
 
 
 def test_picture_that_fits_is_a_png_with_its_recipe(picture: Picture, tmp_path: Path) -> None:
@@ -26,7 +28,7 @@ def test_picture_that_fits_is_a_png_with_its_recipe(picture: Picture, tmp_path: 
 
     (tmp_path / "picture.png").write_bytes(file.data)
     assert file.ending == "png"
-    assert read_recipe(tmp_path / "picture.png").seed == 7
+    assert read_recipe(tmp_path / "picture.png") == picture.recipe
 
 
 @pytest.mark.parametrize(("limit", "kind"), [(10_000_000, "PNG"), (150_000, "WEBP"), (40_000, "JPEG")])
@@ -45,7 +47,7 @@ def test_every_file_says_that_a_model_made_it(picture: Picture, limit: int, kind
 def test_the_mark_changes_nothing_of_the_recipe(picture: Picture) -> None:
     image = Image.open(io.BytesIO(encode_picture(picture, 10_000_000).data))
     assert isinstance(image, PngImageFile)
-    assert image.text[KEY] == to_json(recipe_of(picture))
+    assert image.text[KEY] == to_json(picture.recipe)
 
 
 @pytest.mark.parametrize(("limit", "ending"), [(150_000, "webp"), (100_000, "webp"), (40_000, "jpg"), (10_000, "webp")])
@@ -54,3 +56,14 @@ def test_picture_too_large_is_encoded_smaller(picture: Picture, limit: int, endi
 
     assert len(file.data) <= limit
     assert Image.open(io.BytesIO(file.data)).format == {"webp": "WEBP", "jpg": "JPEG"}[file.ending]
+
+
+@pytest.mark.parametrize("content", [b"no picture", None])
+def test_a_file_without_a_recipe_is_said_so(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    if content is None:
+        Image.new("RGB", (4, 4)).save(path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InvalidOptions):
+        read_recipe(path)

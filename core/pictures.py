@@ -1,0 +1,71 @@
+"""A picture as a file: PNG with its recipe, or the best of WebP and JPEG within a size; and the recipe out of a PNG.
+
+The recipe is JSON under one text key of the PNG's metadata. Encoding takes up to a second for large pictures: run it
+in a thread.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from core.errors import InvalidOptions
+from core.generation import Picture
+from core.provenance.xmp import MADE_BY_A_MODEL, PNG_KEY
+from core.recipe import Recipe, from_json, to_json
+
+KEY = "imagine-sound"
+
+_SMALLER = (("WEBP", "webp", 95), ("WEBP", "webp", 85), ("JPEG", "jpg", 85), ("JPEG", "jpg", 60))
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """The encoded picture and the ending that fits it."""
+
+    data: bytes
+    ending: str
+
+
+def to_png(picture: Picture) -> bytes:
+    """`picture` as PNG with its recipe."""
+    info = PngInfo()
+    info.add_itxt(KEY, to_json(picture.recipe))
+    info.add_itxt(PNG_KEY, MADE_BY_A_MODEL)
+    buffer = io.BytesIO()
+    picture.image.save(buffer, "PNG", pnginfo=info, optimize=True)
+    return buffer.getvalue()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in the PNG at `path`. Raises InvalidOptions if there is none."""
+    try:
+        with Image.open(path) as image:
+            text = getattr(image, "text", {}).get(KEY)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidOptions(f"{path} is not a picture that I can read; name a PNG that imagine-sound made.") from error
+    if text is None:
+        raise InvalidOptions(f"There is no recipe in {path}; only PNG files that imagine-sound made carry one.")
+    try:
+        return from_json(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidOptions(f"The recipe in {path} is damaged; name another picture.") from error
+
+
+def encode_picture(picture: Picture, max_bytes: int) -> PictureFile:
+    """The best encoding of at most `max_bytes`; beyond the last resort the picture is made smaller."""
+    png = to_png(picture)
+    if len(png) <= max_bytes:
+        return PictureFile(png, "png")
+    image = picture.image.convert("RGB")
+    while True:
+        for kind, ending, quality in _SMALLER:
+            out = io.BytesIO()
+            image.save(out, kind, quality=quality, xmp=MADE_BY_A_MODEL.encode())
+            if out.tell() <= max_bytes:
+                return PictureFile(out.getvalue(), ending)
+        if max(image.size) <= 64:
+            return PictureFile(out.getvalue(), ending)
+        image = image.reduce(2)
