@@ -35,11 +35,11 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from core.generation import Done, Failed, GenerationEvent, GenerationRequest
+from core.generation import Failed, GenerationEvent, GenerationRequest, Painted
 from core.generation.batcher import Batcher
 from core.generation.factory import largest_batch, settle_in
 from core.generation.loading import Defaults, load_pipeline, quiet_libraries, read_defaults
-from core.generation.playground import ModelIdentity, Painted, PlaygroundModel
+from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel
 from core.generation.speed import PRESETS
 from core.models import ModelStore
 from core.prompting import Prompt
@@ -218,7 +218,7 @@ def stock(pipeline: StableDiffusionXLPipeline, size: tuple[int, int], steps: int
 
 def paint(engine: PlaygroundModel, steps: int, batch: int) -> None:
     """`batch` pictures side by side."""
-    states: list[Painted] = [engine.prepare(request(steps, seed)) for seed in range(batch)]
+    states: list[PictureInProgress] = [engine.prepare(request(steps, seed)) for seed in range(batch)]
     while not engine.is_finished(states[0]):
         states = engine.step(states)
     for start in range(0, batch, 4):
@@ -302,7 +302,7 @@ def serve_by_step(
         settle_in(device)
         return engine
 
-    batcher: Batcher[Painted] = Batcher(load, max_batch=largest_batch(8, device), max_waiting=10_000)
+    batcher: Batcher[PictureInProgress] = Batcher(load, max_batch=largest_batch(8, device), max_waiting=10_000)
 
     waits: list[float] = []
     all_done, warm = threading.Event(), threading.Event()
@@ -315,7 +315,7 @@ def serve_by_step(
             if isinstance(event, Failed):
                 failures.append(event.error)
                 all_done.set()
-            if isinstance(event, Done):
+            if isinstance(event, Painted):
                 waits.append(time.perf_counter() - asked)
                 if len(waits) == len(gaps) + 1:
                     all_done.set()

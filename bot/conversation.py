@@ -28,10 +28,10 @@ from bot.store import Store
 from bot.texts import Speaker, Texts
 from bot.wording import note_text, picture_alt_text, title_of
 from core.categories import SILENCE
-from core.engine import Engine, Heard, ImagineOptions, Painted, Painting, Queued
+from core.engine import Engine, Heard, ImagineOptions
 from core.errors import ImagineSoundError, NothingHeard, PaintingError
 from core.figures import draw_heard
-from core.generation import Picture
+from core.generation import Loading, Painted, Painting, Picture, Queued
 from core.pictures import encode_picture
 
 log = logging.getLogger(__name__)
@@ -235,9 +235,10 @@ class Conversation:
                 if self._gone:
                     raise Gone
                 match event:
-                    case Queued(position, loading):
-                        key = "status.loading" if loading else "status.queued"
-                        self._change(status=self._say(key, position=position))
+                    case Loading():
+                        self._change(status=self._say("status.loading"))
+                    case Queued(position):
+                        self._change(status=self._say("status.queued", position=position))
                     case Painting(step, steps, preview):
                         self._show_progress(step, steps, preview)
                     case Painted(picture):

@@ -2,7 +2,7 @@
 
     async with Engine(settings) as engine:
         async for event in engine.imagine(recording, options):
-            ...                        # Heard, Queued..., Painting..., Painted
+            ...                        # Heard, Loading, Queued..., Painting..., Painted
 
 Hearing runs in a small thread pool, painting in the generator's one thread; the event loop waits for neither.
 Whoever stops reading the stream (`aclose`, or cancelling the task) cancels the job. The engine knows nothing of who
@@ -25,18 +25,18 @@ from typing import Self
 from core.audio import Clip, load_clip
 from core.categories import SILENCE, TopCategory, get_top_categories
 from core.classification import Prediction, SoundClassifier
-from core.errors import ModelError, NothingHeard, PaintingError, ShuttingDown
+from core.errors import ModelError, NothingHeard, ShuttingDown
 from core.generation import (
     MAX_SEED,
-    Done,
     Failed,
     GenerationEvent,
     GenerationRequest,
     GeneratorInfo,
     ImageGenerator,
-    Picture,
-    Progress,
-    Waiting,
+    Loading,
+    Painted,
+    Painting,
+    Queued,
 )
 from core.models import ModelStore, find_adapters
 from core.prompting import Prompt, describe
@@ -87,31 +87,7 @@ class Heard:
         return all(category.name == SILENCE for category in self.top)
 
 
-@dataclass(frozen=True)
-class Queued:
-    """`position` 1 is next. `loading`: the model is being made ready."""
-
-    position: int
-    loading: bool = False
-
-
-@dataclass(frozen=True)
-class Painting:
-    """`step` of `steps` is done; `preview` is a small JPEG, now and then."""
-
-    step: int
-    steps: int
-    preview: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Painted:
-    """The end of the stream."""
-
-    picture: Picture
-
-
-Event = Heard | Queued | Painting | Painted
+Event = Heard | Loading | Queued | Painting | Painted
 
 
 class Engine:
@@ -151,7 +127,7 @@ class Engine:
     async def imagine(
         self, recording: bytes | Path, options: ImagineOptions | None = None
     ) -> AsyncGenerator[Event, None]:
-        """Hear `recording` and paint it: Heard, then Queued and Painting any number of times, then Painted.
+        """Hear `recording` and paint it: Heard, then Loading, Queued and Painting, then Painted.
 
         Raises one of core.errors: RecordingError for a recording that cannot be heard, NothingHeard for mere silence
         (unless `options.prompt` says what to paint), PaintingError, ModelError, ShuttingDown.
@@ -177,7 +153,7 @@ class Engine:
 
     async def paint(
         self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
-    ) -> AsyncGenerator[Queued | Painting | Painted, None]:
+    ) -> AsyncGenerator[Event, None]:
         """Paint `prompt` without hearing anything; `heard` goes into the picture's recipe."""
         options = options or ImagineOptions()
         seed = secrets.randbelow(MAX_SEED) if options.seed is None else options.seed
@@ -192,7 +168,7 @@ class Engine:
             heard=heard,
         )
         if self._generator is None or not self._generator.done():
-            yield Queued(1, loading=True)
+            yield Loading()
         generator = await self.generator()
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[GenerationEvent] = asyncio.Queue()
@@ -203,16 +179,12 @@ class Engine:
         number = generator.submit(request, listen)
         try:
             while True:
-                match await events.get():
-                    case Waiting(ahead, loading):
-                        yield Queued(ahead + 1, loading)
-                    case Progress(step, steps, preview):
-                        yield Painting(step, steps, preview)
-                    case Done(picture):
-                        yield Painted(picture)
-                        return
-                    case Failed(error):
-                        raise error
+                event = await events.get()
+                if isinstance(event, Failed):
+                    raise event.error
+                yield event
+                if isinstance(event, Painted):
+                    return
         finally:
             generator.cancel(number)
 
@@ -350,8 +322,3 @@ def _default_generator(settings: CoreSettings, models: ModelStore) -> ImageGener
     from core.generation.factory import make_generator  # torch and diffusers load here, not before
 
     return make_generator(settings, models)
-
-
-__all__ = [
-    "Engine", "Event", "Heard", "ImagineOptions", "Painted", "Painting", "PaintingError", "Picture", "Queued",
-]  # fmt: skip

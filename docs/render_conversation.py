@@ -27,7 +27,7 @@ from PIL import Image, ImageChops
 from bot.client import ImagineBot
 from bot.settings import BotSettings
 from core.audio import load_clip
-from core.engine import Engine, ImagineOptions, Painted, Painting, Queued
+from core.engine import Engine, Event, ImagineOptions
 from core.prompting import Prompt
 from core.samples import birdsong, write_wav
 from core.settings import CoreSettings
@@ -80,7 +80,7 @@ class WatchedEngine(Engine):
 
     async def paint(
         self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
-    ) -> AsyncGenerator[Queued | Painting | Painted, None]:
+    ) -> AsyncGenerator[Event, None]:
         """As Engine.paint."""
         async with aclosing(super().paint(prompt, options, heard=heard)) as events:
             while True:

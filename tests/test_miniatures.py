@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from core.audio import Samples
-from core.engine import Engine, ImagineOptions, Painted
-from core.generation import Picture
+from core.engine import Engine, ImagineOptions
+from core.generation import Painted, Picture
 from core.samples import birdsong, siren, thunderstorm, write_wav
 from core.settings import CoreSettings
 

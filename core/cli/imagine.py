@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from core.cli.common import WrongSetting, heard_as_json, load_settings, note_text, read_style, show_progress
 from core.cli.output import check_output, free_name, write_whole
-from core.engine import Engine, Event, Heard, ImagineOptions, Painted, Painting, Queued
+from core.engine import Engine, Event, Heard, ImagineOptions
 from core.errors import PaintingError
-from core.generation import Picture
+from core.generation import Loading, Painted, Painting, Picture, Queued
 from core.pictures import read_recipe, to_png
 from core.recipe import to_json
 
@@ -99,8 +99,10 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> Picture:
                     if heard.spoken:
                         out.print(f"Words:  {heard.spoken}", markup=False)
                     out.print(f"Prompt: {heard.prompt.text}", markup=False)
-                case Queued(position, loading):
-                    progress.update(task, description="loading the model" if loading else f"waiting, number {position}")
+                case Loading():
+                    progress.update(task, description="loading the model")
+                case Queued(position):
+                    progress.update(task, description=f"waiting, number {position}")
                 case Painting(step, steps):
                     progress.update(task, description="painting", completed=step, total=steps)
                 case Painted(picture):
@@ -116,8 +118,10 @@ async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -
         match event:
             case Heard() as heard:
                 line: dict[str, object] = {"event": "heard", **heard_as_json(str(file), heard)}
-            case Queued(position, loading):
-                line = {"event": "queued", "position": position, "loading": loading}
+            case Loading():
+                line = {"event": "loading"}
+            case Queued(position):
+                line = {"event": "queued", "position": position}
             case Painting(step, steps, preview):
                 line = {"event": "painting", "step": step, "steps": steps}
                 if preview is not None:

@@ -61,16 +61,20 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """The request is in the queue; `ahead` others will start before it. `loading`: the model is not ready yet."""
-
-    ahead: int
-    loading: bool = False
+class Loading:
+    """The model is being made ready; until it is, nobody has a place in the queue."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """`step` of `steps` done; `preview` is a small JPEG now and then."""
+class Queued:
+    """The request waits; `position` 1 is next."""
+
+    position: int
+
+
+@dataclass(frozen=True)
+class Painting:
+    """`step` of `steps` is done; `preview` is a small JPEG now and then."""
 
     step: int
     steps: int
@@ -78,7 +82,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Done:
+class Painted:
     """The picture is painted; nothing follows."""
 
     picture: Picture
@@ -91,9 +95,9 @@ class Failed:
     error: ImagineSoundError
 
 
-GenerationEvent = Waiting | Progress | Done | Failed
+GenerationEvent = Loading | Queued | Painting | Painted | Failed
 Listener = Callable[[GenerationEvent], None]
-"""Called from the painting thread, in order, the last time with Done or Failed. Must return at once."""
+"""Called from the painting thread, in order, the last time with Painted or Failed. Must return at once."""
 
 
 @dataclass(frozen=True)

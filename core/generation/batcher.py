@@ -16,13 +16,13 @@ from PIL.Image import Image
 
 from core.errors import ImagineSoundError, OutOfMemory, PaintingError
 from core.generation import (
-    Done,
     Failed,
     GenerationRequest,
     GeneratorInfo,
     Listener,
+    Painted,
+    Painting,
     Picture,
-    Progress,
 )
 from core.generation.queue import RequestQueue, Ticket
 
@@ -68,7 +68,7 @@ class StepModel(Protocol[State]):
         """Everyone one step further. Raises OutOfMemory."""
         ...
 
-    def progress(self, state: State) -> Progress:
+    def progress(self, state: State) -> Painting:
         """How far it is, with a preview if one is due."""
         ...
 
@@ -246,7 +246,7 @@ class Batcher(Generic[State]):
             except Exception as error:
                 self._fail(job.ticket, error)
             else:
-                self._queue.finish(job.ticket, Done(picture))
+                self._queue.finish(job.ticket, Painted(picture))
 
     def _tell_progress(self, model: StepModel[State], job: _Job[State]) -> None:
         """A preview is a nicety: without it the picture comes all the same."""

@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
 from core.errors import InvalidOptions, OutOfMemory
-from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo, Note, Picture, Progress
+from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo, Note, Painting, Picture
 from core.generation.adapters import Adapters
 from core.generation.loading import Defaults
 from core.generation.memory import within_memory
@@ -56,7 +56,7 @@ class Conditioning:
 
 
 @dataclass(frozen=True)
-class Painted:
+class PictureInProgress:
     """One picture under way."""
 
     request: GenerationRequest
@@ -169,7 +169,7 @@ class PlaygroundModel:
             return name
         return None
 
-    def prepare(self, request: GenerationRequest) -> Painted:
+    def prepare(self, request: GenerationRequest) -> PictureInProgress:
         """Check `request` and encode its prompt. Raises InvalidOptions."""
         steps = self.default_steps if request.steps is None else request.steps
         guidance = self._defaults.guidance if request.guidance is None else request.guidance
@@ -190,14 +190,14 @@ class PlaygroundModel:
         with torch.inference_mode():
             positive, unconditional = self._encode(prompt.text, prompt.negative_text, request.adapter)
         notes = (Note("prompt_cut", {"end": text[-40:]}),) if was_cut else ()
-        return Painted(request, prompt, size, member, positive, unconditional, notes)
+        return PictureInProgress(request, prompt, size, member, positive, unconditional, notes)
 
-    def group_of(self, state: Painted) -> object:
+    def group_of(self, state: PictureInProgress) -> object:
         """One size and one adapter share a batch."""
         return (state.size, state.request.adapter)
 
     @torch.inference_mode()
-    def step(self, states: Sequence[Painted]) -> list[Painted]:
+    def step(self, states: Sequence[PictureInProgress]) -> list[PictureInProgress]:
         """Everyone one step further. Raises OutOfMemory."""
         self._adapters.use(states[0].request.adapter)
         # where some are guided and some are not, rows are padded to a number that is compiled
@@ -210,21 +210,21 @@ class PlaygroundModel:
         members = within_memory(lambda: advance([state.member for state in states], predict, self._schedule))
         return [replace(state, member=member) for state, member in zip(states, members, strict=True)]
 
-    def progress(self, state: Painted) -> Progress:
+    def progress(self, state: PictureInProgress) -> Painting:
         """How far it is; a preview every few steps, never at the end, where the picture itself comes."""
         member = state.member
         due = self._previewer is not None and not member.finished and member.index % self._preview_every == 0
         preview = None
         if due and self._previewer is not None and member.previous is not None:
             preview = self._previewer.jpeg(member.previous)
-        return Progress(member.index, member.steps, preview)
+        return Painting(member.index, member.steps, preview)
 
-    def is_finished(self, state: Painted) -> bool:
+    def is_finished(self, state: PictureInProgress) -> bool:
         """Whether the latent is clean."""
         return state.member.finished
 
     @torch.inference_mode()
-    def decode(self, states: Sequence[Painted]) -> list[Image.Image]:
+    def decode(self, states: Sequence[PictureInProgress]) -> list[Image.Image]:
         """The finished pictures. Raises OutOfMemory."""
         vae = self._pipeline.vae
         latents = torch.stack([state.member.latent for state in states])
@@ -232,7 +232,7 @@ class PlaygroundModel:
         decoded = within_memory(lambda: vae.decode(latents, return_dict=False)[0].float())
         return list(self._pipeline.image_processor.postprocess(decoded, output_type="pil"))
 
-    def picture(self, state: Painted, image: Image.Image, seconds: float) -> Picture:
+    def picture(self, state: PictureInProgress, image: Image.Image, seconds: float) -> Picture:
         """The picture with its recipe, enlarged to the size that the model wants to be shown at."""
         if self._defaults.show_size is not None and state.size == self.default_size:
             image = image.resize(self._defaults.show_size, Image.Resampling.LANCZOS)
@@ -275,7 +275,7 @@ class PlaygroundModel:
         return compiled
 
     def _predict(
-        self, states: Sequence[Painted], inputs: Tensor, noise: Tensor, rows: Sequence[Row], rows_wanted: int
+        self, states: Sequence[PictureInProgress], inputs: Tensor, noise: Tensor, rows: Sequence[Row], rows_wanted: int
     ) -> Tensor:
         """The UNet's raw output for `rows`, padded with copies of the last row to `rows_wanted`."""
         conditionings = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from core.errors import Cancelled, ImagineSoundError, PaintingError, ShuttingDown
-from core.generation import Failed, GenerationEvent, GenerationRequest, Listener, Waiting
+from core.generation import Failed, GenerationEvent, GenerationRequest, Listener, Loading, Queued
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class RequestQueue:
         self._active: dict[int, Ticket] = {}
         self._cancelled: set[int] = set()
         self._last_served: dict[str, int] = {}
-        self._told: dict[int, Waiting] = {}
+        self._told: dict[int, Loading | Queued] = {}
         self._turns = 0
         self._next_number = 1
         self._closed = False
@@ -98,7 +98,7 @@ class RequestQueue:
             return self._closed or number in self._cancelled
 
     def finish(self, ticket: Ticket, last: GenerationEvent) -> None:
-        """An active ticket's end: `last` is Done or Failed."""
+        """An active ticket's end: `last` is Painted or Failed."""
         with self._changed:
             self._active.pop(ticket.number, None)
             self._cancelled.discard(ticket.number)
@@ -149,9 +149,9 @@ class RequestQueue:
 
     def _tell_positions(self) -> None:
         """Under the lock, so that a listener never hears of an older position after a newer one."""
-        told: dict[int, Waiting] = {}
-        for ahead, ticket in enumerate(fair_order(self._waiting, self._last_served)):
-            told[ticket.number] = Waiting(ahead, loading=not self._ready)
+        told: dict[int, Loading | Queued] = {}
+        for position, ticket in enumerate(fair_order(self._waiting, self._last_served), start=1):
+            told[ticket.number] = Queued(position) if self._ready else Loading()
             if self._told.get(ticket.number) != told[ticket.number]:
                 ticket.tell(told[ticket.number])
         self._told = told

@@ -1,6 +1,6 @@
 """Any diffusers text-to-image model through its own pipeline, one request at a time, behind the same protocol.
 
-For models that are not SDXL with the EDM scheduler: a distilled one for hosts without a GPU, say. Progress and cancel
+For models that are not SDXL with the EDM scheduler: a distilled one for hosts without a GPU, say. Painting and cancel
 work where the pipeline has a step callback. Knows nothing of how the model samples.
 """
 
@@ -17,13 +17,13 @@ from diffusers import DiffusionPipeline
 from core.errors import Cancelled, ImagineSoundError, InvalidOptions, PaintingError
 from core.generation import (
     MAX_SEED,
-    Done,
     Failed,
     GenerationRequest,
     GeneratorInfo,
     Listener,
+    Painted,
+    Painting,
     Picture,
-    Progress,
 )
 from core.generation.batcher import LONGEST_STEP_S
 from core.generation.loading import Defaults
@@ -102,7 +102,7 @@ class StockGenerator:
             sorry = PaintingError("Something went wrong while painting this picture; please try again.")
             self._queue.finish(ticket, Failed(sorry))
         else:
-            self._queue.finish(ticket, Done(picture))
+            self._queue.finish(ticket, Painted(picture))
 
     def _run_pipeline(self, pipeline: DiffusionPipeline, accepts: frozenset[str], ticket: Ticket) -> Picture:
         request = ticket.request
@@ -120,7 +120,7 @@ class StockGenerator:
         def on_step(_: DiffusionPipeline, step: int, __: object, kwargs: dict[str, Any]) -> dict[str, Any]:
             if self._queue.is_cancelled(ticket.number):
                 raise Cancelled
-            ticket.tell(Progress(step + 1, steps))
+            ticket.tell(Painting(step + 1, steps))
             return kwargs
 
         wanted: dict[str, Any] = {

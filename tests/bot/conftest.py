@@ -10,7 +10,7 @@ from simcord.env import Env
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from core.engine import Engine, ImagineOptions, Painted, Painting, Queued
+from core.engine import Engine, Event, ImagineOptions
 from core.prompting import Prompt
 from core.settings import CoreSettings
 from tests.bot.flaky import flaky  # noqa: F401
@@ -27,7 +27,7 @@ class ParkedEngine(Engine):
 
     async def paint(
         self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
-    ) -> AsyncGenerator[Queued | Painting | Painted, None]:
+    ) -> AsyncGenerator[Event, None]:
         async with aclosing(super().paint(prompt, options, heard=heard)) as events:
             while True:
                 try:

@@ -8,15 +8,15 @@ from PIL import Image
 
 from core.errors import Cancelled, ImagineSoundError, ShuttingDown
 from core.generation import (
-    Done,
     Failed,
     GenerationRequest,
     GeneratorInfo,
     Listener,
     Note,
+    Painted,
+    Painting,
     Picture,
-    Progress,
-    Waiting,
+    Queued,
 )
 from core.recipe import Recipe
 
@@ -55,7 +55,7 @@ class ScriptedPainter:
             order = Order(request, listener, len(self.orders))
             self.orders.append(order)
             self.open[order.number] = order
-        listener(Waiting(len(self.open) - 1))
+        listener(Queued(len(self.open)))
         if not self.held:
             self.step(order, 2)
             self.finish(order)
@@ -77,7 +77,7 @@ class ScriptedPainter:
             order.listener(Failed(ShuttingDown("I am shutting down; please try again in a minute.")))
 
     def step(self, order: Order, step: int, preview: bytes | None = None) -> None:
-        order.listener(Progress(step, 4, preview))
+        order.listener(Painting(step, 4, preview))
 
     def finish(self, order: Order) -> None:
         self.open.pop(order.number, None)
@@ -96,7 +96,7 @@ class ScriptedPainter:
             adapter=None,
             heard=request.heard,
         )
-        order.listener(Done(Picture(self.image(), recipe, 1.5, self.is_miniature, self.notes)))
+        order.listener(Painted(Picture(self.image(), recipe, 1.5, self.is_miniature, self.notes)))
 
     def finish_all(self) -> None:
         self.held = False

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from core.engine import Engine, Event, Heard, ImagineOptions, Painted, Painting, Queued
+from core.engine import Engine, Event, Heard, ImagineOptions
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
+from core.generation import Loading, Painted, Painting, Queued
 from core.samples import silence, siren, write_wav
 from core.settings import CoreSettings
 from core.styles import Style
@@ -29,12 +30,13 @@ async def _until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_heard_then_queued_then_painting_then_painted(settings: CoreSettings, siren_wav: Path) -> None:
+async def test_heard_then_loading_then_queued_then_painted(settings: CoreSettings, siren_wav: Path) -> None:
     async with Engine(settings) as engine:
         events = await _all(engine, siren_wav, FEW)
     assert isinstance(events[0], Heard)
     assert events[0].top[0].name == "Siren"
-    assert isinstance(events[1], Queued)
+    assert events[1] == Loading()
+    assert [event for event in events if isinstance(event, Queued)] == [Queued(1)]
     assert [event.step for event in events if isinstance(event, Painting)] == [1, 2, 3]
     assert isinstance(events[-1], Painted)
     assert events[-1].picture.recipe.prompt == events[0].prompt

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 
 from core.errors import InvalidOptions, OutOfMemory
-from core.generation import GenerationRequest, GeneratorInfo, Picture, Progress
+from core.generation import GenerationRequest, GeneratorInfo, Painting, Picture
 from core.recipe import Recipe
 
 
@@ -68,10 +68,10 @@ class ScriptedModel:
             self.on_step()
         return [replace(state, step=state.step + 1) for state in states]
 
-    def progress(self, state: State) -> Progress:
+    def progress(self, state: State) -> Painting:
         if state.request.prompt.text == "no preview":
             raise RuntimeError("no preview")
-        return Progress(state.step, self._steps(state))
+        return Painting(state.step, self._steps(state))
 
     def is_finished(self, state: State) -> bool:
         return state.step >= self._steps(state)

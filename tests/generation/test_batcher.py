@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from core.errors import Cancelled, InvalidOptions, OutOfMemory, PaintingError, ShuttingDown
-from core.generation import Done, Failed, GenerationEvent, GenerationRequest, Progress, Waiting
+from core.generation import Failed, GenerationEvent, GenerationRequest, Loading, Painted, Painting, Queued
 from core.generation.batcher import Batcher, portions
 from core.prompting import Prompt
 from tests.generation.scripted import ScriptedModel, State
@@ -29,7 +29,7 @@ class Asker:
         return event
 
     def end(self) -> GenerationEvent:
-        while not isinstance(event := self.next(), Done | Failed):
+        while not isinstance(event := self.next(), Painted | Failed):
             pass
         return event
 
@@ -59,9 +59,10 @@ def painting(model: ScriptedModel, *, max_batch: int = 4, max_waiting: int = 100
 def test_a_picture_comes_after_all_its_steps() -> None:
     with painting(ScriptedModel()) as batcher:
         asker = Asker(batcher, "a dog", steps=3)
-        assert isinstance(asker.end(), Done)
-    assert [event for event in asker.seen if isinstance(event, Progress)] == [Progress(n, 3) for n in (1, 2, 3)]
-    assert isinstance(asker.seen[0], Waiting)
+        assert isinstance(asker.end(), Painted)
+    assert [event for event in asker.seen if isinstance(event, Painting)] == [Painting(n, 3) for n in (1, 2, 3)]
+    assert isinstance(asker.seen[0], Loading | Queued)
+    assert Queued(1) in asker.seen
 
 
 def test_a_request_joins_at_the_next_step_of_others() -> None:
@@ -70,7 +71,7 @@ def test_a_request_joins_at_the_next_step_of_others() -> None:
         first = Asker(batcher, "first", steps=4)
         assert model.gate is not None
         model.gate.release()
-        while first.next() != Progress(1, 4):
+        while first.next() != Painting(1, 4):
             pass
         second = Asker(batcher, "second", steps=2)
         model.gate.release(100)
@@ -99,7 +100,7 @@ def test_batches_have_fixed_sizes_and_nothing_is_padded() -> None:
 
 def test_a_batch_size_that_does_not_fit_when_warming_up_is_not_used() -> None:
     with painting(ScriptedModel(warms_up_to=2)) as batcher:
-        assert isinstance(Asker(batcher, "a dog").end(), Done)
+        assert isinstance(Asker(batcher, "a dog").end(), Painted)
         assert batcher.batch_sizes == (1, 2)
 
 
@@ -121,7 +122,7 @@ def test_one_that_cannot_be_prepared_disturbs_nobody() -> None:
     with painting(ScriptedModel()) as batcher:
         bad, good = Asker(batcher, "bad"), Asker(batcher, "good")
         assert isinstance(bad.error(), InvalidOptions)
-        assert isinstance(good.end(), Done)
+        assert isinstance(good.end(), Painted)
 
 
 @pytest.mark.parametrize("trouble", ["explode", "undecodable", "unframeable"])
@@ -132,11 +133,11 @@ def test_an_exception_ends_only_the_request_that_has_it(trouble: str) -> None:
         assert model.gate is not None
         model.gate.release(1000)
         ends = [asker.end() for asker in askers]
-        assert [isinstance(end, Done) for end in ends] == [True, False, True, True]
+        assert [isinstance(end, Painted) for end in ends] == [True, False, True, True]
         assert isinstance(ends[1], Failed)
         assert type(ends[1].error) is PaintingError
         assert "try again" in str(ends[1].error)
-        assert isinstance(Asker(batcher, "afterwards").end(), Done), "the queue lives on"
+        assert isinstance(Asker(batcher, "afterwards").end(), Painted), "the queue lives on"
 
 
 def test_out_of_memory_halves_the_batch_for_good_and_loses_nobody() -> None:
@@ -145,11 +146,11 @@ def test_out_of_memory_halves_the_batch_for_good_and_loses_nobody() -> None:
         askers = [Asker(batcher, f"number {n}") for n in range(4)]
         assert model.gate is not None
         model.gate.release(1000)
-        assert all(isinstance(asker.end(), Done) for asker in askers)
+        assert all(isinstance(asker.end(), Painted) for asker in askers)
         assert batcher.batch_sizes == (1, 2)
         sizes_before = len(model.sizes)
         more = [Asker(batcher, f"more {n}") for n in range(4)]
-        assert all(isinstance(asker.end(), Done) for asker in more)
+        assert all(isinstance(asker.end(), Painted) for asker in more)
     assert max(model.sizes[sizes_before:]) <= 2
 
 
@@ -160,17 +161,17 @@ def test_memory_running_out_in_one_group_loses_nobody_of_another() -> None:
         askers = [Asker(batcher, f"number {n}", size=(8, 8) if n % 2 else (16, 16)) for n in range(8)]
         assert model.gate is not None
         model.gate.release(1000)
-        assert all(isinstance(asker.end(), Done) for asker in askers)
+        assert all(isinstance(asker.end(), Painted) for asker in askers)
 
 
 def test_a_preview_that_fails_costs_only_the_preview() -> None:
     with painting(ScriptedModel()) as batcher:
-        assert isinstance(Asker(batcher, "no preview").end(), Done)
+        assert isinstance(Asker(batcher, "no preview").end(), Painted)
 
 
 def test_a_model_that_cannot_be_warmed_up_paints_all_the_same() -> None:
     with painting(ScriptedModel(cannot_compile=True)) as batcher:
-        assert isinstance(Asker(batcher, "a dog").end(), Done)
+        assert isinstance(Asker(batcher, "a dog").end(), Painted)
 
 
 def test_if_the_painter_itself_breaks_everyone_is_told_and_nobody_waits_for_ever() -> None:
@@ -189,7 +190,7 @@ def test_decoding_out_of_memory_is_tried_again_in_halves() -> None:
         askers = [Asker(batcher, f"number {n}") for n in range(4)]
         assert model.gate is not None
         model.gate.release(1000)
-        assert all(isinstance(asker.end(), Done) for asker in askers)
+        assert all(isinstance(asker.end(), Painted) for asker in askers)
         assert batcher.batch_sizes == (1, 2, 4), "steps need less memory than decoding"
 
 
@@ -198,7 +199,7 @@ def test_one_that_does_not_fit_alone_gets_a_clear_error_and_the_process_lives() 
     with painting(model) as batcher:
         assert isinstance(Asker(batcher, "huge").error(), OutOfMemory)
         model.fits = 4
-        assert isinstance(Asker(batcher, "small").end(), Done)
+        assert isinstance(Asker(batcher, "small").end(), Painted)
 
 
 def test_a_cancelled_one_leaves_at_the_next_step_and_is_never_decoded() -> None:
@@ -207,12 +208,12 @@ def test_a_cancelled_one_leaves_at_the_next_step_and_is_never_decoded() -> None:
         asker, other = Asker(batcher, "unwanted", steps=100), Asker(batcher, "wanted")
         assert model.gate is not None
         model.gate.release(2)
-        while not isinstance(asker.next(), Progress):
+        while not isinstance(asker.next(), Painting):
             pass
         batcher.cancel(asker.number)
         model.gate.release(1000)
         assert isinstance(asker.error(), Cancelled)
-        assert isinstance(other.end(), Done)
+        assert isinstance(other.end(), Painted)
     assert all("unwanted" not in names for what, names in model.log if what == "decode")
     assert sum("unwanted" in names for what, names in model.log if what == "step") < 10
 
@@ -222,11 +223,11 @@ def test_a_waiting_one_is_cancelled_at_once_and_the_others_move_up() -> None:
     with painting(model, max_batch=1) as batcher:
         Asker(batcher, "painted now")
         second, third = Asker(batcher, "second"), Asker(batcher, "third")
-        while third.next() != Waiting(1):
+        while third.next() != Queued(2):
             pass
         batcher.cancel(second.number)
         assert isinstance(second.error(), Cancelled)
-        assert third.next() == Waiting(0)
+        assert third.next() == Queued(1)
 
 
 def test_whoever_waits_hears_the_position() -> None:
@@ -238,9 +239,9 @@ def test_whoever_waits_hears_the_position() -> None:
         model.gate.release(100)
         first.end()
         second.end()
-    positions = [event.ahead for event in second.seen if isinstance(event, Waiting)]
+    positions = [event.position for event in second.seen if isinstance(event, Queued)]
     assert positions == sorted(positions, reverse=True)
-    assert positions[-1] == 0
+    assert positions[-1] == 1
 
 
 def test_too_many_waiting_is_said_at_once() -> None:
@@ -249,7 +250,7 @@ def test_too_many_waiting_is_said_at_once() -> None:
         first = Asker(batcher, "painted now")
         assert model.gate is not None
         model.gate.release()
-        while not isinstance(first.next(), Progress):
+        while not isinstance(first.next(), Painting):
             pass
         Asker(batcher, "second"), Asker(batcher, "third")
         with pytest.raises(PaintingError, match="Too many"):
@@ -262,7 +263,7 @@ def test_closing_tells_everyone_and_frees_the_model() -> None:
     active, waiting = Asker(batcher, "active", steps=50), Asker(batcher, "waiting")
     assert model.gate is not None
     model.gate.release()
-    while not isinstance(active.next(), Progress):
+    while not isinstance(active.next(), Painting):
         pass
     closing = threading.Thread(target=batcher.close)
     closing.start()
@@ -291,4 +292,4 @@ def test_a_listener_that_fails_harms_nobody() -> None:
             raise RuntimeError("nobody listens")
 
         batcher.submit(GenerationRequest(Prompt("one", ""), seed=0), broken)
-        assert isinstance(Asker(batcher, "two").end(), Done)
+        assert isinstance(Asker(batcher, "two").end(), Painted)

@@ -21,14 +21,14 @@ from PIL import Image
 
 from core.errors import Cancelled, InvalidOptions, ModelMissing, ModelUnusable, OutOfMemory
 from core.generation import (
-    Done,
     Failed,
     GenerationEvent,
     GenerationRequest,
     ImageGenerator,
     Note,
+    Painted,
+    Painting,
     Picture,
-    Progress,
 )
 from core.generation.batcher import Batcher
 from core.generation.factory import make_generator
@@ -57,7 +57,7 @@ class Asked:
         return self.seen[-1]
 
     def picture(self) -> Picture:
-        while not isinstance(event := self.next(), Done | Failed):
+        while not isinstance(event := self.next(), Painted | Failed):
             pass
         if isinstance(event, Failed):
             raise event.error
@@ -116,7 +116,7 @@ def test_a_picture_knows_how_it_was_made(generator: ImageGenerator) -> None:
 def test_steps_are_told_with_a_preview_now_and_then(generator: ImageGenerator) -> None:
     asked = Asked(generator, REQUEST)
     asked.picture()
-    steps = [event for event in asked.seen if isinstance(event, Progress)]
+    steps = [event for event in asked.seen if isinstance(event, Painting)]
     assert [event.step for event in steps] == [1, 2, 3, 4]
     previews = [event.preview for event in steps]
     assert previews[0] is None
@@ -286,11 +286,11 @@ def test_another_scheduler_goes_through_its_own_pipeline(tiny_pipeline: Path, tm
         assert (made.info().steps, made.info().guidance) == (50, 5.0), "what diffusers' SDXL pipeline states"
         asked = Asked(made, REQUEST)
         assert asked.picture().image.size == (32, 32)
-        assert [event.step for event in asked.seen if isinstance(event, Progress)] == [1, 2, 3, 4]
+        assert [event.step for event in asked.seen if isinstance(event, Painting)] == [1, 2, 3, 4]
         with pytest.raises(InvalidOptions):
             paint(made, replace(REQUEST, size=(33, 33)))
         cancelled = Asked(made, replace(REQUEST, steps=100))
-        while not isinstance(cancelled.next(), Progress):
+        while not isinstance(cancelled.next(), Painting):
             pass
         made.cancel(cancelled.number)
         with pytest.raises(Cancelled):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Cancelled
-from core.generation import Failed, GenerationEvent, GenerationRequest, Waiting
+from core.generation import Failed, GenerationEvent, GenerationRequest, Loading, Queued
 from core.generation.queue import RequestQueue, Ticket, fair_order
 from core.prompting import Prompt
 
@@ -72,4 +72,7 @@ def test_a_position_is_told_only_when_it_changes() -> None:
     waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), told.append)
     for _ in range(1000):
         waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), _ignore)
-    assert told == [Waiting(0, loading=True)]
+    assert told == [Loading()]
+    waiting.ready()
+    waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), _ignore)
+    assert told == [Loading(), Queued(1)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.generation import GenerationRequest
 from core.generation.loading import Defaults
-from core.generation.playground import ModelIdentity, Painted, PlaygroundModel
+from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent, rows_of
 from core.generation.speed import PRESETS, SpeedPreset
 from core.prompting import Prompt
@@ -67,7 +67,7 @@ def _stock_latent(pipeline: StableDiffusionXLPipeline, request: GenerationReques
     return latent
 
 
-def _finish(model: PlaygroundModel, state: Painted) -> Painted:
+def _finish(model: PlaygroundModel, state: PictureInProgress) -> PictureInProgress:
     while not model.is_finished(state):
         [state] = model.step([state])
     return state
@@ -105,8 +105,8 @@ def test_members_that_join_mid_flight_equal_the_stock_pipeline(
         3: _request("rain", steps=7, guidance=10, negative="sun", seed=3),
         5: _request("a very long train", steps=2, guidance=4.5, seed=4),
     }
-    going: list[Painted] = []
-    done: dict[int, Painted] = {}
+    going: list[PictureInProgress] = []
+    done: dict[int, PictureInProgress] = {}
     for tick in range(30):
         if tick in joins:
             going.append(model.prepare(joins[tick]))
