@@ -1,12 +1,11 @@
 """Step-level continuous batching: one thread owns the device, and requests join and leave the batch at every step.
 
 Each tick: admit who waits, drop who was cancelled, take everyone one step further, decode who is finished. What fails,
-fails alone. When memory runs out the batch is halved and tried again. The thread knows nothing of tensors: a
-StepModel does the work.
+fails alone. When memory runs out the batch is halved and tried again. It knows nothing of tensors: a StepModel does the
+work.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,17 +13,10 @@ from typing import Generic, Protocol, TypeVar
 
 from PIL.Image import Image
 
-from core.errors import ImagineSoundError, OutOfMemory, PaintingError
-from core.generation import (
-    Failed,
-    GenerationRequest,
-    GeneratorInfo,
-    Listener,
-    Painted,
-    Painting,
-    Picture,
-)
-from core.generation.queue import RequestQueue, Ticket
+from core.errors import OutOfMemory
+from core.generation import GenerationRequest, Painted, Painting, Picture
+from core.generation.queue import Ticket
+from core.generation.worker import LoadedModel, PaintingThread
 
 log = logging.getLogger(__name__)
 
@@ -35,22 +27,15 @@ them to eight would cost as much as an eighth."""
 MOST_DECODED = 4
 """Decoding needs more memory a picture than a step does."""
 
-LONGEST_STEP_S = 60
-"""How long closing waits for the thread: a step takes seconds, compiling a batch size may take minutes."""
-
 State = TypeVar("State")
 Item = TypeVar("Item")
 
 
-class StepModel(Protocol[State]):
-    """A model that paints step by step. Every method is called from the batcher's thread only.
+class StepModel(LoadedModel, Protocol[State]):
+    """A model that paints step by step. Every method is called from the painting thread only.
 
     State holds one picture under way; `group_of` says which may share a batch (same size, same adapter).
     """
-
-    def info(self) -> GeneratorInfo:
-        """What paints."""
-        ...
 
     def warm_up(self, batch_size: int) -> None:
         """Run once at this batch size, so that nobody waits for compiling later."""
@@ -84,10 +69,6 @@ class StepModel(Protocol[State]):
         """The picture with its recipe."""
         ...
 
-    def close(self) -> None:
-        """Free the device."""
-        ...
-
 
 @dataclass
 class _Job(Generic[State]):
@@ -98,74 +79,24 @@ class _Job(Generic[State]):
     started: float
 
 
-class Batcher(Generic[State]):
-    """An ImageGenerator that paints many requests at once on one device.
-
-    `load` runs in the device thread, since compile caches and CUDA graphs belong to a thread; creation returns once
-    it is done and raises what it raised.
-    """
+class Batcher(PaintingThread[StepModel[State]], Generic[State]):
+    """An ImageGenerator that paints many requests at once on one device."""
 
     def __init__(self, load: Callable[[], StepModel[State]], *, max_batch: int, max_waiting: int) -> None:
-        self._queue = RequestQueue(max_waiting)
         self._buckets = [size for size in BUCKETS if size <= max_batch]
-        self._loaded = threading.Event()
-        self._failure: BaseException | None = None
-        self._info: GeneratorInfo | None = None
-        self._thread = threading.Thread(target=self._run, args=(load,), name="painting", daemon=True)
-        self._thread.start()
-        self._loaded.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    def info(self) -> GeneratorInfo:
-        """What paints."""
-        assert self._info is not None  # set before the constructor returned
-        return self._info
-
-    def submit(self, request: GenerationRequest, listener: Listener) -> int:
-        """Queue `request`; see ImageGenerator."""
-        return self._queue.put(request, listener)
-
-    def cancel(self, number: int) -> None:
-        """Give up a request; see ImageGenerator."""
-        self._queue.cancel(number)
-
-    def queue_length(self) -> int:
-        """How many requests wait or are being painted."""
-        return len(self._queue)
+        super().__init__(load, max_waiting=max_waiting)
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
         """The batch sizes in use; the largest shrink away when memory runs out."""
         return tuple(self._buckets)
 
-    def close(self) -> None:
-        """See ImageGenerator; waits for the step under way, or for the batch size that is being compiled."""
-        self._queue.close()
-        self._thread.join(LONGEST_STEP_S)
-        if self._thread.is_alive():
-            log.warning("the painting thread is still busy after %d s; it ends with the process", LONGEST_STEP_S)
-
-    def _run(self, load: Callable[[], StepModel[State]]) -> None:
-        try:
-            model = load()
-            self._info = model.info()
-        except BaseException as error:
-            self._failure = error
-            self._loaded.set()
-            return
-        self._loaded.set()
-        try:
-            self._warm_up(model)
-            self._queue.ready()
-            jobs: list[_Job[State]] = []
-            while not self._queue.closed or jobs:
-                jobs = self._tick(model, jobs)
-        except Exception:
-            log.critical("the painting thread has failed; restart the program", exc_info=True)
-            self._queue.give_up()
-        finally:
-            model.close()
+    def _serve(self, model: StepModel[State]) -> None:
+        self._warm_up(model)
+        self._queue.ready()
+        jobs: list[_Job[State]] = []
+        while not self._queue.closed or jobs:
+            jobs = self._tick(model, jobs)
 
     def _warm_up(self, model: StepModel[State]) -> None:
         for size in self.batch_sizes:
@@ -265,12 +196,6 @@ class Batcher(Generic[State]):
             return []
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
-
-    def _fail(self, ticket: Ticket, error: Exception) -> None:
-        if not isinstance(error, ImagineSoundError):
-            log.error("painting request %d failed", ticket.number, exc_info=error)
-            error = PaintingError("Something went wrong while painting this picture; please try again.")
-        self._queue.finish(ticket, Failed(error))
 
 
 def portions(jobs: list[Item], sizes: Sequence[int]) -> Iterator[list[Item]]:

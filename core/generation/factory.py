@@ -13,7 +13,7 @@ from core.generation.batcher import Batcher
 from core.generation.loading import Defaults, choose_device, is_sdxl_edm, load_pipeline, read_defaults
 from core.generation.playground import ModelIdentity, PlaygroundModel
 from core.generation.speed import PRESETS
-from core.generation.stock import StockGenerator
+from core.generation.stock import StockGenerator, StockModel
 from core.models import LocatedModel, ModelStore, Origin
 from core.settings import CoreSettings, Speed
 
@@ -42,7 +42,7 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
         log.info("%s is not SDXL with an EDM scheduler: stock pipeline, one picture at a time", located.name)
         ready = loaded
         return StockGenerator(
-            lambda: (ready, located.name, _revision(settings, located, defaults), defaults),
+            lambda: StockModel(ready, located.name, _revision(settings, located, defaults), defaults),
             max_waiting=settings.max_waiting,
         )
     pipeline = loaded

@@ -20,8 +20,12 @@ def within_memory(work: Callable[[], Result]) -> Result:
         return work()
     except torch.OutOfMemoryError as error:
         log.debug("out of memory: %s", error)
-    # outside the except block: the traceback, which holds the tensors, is gone by now
+    free_memory()  # outside the except block: the traceback, which holds the tensors, is gone by now
+    raise OutOfMemory("This picture does not fit into the GPU's memory; please ask for a smaller one.")
+
+
+def free_memory() -> None:
+    """Give the device back what nothing refers to any more."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    raise OutOfMemory("This picture does not fit into the GPU's memory; please ask for a smaller one.")

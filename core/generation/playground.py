@@ -5,7 +5,6 @@ called. Everything here runs in the batcher's thread. It knows nothing of queues
 """
 
 import copy
-import gc
 import logging
 import threading
 import time
@@ -24,10 +23,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
 from core.errors import InvalidOptions, OutOfMemory
-from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo, Note, Painting, Picture
+from core.generation import GenerationRequest, GeneratorInfo, Note, Painting, Picture
 from core.generation.adapters import Adapters
+from core.generation.limits import Limits, check, recipe_for
 from core.generation.loading import Defaults
-from core.generation.memory import within_memory
+from core.generation.memory import free_memory, within_memory
 from core.generation.preview import Previewer, denormalise
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
 from core.generation.speed import ALWAYS, SpeedPreset
@@ -36,8 +36,6 @@ from core.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-MOST_STEPS = 150
-MOST_GUIDANCE = 20.0
 CACHED_PROMPTS = 256
 FASTEST_ATTENTION = [
     SDPBackend.CUDNN_ATTENTION,
@@ -57,11 +55,9 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class PictureInProgress:
-    """One picture under way."""
+    """One picture under way; `recipe` has the prompt as it was painted."""
 
-    request: GenerationRequest
-    prompt: Prompt
-    size: tuple[int, int]
+    recipe: Recipe
     member: Member
     positive: Conditioning
     negative: Conditioning
@@ -108,31 +104,35 @@ class PlaygroundModel:
         self._count_tokens = token_counter(pipeline.tokenizer)
         self._most_tokens = defaults.max_prompt_tokens or int(pipeline.tokenizer.model_max_length)
         self._encode = lru_cache(CACHED_PROMPTS)(self._encode_now)
-
-    @property
-    def default_size(self) -> tuple[int, int]:
-        """Width and height that the model was trained for."""
-        side = self._pipeline.default_sample_size * self._scale
-        return self._defaults.size or (side, side)
-
-    @property
-    def default_steps(self) -> int:
-        """The model's own number of steps, as the SPEED preset changes it."""
-        return max(1, round(self._defaults.steps * self._speed.steps_share))
+        self._info = self._describe()
+        self._limits = self._find_limits()
 
     def info(self) -> GeneratorInfo:
         """What paints."""
+        return self._info
+
+    def _describe(self) -> GeneratorInfo:
+        side = self._pipeline.default_sample_size * self._scale
         return GeneratorInfo(
             model=self._identity.name,
             revision=self._identity.revision,
-            steps=self.default_steps,
+            steps=max(1, round(self._defaults.steps * self._speed.steps_share)),
             guidance=self._defaults.guidance,
-            size=self.default_size,
+            size=self._defaults.size or (side, side),
             is_miniature=self._identity.is_miniature,
             adapters=self._adapters.names(),
             count_tokens=self._count_tokens,
             most_tokens=self._most_tokens,
             speed=self._speed.name,
+        )
+
+    def _find_limits(self) -> Limits:
+        native = max(self._info.size)
+        refusal = "Adapters do not work with SPEED=fast, whose FP8 layers take none; choose balanced."
+        return Limits(
+            sides=(native // 4, 2 * native),
+            side_unit=self._scale * 2 ** (len(self._pipeline.unet.config.block_out_channels) - 1),
+            no_adapters=refusal if self._has_fp8 else "",
         )
 
     def warm_up(self, batch_size: int) -> None:
@@ -171,35 +171,33 @@ class PlaygroundModel:
 
     def prepare(self, request: GenerationRequest) -> PictureInProgress:
         """Check `request` and encode its prompt. Raises InvalidOptions."""
-        steps = self.default_steps if request.steps is None else request.steps
-        guidance = self._defaults.guidance if request.guidance is None else request.guidance
-        size = self.default_size if request.size is None else request.size
-        self._check(request, steps, guidance, size)
-        text, was_cut = self._shorten(request.prompt.text)
-        negative, _ = self._shorten(request.prompt.negative_text)
-        prompt = Prompt(text, negative)
-        width, height = size
+        recipe = recipe_for(request, self._info)
+        check(recipe, self._limits)
+        text, was_cut = self._shorten(recipe.prompt.text)
+        negative, _ = self._shorten(recipe.prompt.negative_text)
+        recipe = replace(recipe, prompt=Prompt(text, negative))
+        width, height = recipe.size
         shape = (self._pipeline.unet.config.in_channels, height // self._scale, width // self._scale)
         member = Member(
-            latent=initial_latent(self._schedule, shape, request.seed).to(self._device),
-            sigmas=self._schedule.sigmas(steps),
-            guidance=guidance,
+            latent=initial_latent(self._schedule, shape, recipe.seed).to(self._device),
+            sigmas=self._schedule.sigmas(recipe.steps),
+            guidance=recipe.guidance,
             guided_between=self._speed.guided_between,
         )
-        self._adapters.use(request.adapter)
+        self._adapters.use(recipe.adapter)
         with torch.inference_mode():
-            positive, unconditional = self._encode(prompt.text, prompt.negative_text, request.adapter)
+            positive, unconditional = self._encode(text, negative, recipe.adapter)
         notes = (Note("prompt_cut", {"end": text[-40:]}),) if was_cut else ()
-        return PictureInProgress(request, prompt, size, member, positive, unconditional, notes)
+        return PictureInProgress(recipe, member, positive, unconditional, notes)
 
     def group_of(self, state: PictureInProgress) -> object:
         """One size and one adapter share a batch."""
-        return (state.size, state.request.adapter)
+        return (state.recipe.size, state.recipe.adapter)
 
     @torch.inference_mode()
     def step(self, states: Sequence[PictureInProgress]) -> list[PictureInProgress]:
         """Everyone one step further. Raises OutOfMemory."""
-        self._adapters.use(states[0].request.adapter)
+        self._adapters.use(states[0].recipe.adapter)
         # where some are guided and some are not, rows are padded to a number that is compiled
         guided = any(state.member.is_guided for state in states)
         rows_wanted = 2 * len(states) if guided else len(states)
@@ -234,29 +232,15 @@ class PlaygroundModel:
 
     def picture(self, state: PictureInProgress, image: Image.Image, seconds: float) -> Picture:
         """The picture with its recipe, enlarged to the size that the model wants to be shown at."""
-        if self._defaults.show_size is not None and state.size == self.default_size:
+        if self._defaults.show_size is not None and state.recipe.size == self._info.size:
             image = image.resize(self._defaults.show_size, Image.Resampling.LANCZOS)
-        recipe = Recipe(
-            prompt=state.prompt,
-            seed=state.request.seed,
-            steps=state.member.steps,
-            guidance=state.member.guidance,
-            size=state.size,
-            model=self._identity.name,
-            revision=self._identity.revision,
-            adapter=state.request.adapter,
-            heard=state.request.heard,
-            speed=self._speed.name,
-        )
-        return Picture(image, recipe, seconds, self._identity.is_miniature, state.notes)
+        return Picture(image, state.recipe, seconds, self._info.is_miniature, state.notes)
 
     def close(self) -> None:
         """Free the device."""
         self._encode.cache_clear()
         del self._pipeline, self._unet, self._previewer, self._adapters
-        gc.collect()
-        if self._on_cuda:
-            torch.cuda.empty_cache()
+        free_memory()
 
     def _prepare_unet(self, compile_model: bool) -> Callable[..., tuple[Tensor]]:
         unet: Callable[..., tuple[Tensor]] = self._pipeline.unet
@@ -283,13 +267,13 @@ class PlaygroundModel:
         ]
         embeds = torch.stack([conditioning.embeds for conditioning in conditionings])
         pooled = torch.stack([conditioning.pooled for conditioning in conditionings])
-        width, height = states[0].size
+        width, height = states[0].recipe.size
         # SDXL's micro-conditioning: original size, crop corner, target size, each (height, width)
         ids = torch.tensor([height, width, 0, 0, height, width], device=inputs.device, dtype=embeds.dtype)
         padding = rows_wanted - len(rows)
         with self._fast_attention():
             # other sizes would each be compiled anew, for minutes, while everybody waits
-            unet = self._unet if states[0].size == self.default_size else self._pipeline.unet
+            unet = self._unet if states[0].recipe.size == self._info.size else self._pipeline.unet
             output = unet(
                 _pad(inputs, padding).to(embeds.dtype).contiguous(memory_format=self._memory_format),
                 _pad(noise, padding),
@@ -335,25 +319,6 @@ class PlaygroundModel:
         beginning = text[: max(1, fits)]
         words = beginning.rsplit(None, 1)[0] if not text[len(beginning)].isspace() and " " in beginning else beginning
         return words.rstrip(" ,;"), True
-
-    def _check(self, request: GenerationRequest, steps: int, guidance: float, size: tuple[int, int]) -> None:
-        if request.adapter is not None and self._has_fp8:
-            raise InvalidOptions("Adapters do not work with SPEED=fast, whose FP8 layers take none; choose balanced.")
-        if not request.prompt.text.strip():
-            raise InvalidOptions("The prompt is empty; please say what to paint.")
-        if not 1 <= steps <= MOST_STEPS:
-            raise InvalidOptions(f"Steps must be from 1 to {MOST_STEPS}, not {steps}.")
-        if not 1 <= guidance <= MOST_GUIDANCE:
-            raise InvalidOptions(f"Guidance must be from 1 to {MOST_GUIDANCE:g}, not {guidance:g}.")
-        if not 0 <= request.seed <= MAX_SEED:
-            raise InvalidOptions(f"The seed must be from 0 to {MAX_SEED}, not {request.seed}.")
-        unit = self._scale * 2 ** (len(self._pipeline.unet.config.block_out_channels) - 1)
-        native = max(self.default_size)
-        if any(side % unit or not native // 4 <= side <= 2 * native for side in size):
-            raise InvalidOptions(
-                f"Width and height must be multiples of {unit} from {native // 4} to {2 * native} pixels, "
-                f"not {size[0]}x{size[1]}."
-            )
 
 
 def token_counter(tokenizer: CLIPTokenizer) -> TokenCounter:

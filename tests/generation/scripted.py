@@ -1,5 +1,9 @@
-"""A StepModel whose behaviour a test writes down: steps take no time, and fail where they are told to."""
+"""A StepModel whose behaviour a test writes down, and someone who waits for a picture.
 
+Steps take no time, and fail where they are told to.
+"""
+
+import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +11,17 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 
 from core.errors import InvalidOptions, OutOfMemory
-from core.generation import GenerationRequest, GeneratorInfo, Painting, Picture
+from core.generation import (
+    Failed,
+    GenerationEvent,
+    GenerationRequest,
+    GeneratorInfo,
+    ImageGenerator,
+    Painted,
+    Painting,
+    Picture,
+)
+from core.prompting import Prompt
 from core.recipe import Recipe
 
 
@@ -99,3 +113,27 @@ class ScriptedModel:
 
     def _steps(self, state: State) -> int:
         return state.request.steps or 4
+
+
+class Asker:
+    """Someone who waits for one picture."""
+
+    def __init__(self, generator: ImageGenerator, text: str, **options: object) -> None:
+        self.events: queue.Queue[GenerationEvent] = queue.Queue()
+        self.seen: list[GenerationEvent] = []
+        request = GenerationRequest(Prompt(text, ""), seed=0, **options)  # type: ignore[arg-type]
+        self.number = generator.submit(request, self.events.put)
+
+    def next(self) -> GenerationEvent:
+        self.seen.append(self.events.get(timeout=10))
+        return self.seen[-1]
+
+    def end(self) -> GenerationEvent:
+        while not isinstance(event := self.next(), Painted | Failed):
+            pass
+        return event
+
+    def error(self) -> Exception:
+        event = self.end()
+        assert isinstance(event, Failed)
+        return event.error

@@ -1,6 +1,5 @@
 """Requests join and leave the batch at every step, and what fails, fails alone."""
 
-import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,32 +10,7 @@ from core.errors import Cancelled, InvalidOptions, OutOfMemory, PaintingError, S
 from core.generation import Failed, GenerationEvent, GenerationRequest, Loading, Painted, Painting, Queued
 from core.generation.batcher import Batcher, portions
 from core.prompting import Prompt
-from tests.generation.scripted import ScriptedModel, State
-
-
-class Asker:
-    """Someone who waits for one picture."""
-
-    def __init__(self, batcher: Batcher[State], text: str, **options: object) -> None:
-        self.events: queue.Queue[GenerationEvent] = queue.Queue()
-        self.seen: list[GenerationEvent] = []
-        request = GenerationRequest(Prompt(text, ""), seed=0, **options)  # type: ignore[arg-type]
-        self.number = batcher.submit(request, self.events.put)
-
-    def next(self) -> GenerationEvent:
-        event = self.events.get(timeout=10)
-        self.seen.append(event)
-        return event
-
-    def end(self) -> GenerationEvent:
-        while not isinstance(event := self.next(), Painted | Failed):
-            pass
-        return event
-
-    def error(self) -> Exception:
-        event = self.end()
-        assert isinstance(event, Failed)
-        return event.error
+from tests.generation.scripted import Asker, ScriptedModel, State
 
 
 def test_seven_are_stepped_as_four_two_and_one() -> None:

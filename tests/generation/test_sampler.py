@@ -112,7 +112,7 @@ def test_members_that_join_mid_flight_equal_the_stock_pipeline(
             going.append(model.prepare(joins[tick]))
         if going:
             going = model.step(going)
-        done |= {state.request.seed: state for state in going if model.is_finished(state)}
+        done |= {state.recipe.seed: state for state in going if model.is_finished(state)}
         going = [state for state in going if not model.is_finished(state)]
     for request in joins.values():
         difference = (done[request.seed].member.latent - _stock_latent(stock, request)).abs().max()

@@ -1,0 +1,71 @@
+"""What a request comes to with a model, and whether it is within the model's limits.
+
+Pure; what the limits are is the model's business.
+"""
+
+from dataclasses import dataclass
+
+from core.errors import InvalidOptions
+from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo
+from core.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model can be asked for; every range includes both ends.
+
+    `sides`: pixels of a picture's width and height, which are multiples of `side_unit`; None leaves them to the model.
+    `no_adapters`: the sentence for somebody who chose an adapter, empty where there may be one.
+    """
+
+    steps: tuple[int, int] = (1, 150)
+    guidance: tuple[float, float] = (1.0, 20.0)
+    seeds: tuple[int, int] = (0, MAX_SEED)
+    sides: tuple[int, int] | None = None
+    side_unit: int = 1
+    no_adapters: str = ""
+
+
+def recipe_for(request: GenerationRequest, info: GeneratorInfo) -> Recipe:
+    """What `request` comes to: the model's own values where it leaves them open."""
+    return Recipe(
+        prompt=request.prompt,
+        seed=request.seed,
+        steps=info.steps if request.steps is None else request.steps,
+        guidance=info.guidance if request.guidance is None else request.guidance,
+        size=info.size if request.size is None else request.size,
+        model=info.model,
+        revision=info.revision,
+        adapter=request.adapter,
+        heard=request.heard,
+        speed=info.speed,
+    )
+
+
+def check(wanted: Recipe, limits: Limits) -> None:
+    """Raises InvalidOptions, which says what may be chosen, if `wanted` is beyond `limits`."""
+    if wanted.adapter is not None and limits.no_adapters:
+        raise InvalidOptions(limits.no_adapters)
+    if not wanted.prompt.text.strip():
+        raise InvalidOptions("The prompt is empty; please say what to paint.")
+    _check_range("Steps", wanted.steps, limits.steps)
+    _check_range("Guidance", wanted.guidance, limits.guidance)
+    _check_range("The seed", wanted.seed, limits.seeds)
+    if limits.sides is not None:
+        least, most = limits.sides
+        if any(side % limits.side_unit or not least <= side <= most for side in wanted.size):
+            raise InvalidOptions(
+                f"Width and height must be multiples of {limits.side_unit} from {least} to {most} pixels, "
+                f"not {wanted.size[0]}x{wanted.size[1]}."
+            )
+
+
+def _check_range(name: str, value: float, allowed: tuple[float, float]) -> None:
+    least, most = allowed
+    if not least <= value <= most:
+        raise InvalidOptions(f"{name} must be from {_number(least)} to {_number(most)}, not {_number(value)}.")
+
+
+def _number(value: float) -> str:
+    """Whole numbers in full, others short."""
+    return f"{value:d}" if isinstance(value, int) else f"{value:g}"

@@ -1,0 +1,71 @@
+"""What a request comes to with a model, and what the model can be asked for."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from core.errors import InvalidOptions
+from core.generation import GenerationRequest, GeneratorInfo
+from core.generation.limits import Limits, check, recipe_for
+from core.prompting import Prompt
+from core.recipe import Recipe
+
+INFO = GeneratorInfo("model", "1", steps=50, guidance=3.0, size=(1024, 768), speed="balanced")
+WANTED = Recipe(Prompt("a dog", ""), 7, 50, 3.0, (1024, 768), "model", "1", None, ())
+LIMITS = Limits(steps=(1, 150), guidance=(1.0, 20.0), sides=(256, 2048), side_unit=32)
+
+
+def test_what_a_request_leaves_open_is_the_model_s_choice() -> None:
+    assert recipe_for(GenerationRequest(Prompt("a dog", ""), 7), INFO) == replace(WANTED, speed="balanced")
+
+
+def test_what_a_request_states_is_taken() -> None:
+    request = GenerationRequest(Prompt("a dog", ""), 7, 4, 4.5, (512, 512), "hands", heard=("Dog (0.90)",))
+    recipe = recipe_for(request, INFO)
+    assert (recipe.steps, recipe.guidance, recipe.size) == (4, 4.5, (512, 512))
+    assert (recipe.adapter, recipe.heard) == ("hands", ("Dog (0.90)",))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 1},
+        {"steps": 150},
+        {"guidance": 1},
+        {"guidance": 20.0},
+        {"seed": 0},
+        {"seed": 2**32 - 1},
+        {"size": (256, 2048)},
+        {"adapter": "hands"},
+    ],
+)
+def test_the_ends_of_every_range_can_be_chosen(change: dict[str, object]) -> None:
+    check(replace(WANTED, **change), LIMITS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"steps": 0}, "Steps must be from 1 to 150, not 0."),
+        ({"steps": 151}, "Steps must be from 1 to 150, not 151."),
+        ({"guidance": 0.99}, "Guidance must be from 1 to 20, not 0.99."),
+        ({"guidance": math.nan}, "Guidance must be from 1 to 20, not nan."),
+        ({"seed": -1}, "The seed must be from 0 to 4294967295, not -1."),
+        ({"seed": 2**32}, "The seed must be from 0 to 4294967295, not 4294967296."),
+        ({"size": (1000, 768)}, "Width and height must be multiples of 32 from 256 to 2048 pixels, not 1000x768."),
+        ({"size": (1024, 224)}, "Width and height must be multiples of 32 from 256 to 2048 pixels, not 1024x224."),
+        ({"prompt": Prompt(" ", "people")}, "The prompt is empty; please say what to paint."),
+    ],
+)
+def test_beyond_them_it_is_said_what_can_be_chosen(change: dict[str, object], says: str) -> None:
+    with pytest.raises(InvalidOptions) as told:
+        check(replace(WANTED, **change), LIMITS)  # type: ignore[arg-type]
+    assert str(told.value) == says
+
+
+def test_the_limits_are_the_model_s() -> None:
+    distilled = Limits(guidance=(0.0, 20.0), no_adapters="This model takes no adapters.")
+    check(replace(WANTED, guidance=0.0, size=(1, 10_000)), distilled)
+    with pytest.raises(InvalidOptions, match="takes no adapters"):
+        check(replace(WANTED, adapter="hands"), distilled)
