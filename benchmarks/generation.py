@@ -39,7 +39,7 @@ from core.generation import Failed, GenerationEvent, GenerationRequest, Painted
 from core.generation.batcher import Batcher
 from core.generation.factory import largest_batch, settle_in
 from core.generation.loading import Defaults, load_pipeline, quiet_libraries, read_defaults
-from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel
+from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel, PlaygroundOptions
 from core.generation.speed import PRESETS
 from core.models import ModelStore
 from core.prompting import Prompt
@@ -191,11 +191,13 @@ def make_model(pipeline: StableDiffusionXLPipeline, defaults: Defaults, *, compi
     return PlaygroundModel(
         pipeline,
         ModelIdentity("benchmark", "", is_miniature=False),
-        defaults=defaults,
-        speed=PRESETS[Speed.EXACT],
-        adapters_dir=Path("no-adapters"),
-        preview_every=0,
-        compile_model=compile_model,
+        PlaygroundOptions(
+            defaults=defaults,
+            speed=PRESETS[Speed.EXACT],
+            adapters_dir=Path("no-adapters"),
+            preview_every=0,
+            compile_model=compile_model,
+        ),
     )
 
 

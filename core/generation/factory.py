@@ -11,7 +11,7 @@ from huggingface_hub import try_to_load_from_cache
 from core.generation import ImageGenerator
 from core.generation.batcher import Batcher
 from core.generation.loading import Defaults, choose_device, is_sdxl_edm, load_pipeline, read_defaults
-from core.generation.playground import ModelIdentity, PlaygroundModel
+from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
 from core.generation.speed import PRESETS
 from core.generation.stock import StockGenerator, StockModel
 from core.models import LocatedModel, ModelStore, Origin
@@ -90,12 +90,14 @@ def _playground(
     return PlaygroundModel(
         pipeline,
         ModelIdentity(located.name, _revision(settings, located, defaults), located.is_miniature),
-        defaults=defaults,
-        speed=speed,
-        adapters_dir=settings.adapters_dir,
-        preview_every=settings.preview_every,
-        compile_model=settings.compile_model and device.type == "cuda",
-        taesd_directory=settings.model_cache / "taesdxl",
+        PlaygroundOptions(
+            defaults=defaults,
+            speed=speed,
+            adapters_dir=settings.adapters_dir,
+            preview_every=settings.preview_every,
+            compile_model=settings.compile_model and device.type == "cuda",
+            taesd_directory=settings.model_cache / "taesdxl",
+        ),
     )
 
 

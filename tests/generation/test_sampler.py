@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.generation import GenerationRequest
 from core.generation.loading import Defaults
-from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel
+from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel, PlaygroundOptions
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent, rows_of
 from core.generation.speed import PRESETS, SpeedPreset
 from core.prompting import Prompt
@@ -32,11 +32,13 @@ def _model(tiny_pipeline: Path, speed: SpeedPreset = PRESETS[Speed.EXACT]) -> Pl
     return PlaygroundModel(
         pipeline,
         ModelIdentity("tiny", "1", False),
-        defaults=Defaults(),
-        speed=speed,
-        adapters_dir=tiny_pipeline / "no-adapters",
-        preview_every=5,
-        compile_model=False,
+        PlaygroundOptions(
+            defaults=Defaults(),
+            speed=speed,
+            adapters_dir=tiny_pipeline / "no-adapters",
+            preview_every=5,
+            compile_model=False,
+        ),
     )
 
 
