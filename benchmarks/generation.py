@@ -35,12 +35,12 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from core.generation import Failed, GenerationEvent, GenerationRequest, Painted
 from core.generation.batcher import Batcher
 from core.generation.factory import largest_batch, settle_in
 from core.generation.loading import Defaults, load_pipeline, quiet_libraries, read_defaults
 from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel, PlaygroundOptions
-from core.generation.speed import PRESETS
+from core.generation.presets import PRESETS
+from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Painted
 from core.models import ModelStore
 from core.prompting import Prompt
 from core.settings import CoreSettings, Speed

@@ -31,7 +31,7 @@ from core.categories import SILENCE
 from core.engine import Engine, Heard, ImagineOptions
 from core.errors import ImagineSoundError, NothingHeard, PaintingError
 from core.figures import draw_heard
-from core.generation import Loading, Painted, Painting, Picture, Queued
+from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.pictures import encode_picture
 
 log = logging.getLogger(__name__)

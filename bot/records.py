@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.categories import TopCategory
-from core.generation import Note
+from core.generation.protocol import Note
 from core.prompting import Prompt
 from core.recipe import Recipe
 from core.styles import Style

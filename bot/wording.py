@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bot.texts import Speaker
 from core.categories import SILENCE, TopCategory
-from core.generation import Note
+from core.generation.protocol import Note
 from core.phrasebook import Role
 from core.scene import Scene
 

@@ -26,7 +26,7 @@ from core.audio import Clip, load_clip
 from core.categories import SILENCE, TopCategory, get_top_categories
 from core.classification import Prediction, SoundClassifier
 from core.errors import ModelError, NothingHeard, ShuttingDown
-from core.generation import (
+from core.generation.protocol import (
     MAX_SEED,
     Failed,
     GenerationEvent,

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from core.errors import InvalidOptions
-from core.generation import Picture
+from core.generation.protocol import Picture
 from core.provenance.xmp import MADE_BY_A_MODEL, PNG_KEY
 from core.recipe import Recipe, from_json, to_json
 

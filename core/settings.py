@@ -20,7 +20,7 @@ PLAYGROUND = "playgroundai/playground-v2.5-1024px-aesthetic"
 
 
 class Speed(StrEnum):
-    """How far quality may be traded for speed; see `core/generation/speed.py` for what each changes."""
+    """How far quality may be traded for speed; see `core/generation/presets.py` for what each changes."""
 
     EXACT = "exact"
     BALANCED = "balanced"

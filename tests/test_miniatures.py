@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.audio import Samples
 from core.engine import Engine, ImagineOptions
-from core.generation import Painted, Picture
+from core.generation.protocol import Painted, Picture
 from core.samples import birdsong, siren, thunderstorm, write_wav
 from core.settings import CoreSettings
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from core.engine import Heard
 from core.errors import ImagineSoundError
-from core.generation import Note
+from core.generation.protocol import Note
 from core.settings import CoreSettings
 from core.styles import Style
 

@@ -17,7 +17,7 @@ from core.cli.imagine import watch_events
 from core.cli.output import write_whole
 from core.engine import Engine, ImagineOptions
 from core.figures import draw_heard
-from core.generation import Picture
+from core.generation.protocol import Picture
 from core.pictures import to_png
 from core.samples import DEMO, write_wav
 

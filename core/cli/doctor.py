@@ -62,6 +62,6 @@ def _painting(settings: CoreSettings, store: ModelStore) -> str:
 
 
 def _speed(settings: CoreSettings) -> str:
-    from core.generation.speed import PRESETS
+    from core.generation.presets import PRESETS
 
     return PRESETS[settings.speed].says

@@ -16,7 +16,7 @@ from core.cli.common import WrongSetting, heard_as_json, load_settings, note_tex
 from core.cli.output import check_output, free_name, write_whole
 from core.engine import Engine, Event, Heard, ImagineOptions
 from core.errors import PaintingError
-from core.generation import Loading, Painted, Painting, Picture, Queued
+from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.pictures import read_recipe, to_png
 from core.recipe import to_json
 

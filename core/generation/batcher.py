@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from PIL.Image import Image
 
 from core.errors import OutOfMemory
-from core.generation import GenerationRequest, Painted, Painting, Picture
+from core.generation.protocol import GenerationRequest, Painted, Painting, Picture
 from core.generation.queue import Ticket
 from core.generation.worker import LoadedModel, PaintingThread
 

@@ -8,11 +8,11 @@ import torch
 from diffusers import DiffusionPipeline
 from huggingface_hub import try_to_load_from_cache
 
-from core.generation import ImageGenerator
 from core.generation.batcher import Batcher
 from core.generation.loading import Defaults, choose_device, is_sdxl_edm, load_pipeline, read_defaults
 from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
-from core.generation.speed import PRESETS
+from core.generation.presets import PRESETS
+from core.generation.protocol import ImageGenerator
 from core.generation.stock import StockGenerator, StockModel
 from core.models import LocatedModel, ModelStore, Origin
 from core.settings import CoreSettings, Speed

@@ -6,7 +6,7 @@ Pure; what the limits are is the model's business.
 from dataclasses import dataclass
 
 from core.errors import InvalidOptions
-from core.generation import MAX_SEED, GenerationRequest, GeneratorInfo
+from core.generation.protocol import MAX_SEED, GenerationRequest, GeneratorInfo
 from core.recipe import Recipe
 
 

@@ -1,24 +1,29 @@
-"""From a model's name or directory to a diffusers pipeline on its device, with errors that a person can act on.
+"""From a model's name or directory to a diffusers pipeline on its device, and the device's memory: errors that a person
+can act on.
 
 Knows how models are stored; how they paint is the business of `playground.py` and `stock.py`.
 """
 
+import gc
 import json
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import diffusers
 import torch
 import transformers
 from diffusers import DiffusionPipeline, EDMDPMSolverMultistepScheduler, StableDiffusionXLPipeline
 
-from core.errors import ModelMissing, ModelUnusable
+from core.errors import ModelMissing, ModelUnusable, OutOfMemory
 from core.models import LocatedModel
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -152,3 +157,20 @@ def quiet_libraries() -> None:
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+
+
+def within_memory(work: Callable[[], Result]) -> Result:
+    """What `work` returns; the device's out-of-memory becomes OutOfMemory, raised once the failed tensors are free."""
+    try:
+        return work()
+    except torch.OutOfMemoryError as error:
+        log.debug("out of memory: %s", error)
+    free_memory()  # outside the except block: the traceback, which holds the tensors, is gone by now
+    raise OutOfMemory("This picture does not fit into the GPU's memory; please ask for a smaller one.")
+
+
+def free_memory() -> None:
+    """Give the device back what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

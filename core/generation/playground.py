@@ -16,15 +16,14 @@ from PIL import Image
 from torch import Tensor
 
 from core.errors import InvalidOptions, OutOfMemory
-from core.generation import GenerationRequest, GeneratorInfo, Note, Painting, Picture
 from core.generation.adapters import Adapters
 from core.generation.conditioning import PromptEncoder, TextConditioning
 from core.generation.limits import Limits, check, recipe_for
-from core.generation.loading import Defaults
-from core.generation.memory import free_memory, within_memory
+from core.generation.loading import Defaults, free_memory, within_memory
+from core.generation.presets import ALWAYS, SpeedPreset
 from core.generation.preview import Previewer, denormalise
+from core.generation.protocol import GenerationRequest, GeneratorInfo, Note, Painting, Picture
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
-from core.generation.speed import ALWAYS, SpeedPreset
 from core.generation.unet import AcceleratedUNet
 from core.prompting import Prompt
 from core.recipe import Recipe

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from core.errors import Cancelled, ImagineSoundError, PaintingError, ShuttingDown
-from core.generation import Failed, GenerationEvent, GenerationRequest, Listener, Loading, Queued
+from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Listener, Loading, Queued
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,9 @@ from diffusers import DiffusionPipeline
 from PIL.Image import Image
 
 from core.errors import Cancelled, InvalidOptions
-from core.generation import GeneratorInfo, Painted, Painting, Picture
 from core.generation.limits import Limits, check, recipe_for
-from core.generation.loading import Defaults
-from core.generation.memory import free_memory, within_memory
+from core.generation.loading import Defaults, free_memory, within_memory
+from core.generation.protocol import GeneratorInfo, Painted, Painting, Picture
 from core.generation.queue import Ticket
 from core.generation.worker import PaintingThread
 from core.recipe import Recipe

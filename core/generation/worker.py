@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Generic, Protocol, TypeVar
 
 from core.errors import ImagineSoundError, PaintingError
-from core.generation import Failed, GenerationRequest, GeneratorInfo, Listener
+from core.generation.protocol import Failed, GenerationRequest, GeneratorInfo, Listener
 from core.generation.queue import RequestQueue, Ticket
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from core.errors import Cancelled, ImagineSoundError, ShuttingDown
-from core.generation import (
+from core.generation.protocol import (
     Failed,
     GenerationRequest,
     GeneratorInfo,
@@ -31,7 +31,7 @@ class Order:
 
 
 class ScriptedPainter:
-    """Fulfils core.generation.ImageGenerator. While `held`, orders wait for `start`, `step` and `finish`."""
+    """Fulfils core.generation.protocol.ImageGenerator. While `held`, orders wait for `start`, `step` and `finish`."""
 
     def __init__(self) -> None:
         self.held = False

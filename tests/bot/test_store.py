@@ -13,7 +13,7 @@ import pytest
 from bot.records import HeardRecord, Job, JobState, NewJob, Outcome, Window
 from bot.store import SCHEMA_VERSION, Store
 from core.categories import TopCategory
-from core.generation import Note
+from core.generation.protocol import Note
 from core.prompting import Prompt
 from core.recipe import Recipe
 

@@ -10,7 +10,7 @@ from bot.recordings import CouldNotFetch
 from bot.texts import LANGUAGES, Texts
 from core.cli.common import NOTES
 from core.errors import ModelMissing, RecordingTooLarge
-from core.generation import Note
+from core.generation.protocol import Note
 from core.styles import Style
 from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, text_of

@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.cli.common import note_text
 from core.cli.output import free_name
-from core.generation import Note
+from core.generation.protocol import Note
 from core.pictures import read_recipe
 from core.samples import birdsong, silence, write_wav
 

@@ -12,7 +12,7 @@ import pytest
 
 from core.engine import Engine, Event, Heard, ImagineOptions
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
-from core.generation import Loading, Painted, Painting, Queued
+from core.generation.protocol import Loading, Painted, Painting, Queued
 from core.samples import silence, siren, write_wav
 from core.settings import CoreSettings
 from core.styles import Style

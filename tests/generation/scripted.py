@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 
 from core.errors import InvalidOptions, OutOfMemory
-from core.generation import (
+from core.generation.protocol import (
     Failed,
     GenerationEvent,
     GenerationRequest,

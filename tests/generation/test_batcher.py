@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from core.errors import Cancelled, InvalidOptions, OutOfMemory, PaintingError, ShuttingDown
-from core.generation import Failed, GenerationEvent, GenerationRequest, Loading, Painted, Painting, Queued
 from core.generation.batcher import Batcher, portions
+from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Loading, Painted, Painting, Queued
 from core.prompting import Prompt
 from tests.generation.scripted import Asker, ScriptedModel, State
 

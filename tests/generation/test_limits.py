@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from core.errors import InvalidOptions
-from core.generation import GenerationRequest, GeneratorInfo
 from core.generation.limits import Limits, check, recipe_for
+from core.generation.protocol import GenerationRequest, GeneratorInfo
 from core.prompting import Prompt
 from core.recipe import Recipe
 

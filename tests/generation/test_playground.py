@@ -20,7 +20,11 @@ from peft.utils import get_peft_model_state_dict
 from PIL import Image
 
 from core.errors import Cancelled, InvalidOptions, ModelMissing, ModelUnusable, OutOfMemory
-from core.generation import (
+from core.generation.batcher import Batcher
+from core.generation.factory import make_generator
+from core.generation.loading import is_sdxl_edm, within_memory
+from core.generation.preview import Previewer, normalise
+from core.generation.protocol import (
     Failed,
     GenerationEvent,
     GenerationRequest,
@@ -30,11 +34,6 @@ from core.generation import (
     Painting,
     Picture,
 )
-from core.generation.batcher import Batcher
-from core.generation.factory import make_generator
-from core.generation.loading import is_sdxl_edm
-from core.generation.memory import within_memory
-from core.generation.preview import Previewer, normalise
 from core.generation.stock import StockGenerator
 from core.models import ModelStore
 from core.pictures import read_recipe, to_png

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Cancelled
-from core.generation import Failed, GenerationEvent, GenerationRequest, Loading, Queued
+from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Loading, Queued
 from core.generation.queue import RequestQueue, Ticket, fair_order
 from core.prompting import Prompt
 

@@ -9,11 +9,11 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
-from core.generation import GenerationRequest
 from core.generation.loading import Defaults
 from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel, PlaygroundOptions
+from core.generation.presets import PRESETS, SpeedPreset
+from core.generation.protocol import GenerationRequest
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent, rows_of
-from core.generation.speed import PRESETS, SpeedPreset
 from core.prompting import Prompt
 from core.settings import Speed
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from core.errors import Cancelled, InvalidOptions, ModelUnusable, PaintingError, ShuttingDown
-from core.generation import GeneratorInfo, Painted, Painting
 from core.generation.limits import Limits
+from core.generation.protocol import GeneratorInfo, Painted, Painting
 from core.generation.stock import StockGenerator, StockModel
 from core.prompting import Prompt
 from core.recipe import Recipe

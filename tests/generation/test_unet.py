@@ -8,10 +8,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from core.generation import GenerationRequest
 from core.generation.loading import Defaults
 from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
-from core.generation.speed import PRESETS
+from core.generation.presets import PRESETS
+from core.generation.protocol import GenerationRequest
 from core.prompting import Prompt
 from core.settings import Speed
 
