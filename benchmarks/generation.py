@@ -36,7 +36,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.generation.batcher import Batcher
-from core.generation.factory import largest_batch, settle_in
+from core.generation.factory import largest_batch, leave_one_core_free
 from core.generation.loading import Defaults, load_pipeline, quiet_libraries, read_defaults
 from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel, PlaygroundOptions
 from core.generation.presets import PRESETS
@@ -288,7 +288,7 @@ def under_load(engine: PlaygroundModel, steps: int, count: int, seed: int, devic
 
 def in_painting_thread(work: Callable[[], Result], device: torch.device) -> Result:
     """What `work` returns, run in a thread that is set up as the painting thread is."""
-    with ThreadPoolExecutor(1, initializer=settle_in, initargs=(device,)) as pool:
+    with ThreadPoolExecutor(1, initializer=leave_one_core_free, initargs=(device,)) as pool:
         return pool.submit(work).result()
 
 
@@ -301,7 +301,7 @@ def serve_by_step(
     """
 
     def load() -> PlaygroundModel:
-        settle_in(device)
+        leave_one_core_free(device)
         return engine
 
     batcher: Batcher[PictureInProgress] = Batcher(load, max_batch=largest_batch(8, device), max_waiting=10_000)

@@ -8,7 +8,7 @@ work.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from PIL.Image import Image
@@ -70,9 +70,9 @@ class StepModel(LoadedModel, Protocol[State]):
         ...
 
 
-@dataclass
-class _Job(Generic[State]):
-    """An active ticket and its picture under way."""
+@dataclass(frozen=True, eq=False)
+class ActiveRequest(Generic[State]):
+    """A request that is being painted, with its picture under way."""
 
     ticket: Ticket
     state: State
@@ -94,9 +94,9 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
     def _serve(self, model: StepModel[State]) -> None:
         self._warm_up(model)
         self._queue.ready()
-        jobs: list[_Job[State]] = []
-        while not self._queue.closed or jobs:
-            jobs = self._tick(model, jobs)
+        requests: list[ActiveRequest[State]] = []
+        while not self._queue.closed or requests:
+            requests = self._tick(model, requests)
 
     def _warm_up(self, model: StepModel[State]) -> None:
         for size in self.batch_sizes:
@@ -112,81 +112,85 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
                 log.warning("warming up failed; pictures are painted all the same", exc_info=True)
                 return
 
-    def _tick(self, model: StepModel[State], jobs: list[_Job[State]]) -> list[_Job[State]]:
-        """One round: admit, drop, step, decode. Returns the jobs that go on."""
-        jobs = [*jobs, *self._admit(model, self._buckets[-1] - len(jobs), wait=not jobs)]
-        going: list[_Job[State]] = []
-        for job in jobs:
-            if self._queue.is_cancelled(job.ticket.number):
-                self._queue.leave(job.ticket)
+    def _tick(self, model: StepModel[State], requests: list[ActiveRequest[State]]) -> list[ActiveRequest[State]]:
+        """One round: admit, drop, step, decode. Returns those that go on."""
+        requests = [*requests, *self._admit(model, self._buckets[-1] - len(requests), wait=not requests)]
+        going: list[ActiveRequest[State]] = []
+        for request in requests:
+            if self._queue.is_cancelled(request.ticket.number):
+                self._queue.finish_cancelled(request.ticket)
             else:
-                going.append(job)
-        stepped = [job for batch in self._batches(model, going, self._buckets[-1]) for job in self._step(model, batch)]
-        finished = [job for job in stepped if model.is_finished(job.state)]
-        for job in stepped:
-            self._tell_progress(model, job)
+                going.append(request)
+        stepped = [
+            request for batch in self._batches(model, going, self._buckets[-1]) for request in self._step(model, batch)
+        ]
+        finished = [request for request in stepped if model.is_finished(request.state)]
+        for request in stepped:
+            self._tell_progress(model, request)
         for batch in self._batches(model, finished, min(MOST_DECODED, self._buckets[-1])):
             self._decode(model, batch)
-        return [job for job in stepped if not model.is_finished(job.state)]
+        return [request for request in stepped if not model.is_finished(request.state)]
 
-    def _admit(self, model: StepModel[State], most: int, *, wait: bool) -> Iterator[_Job[State]]:
+    def _admit(self, model: StepModel[State], most: int, *, wait: bool) -> Iterator[ActiveRequest[State]]:
         for ticket in self._queue.take(most, wait=wait):
             try:
-                yield _Job(ticket, model.prepare(ticket.request), time.monotonic())
+                yield ActiveRequest(ticket, model.prepare(ticket.request), time.monotonic())
             except Exception as error:
                 self._fail(ticket, error)
 
-    def _batches(self, model: StepModel[State], jobs: Sequence[_Job[State]], most: int) -> Iterator[list[_Job[State]]]:
-        """`jobs` by group, in batches of at most `most`."""
-        groups: dict[object, list[_Job[State]]] = {}
-        for job in jobs:
-            groups.setdefault(model.group_of(job.state), []).append(job)
+    def _batches(
+        self, model: StepModel[State], requests: Sequence[ActiveRequest[State]], most: int
+    ) -> Iterator[list[ActiveRequest[State]]]:
+        """`requests` by group, in batches of at most `most`."""
+        groups: dict[object, list[ActiveRequest[State]]] = {}
+        for request in requests:
+            groups.setdefault(model.group_of(request.state), []).append(request)
         for group in groups.values():
             yield from portions(group, [size for size in self._buckets if size <= most])
 
-    def _step(self, model: StepModel[State], batch: list[_Job[State]]) -> list[_Job[State]]:
+    def _step(self, model: StepModel[State], batch: list[ActiveRequest[State]]) -> list[ActiveRequest[State]]:
         """`batch` one step further; who cannot go on has been told."""
         if len(batch) not in self._buckets:  # the sizes have shrunk since the batches were made, or one was halved
-            return [job for part in portions(batch, self._buckets) for job in self._step(model, part)]
+            return [request for part in portions(batch, self._buckets) for request in self._step(model, part)]
         try:
-            states = model.step([job.state for job in batch])
+            states = model.step([request.state for request in batch])
         except Exception as error:
             if isinstance(error, OutOfMemory) and len(batch) > 1:
                 self._buckets = [smaller for smaller in self._buckets if smaller < len(batch)] or [1]
                 log.warning("%d pictures at once do not fit; at most %d from now on", len(batch), self._buckets[-1])
             halves = self._halve(batch, error)
-            return [job for half in halves for job in self._step(model, half)]
-        return [_Job(job.ticket, state, job.started) for job, state in zip(batch, states, strict=True)]
+            return [request for half in halves for request in self._step(model, half)]
+        return [replace(request, state=state) for request, state in zip(batch, states, strict=True)]
 
-    def _decode(self, model: StepModel[State], batch: list[_Job[State]]) -> None:
-        wanted = [job for job in batch if not self._queue.is_cancelled(job.ticket.number)]
-        for job in batch:
-            if job not in wanted:
-                self._queue.leave(job.ticket)
+    def _decode(self, model: StepModel[State], batch: list[ActiveRequest[State]]) -> None:
+        wanted = [request for request in batch if not self._queue.is_cancelled(request.ticket.number)]
+        for request in batch:
+            if request not in wanted:
+                self._queue.finish_cancelled(request.ticket)
         if not wanted:
             return
         try:
-            images = model.decode([job.state for job in wanted])
+            images = model.decode([request.state for request in wanted])
         except Exception as error:
             for half in self._halve(wanted, error):
                 self._decode(model, half)
             return
-        for job, image in zip(wanted, images, strict=True):
+        for request, image in zip(wanted, images, strict=True):
             try:
-                picture = model.picture(job.state, image, time.monotonic() - job.started)
+                picture = model.picture(request.state, image, time.monotonic() - request.started)
             except Exception as error:
-                self._fail(job.ticket, error)
+                self._fail(request.ticket, error)
             else:
-                self._queue.finish(job.ticket, Painted(picture))
+                self._queue.finish(request.ticket, Painted(picture))
 
-    def _tell_progress(self, model: StepModel[State], job: _Job[State]) -> None:
+    def _tell_progress(self, model: StepModel[State], request: ActiveRequest[State]) -> None:
         """A preview is a nicety: without it the picture comes all the same."""
         try:
-            job.ticket.tell(model.progress(job.state))
+            request.ticket.tell(model.progress(request.state))
         except Exception:
-            log.warning("no preview of request %d", job.ticket.number, exc_info=True)
+            log.warning("no preview of request %d", request.ticket.number, exc_info=True)
 
-    def _halve(self, batch: list[_Job[State]], error: Exception) -> list[list[_Job[State]]]:
+    def _halve(self, batch: list[ActiveRequest[State]], error: Exception) -> list[list[ActiveRequest[State]]]:
         """After a failure: two halves to try again, or none if the only one left has been told of it.
 
         So memory is asked for less, and any other error is hunted down to the one that has it.
@@ -198,9 +202,9 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         return [batch[:middle], batch[middle:]]
 
 
-def portions(jobs: list[Item], sizes: Sequence[int]) -> Iterator[list[Item]]:
-    """`jobs` in order, cut into lengths that are all among `sizes` (ascending, beginning with 1), the longest first."""
-    while jobs:
-        size = max(size for size in sizes if size <= len(jobs))
-        yield jobs[:size]
-        jobs = jobs[size:]
+def portions(items: list[Item], sizes: Sequence[int]) -> Iterator[list[Item]]:
+    """`items` in order, cut into lengths that are all among `sizes` (ascending, from 1 on), the longest first."""
+    while items:
+        size = max(size for size in sizes if size <= len(items))
+        yield items[:size]
+        items = items[size:]

@@ -33,19 +33,16 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
     located = models.image_model(on_gpu=device.type == "cuda")
     log.info("painting with %s on %s: %s", located.name, device, located.why)
     torch.set_float32_matmul_precision("high")
-    loaded: DiffusionPipeline | None = load_pipeline(
+    pipeline = load_pipeline(
         located, device, revision=settings.image_model_revision, offline=not settings.download_models
     )
-    assert loaded is not None
     defaults = read_defaults(located.source)
-    if not is_sdxl_edm(loaded):
+    if not is_sdxl_edm(pipeline):
         log.info("%s is not SDXL with an EDM scheduler: stock pipeline, one picture at a time", located.name)
-        ready = loaded
         return StockGenerator(
-            lambda: StockModel(ready, located.name, _revision(settings, located, defaults), defaults),
+            lambda: StockModel(pipeline, located.name, _revision(settings, located, defaults), defaults),
             max_waiting=settings.max_waiting,
         )
-    pipeline = loaded
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.model_cache / "compiled"))
     return Batcher(
         lambda: _playground(pipeline, settings, located, defaults, device),
@@ -66,7 +63,7 @@ def largest_batch(wanted: int, device: torch.device) -> int:
     return max(1, min(wanted, int(free / (GIGABYTES_A_PICTURE * 1e9))))
 
 
-def settle_in(device: torch.device) -> None:
+def leave_one_core_free(device: torch.device) -> None:
     """To be called in the painting thread: on a processor, leave one core to the rest of the program.
 
     With a team as large as the machine beside the main thread, OpenMP takes the cores for overbooked and lets its
@@ -83,7 +80,7 @@ def _playground(
     defaults: Defaults,
     device: torch.device,
 ) -> PlaygroundModel:
-    settle_in(device)
+    leave_one_core_free(device)
     speed = PRESETS[settings.speed]
     if settings.speed is not Speed.EXACT:
         log.info("SPEED is %s", speed.says)

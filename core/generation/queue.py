@@ -66,7 +66,7 @@ class RequestQueue:
         """Up to `most` tickets in fair order, now active. `wait`: block until there is one or the queue closes."""
         with self._changed:
             if not self._waiting and not self._active:
-                self._last_served.clear()  # an empty house owes nobody
+                self._last_served.clear()  # nobody waits: fairness starts anew
             while wait and not self._waiting and not self._closed:
                 self._changed.wait()
             order = [] if self._closed else fair_order(self._waiting, self._last_served)
@@ -104,7 +104,7 @@ class RequestQueue:
             self._cancelled.discard(ticket.number)
         ticket.tell(last)
 
-    def leave(self, ticket: Ticket) -> None:
+    def finish_cancelled(self, ticket: Ticket) -> None:
         """The end of an active ticket that `is_cancelled`."""
         why: ImagineSoundError = Cancelled("This picture was cancelled.")
         if self.closed:
@@ -126,7 +126,7 @@ class RequestQueue:
         for ticket in waiting:
             ticket.tell(Failed(ShuttingDown("I was shut down before this picture was painted; please ask again.")))
 
-    def give_up(self) -> None:
+    def fail_all(self) -> None:
         """The painter has failed: everyone is told, and nobody is taken any more."""
         with self._changed:
             self._closed = True

@@ -93,7 +93,7 @@ class StockGenerator(PaintingThread[StockModel]):
             self._stop_if_cancelled(ticket)
             image = model.paint(recipe, on_step)
         except Cancelled:
-            self._queue.leave(ticket)
+            self._queue.finish_cancelled(ticket)
         except Exception as error:
             self._fail(ticket, error)
         else:

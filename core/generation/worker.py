@@ -95,6 +95,6 @@ class PaintingThread(ABC, Generic[Model]):
             self._serve(model)
         except Exception:
             log.critical("the painting thread has failed; restart the program", exc_info=True)
-            self._queue.give_up()
+            self._queue.fail_all()
         finally:
             model.close()

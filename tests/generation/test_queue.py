@@ -55,7 +55,7 @@ def test_the_queue_counts_what_waits_and_what_is_painted() -> None:
     assert len(waiting) == 3
 
 
-def test_an_empty_house_owes_nobody() -> None:
+def test_when_nobody_waits_fairness_starts_anew() -> None:
     waiting = RequestQueue(10)
     waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), _ignore)
     [ticket] = waiting.take(1, wait=False)
