@@ -42,7 +42,7 @@ from core.generation.playground import ModelIdentity, PictureInProgress, Playgro
 from core.generation.presets import PRESETS
 from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Painted
 from core.models import ModelStore
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.settings import CoreSettings, Speed
 
 PROMPTS = ("a barking dog in a small room", "a train in the rain", "a singing bird", "a piano, in a sad mood")

@@ -21,7 +21,7 @@ from bot.recordings import fetch, find_recordings
 from bot.records import Job, JobOptions, NewJob
 from bot.texts import translatable
 from core.errors import RecordingError
-from core.styles import Style
+from core.prompting.styles import Style
 
 log = logging.getLogger(__name__)
 

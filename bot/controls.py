@@ -18,9 +18,9 @@ from bot.records import Job, JobOptions, NewJob, ReplyAddress
 from bot.reply import Reply
 from bot.texts import Speaker
 from bot.wording import confidence, figure_alt_text, note_text, shortened
-from core.prompting import Prompt, build_prompt
+from core.prompting.prompt import Prompt, build_prompt
+from core.prompting.styles import Style
 from core.recipe import to_json
-from core.styles import Style
 
 if TYPE_CHECKING:
     from bot.client import ImagineBot

@@ -27,11 +27,11 @@ from bot.reply import Reply, TooLarge
 from bot.store import Store
 from bot.texts import Speaker, Texts
 from bot.wording import note_text, picture_alt_text, title_of
-from core.categories import SILENCE
 from core.engine import Engine, Heard, ImagineOptions
 from core.errors import ImagineSoundError, NothingHeard, PaintingError
-from core.figures import draw_heard
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
+from core.hearing.categories import SILENCE
+from core.hearing.figure import draw_heard
 from core.pictures import encode_picture
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from bot import discord_calls
 from bot.client import ImagineBot
 from bot.records import GuildSettings, Listening
 from bot.texts import Speaker
-from core.styles import Style
+from core.prompting.styles import Style
 
 Interaction = discord.Interaction[ImagineBot]
 

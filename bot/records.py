@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from core.categories import TopCategory
 from core.generation.protocol import Note
-from core.prompting import Prompt
+from core.hearing.categories import TopCategory
+from core.prompting.prompt import Prompt
+from core.prompting.styles import Style
 from core.recipe import Recipe
-from core.styles import Style
 
 
 class JobState(StrEnum):

@@ -38,7 +38,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.records import GuildSettings, HeardRecord, Job, JobOptions, JobState, NewJob, Outcome, ReplyAddress
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 from bot.texts import Speaker
-from core.categories import SILENCE, TopCategory
 from core.generation.protocol import Note
-from core.phrasebook import Role
-from core.scene import Scene
+from core.hearing.categories import SILENCE, TopCategory
+from core.prompting.phrasebook import Role
+from core.prompting.scene import Scene
 
 LONGEST_THREAD_NAME = 100
 LONGEST_ALT_TEXT = 1024

@@ -22,9 +22,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from core.audio import Clip, load_clip
-from core.categories import SILENCE, TopCategory, get_top_categories
-from core.classification import Prediction, SoundClassifier
 from core.errors import ModelError, NothingHeard, ShuttingDown
 from core.generation.protocol import (
     MAX_SEED,
@@ -38,12 +35,15 @@ from core.generation.protocol import (
     Painting,
     Queued,
 )
+from core.hearing.audio import Clip, load_clip
+from core.hearing.categories import SILENCE, TopCategory, get_top_categories
+from core.hearing.classifier import Prediction, SoundClassifier
+from core.hearing.transcription import Transcriber, is_spoken, load_transcriber
 from core.models import ModelStore, find_adapters
-from core.prompting import Prompt, describe
-from core.scene import Scene, compose_scene
+from core.prompting.prompt import Prompt, describe
+from core.prompting.scene import Scene, compose_scene
+from core.prompting.styles import Style
 from core.settings import CoreSettings
-from core.styles import Style
-from core.transcription import Transcriber, is_spoken, load_transcriber
 
 log = logging.getLogger(__name__)
 

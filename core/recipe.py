@@ -6,7 +6,7 @@ It knows the fields, neither painters nor files; `pictures.py` puts the JSON int
 import json
 from dataclasses import dataclass
 
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 
 
 @dataclass(frozen=True)

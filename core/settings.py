@@ -13,8 +13,8 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.audio import AudioLimits
-from core.styles import Style
+from core.hearing.audio import AudioLimits
+from core.prompting.styles import Style
 
 PLAYGROUND = "playgroundai/playground-v2.5-1024px-aesthetic"
 

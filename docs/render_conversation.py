@@ -26,10 +26,10 @@ from PIL import Image, ImageChops
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from core.audio import load_clip
 from core.engine import Engine, Event, ImagineOptions
-from core.prompting import Prompt
-from core.samples import birdsong, write_wav
+from core.hearing.audio import load_clip
+from core.hearing.samples import birdsong, write_wav
+from core.prompting.prompt import Prompt
 from core.settings import CoreSettings
 
 HERE = Path(__file__).parent

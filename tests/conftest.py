@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
-from core.classification import SoundClassifier
+from core.hearing.classifier import SoundClassifier
+from core.hearing.samples import siren, write_wav
 from core.models import ModelStore
-from core.samples import siren, write_wav
 from core.settings import CoreSettings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -5,7 +5,7 @@ import wave
 
 import numpy as np
 
-from core.audio import SAMPLE_RATE
+from core.hearing.audio import SAMPLE_RATE
 
 VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (570, 840, 2410), (530, 1840, 2480), (300, 870, 2240))
 """Formants in Hz of five English vowels (Peterson and Barney 1952, men)."""

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.audio import Samples
 from core.engine import Engine, ImagineOptions
 from core.generation.protocol import Painted, Picture
-from core.samples import birdsong, siren, thunderstorm, write_wav
+from core.hearing.audio import Samples
+from core.hearing.samples import birdsong, siren, thunderstorm, write_wav
 from core.settings import CoreSettings
 
 MINIATURES = Path(__file__).parents[1] / "core" / "miniatures"

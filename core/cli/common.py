@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from core.engine import Heard
 from core.errors import ImagineSoundError
 from core.generation.protocol import Note
+from core.prompting.styles import Style
 from core.settings import CoreSettings
-from core.styles import Style
 
 NOTES = MappingProxyType({"prompt_cut": "The prompt was too long for the model and ends at “{end}”."})
 """What a picture's notes say, by their keys."""

@@ -11,15 +11,15 @@ from pathlib import Path
 import jinja2
 from rich.console import Console
 
-from core.categories import TopCategory
 from core.cli.common import WrongSetting, load_settings
 from core.cli.imagine import watch_events
 from core.cli.output import write_whole
 from core.engine import Engine, ImagineOptions
-from core.figures import draw_heard
 from core.generation.protocol import Picture
+from core.hearing.categories import TopCategory
+from core.hearing.figure import draw_heard
+from core.hearing.samples import DEMO, write_wav
 from core.pictures import to_png
-from core.samples import DEMO, write_wav
 
 SEED = 7
 """So that the demo paints the same pictures everywhere."""

@@ -46,7 +46,7 @@ def _ffmpeg() -> str:
 
 
 def _hearing(store: ModelStore) -> str:
-    from core.classification import SoundClassifier
+    from core.hearing.classifier import SoundClassifier
 
     located = store.yamnet()
     SoundClassifier(located.path).close()

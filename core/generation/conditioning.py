@@ -14,7 +14,7 @@ from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from core.prompting import Prompt, TokenCounter
+from core.prompting.prompt import Prompt, TokenCounter
 
 CACHED_PROMPTS = 256
 

@@ -25,7 +25,7 @@ from core.generation.preview import Previewer, denormalise
 from core.generation.protocol import GenerationRequest, GeneratorInfo, Note, Painting, Picture
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
 from core.generation.unet import AcceleratedUNet
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 
 log = logging.getLogger(__name__)

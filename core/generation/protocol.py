@@ -11,7 +11,7 @@ from typing import Protocol
 from PIL.Image import Image
 
 from core.errors import ImagineSoundError
-from core.prompting import CLIP_TOKENS, Prompt, TokenCounter
+from core.prompting.prompt import CLIP_TOKENS, Prompt, TokenCounter
 from core.recipe import Recipe
 
 MAX_SEED = 2**32 - 1

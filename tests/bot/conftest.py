@@ -11,7 +11,7 @@ from simcord.env import Env
 from bot.client import ImagineBot
 from bot.settings import BotSettings
 from core.engine import Engine, Event, ImagineOptions
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.settings import CoreSettings
 from tests.bot.flaky import flaky  # noqa: F401
 from tests.bot.painter import ScriptedPainter

@@ -6,7 +6,7 @@ import simcord
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from core.samples import birdsong
+from core.hearing.samples import birdsong
 from core.settings import CoreSettings
 from tests.bot.conftest import ParkedEngine
 from tests.bot.painter import ScriptedPainter

@@ -17,7 +17,7 @@ from simcord.http import router
 from bot import conversation
 from core.engine import Heard, ImagineOptions
 from core.errors import OutOfMemory
-from core.figures import draw_heard
+from core.hearing.figure import draw_heard
 from tests.bot.sounds import noise, silence
 from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
 

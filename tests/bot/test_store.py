@@ -12,9 +12,9 @@ import pytest
 
 from bot.records import HeardRecord, Job, JobState, NewJob, Outcome, Window
 from bot.store import SCHEMA_VERSION, Store
-from core.categories import TopCategory
 from core.generation.protocol import Note
-from core.prompting import Prompt
+from core.hearing.categories import TopCategory
+from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

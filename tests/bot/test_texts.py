@@ -11,7 +11,7 @@ from bot.texts import LANGUAGES, Texts
 from core.cli.common import NOTES
 from core.errors import ModelMissing, RecordingTooLarge
 from core.generation.protocol import Note
-from core.styles import Style
+from core.prompting.styles import Style
 from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, text_of
 

@@ -13,9 +13,9 @@ import pytest
 from core.engine import Engine, Event, Heard, ImagineOptions
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
 from core.generation.protocol import Loading, Painted, Painting, Queued
-from core.samples import silence, siren, write_wav
+from core.hearing.samples import silence, siren, write_wav
+from core.prompting.styles import Style
 from core.settings import CoreSettings
-from core.styles import Style
 
 FEW = ImagineOptions(steps=3, seed=1)
 

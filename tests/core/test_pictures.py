@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngImageFile
 from core.errors import InvalidOptions
 from core.generation.protocol import Picture
 from core.pictures import KEY, encode_picture, read_recipe
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.recipe import Recipe, to_json
 
 

@@ -17,8 +17,8 @@ ROOMS = {
     "diffusers": ("core/generation/", "core/finetuning/"),
     "transformers": ("core/generation/", "core/finetuning/"),
     "peft": ("core/generation/", "core/finetuning/"),
-    "mediapipe": ("core/classification.py", "core/finetuning/"),
-    "pydub": ("core/audio.py",),
+    "mediapipe": ("core/hearing/classifier.py", "core/finetuning/"),
+    "pydub": ("core/hearing/audio.py",),
     "bot": ("bot/",),
 }
 

@@ -21,7 +21,7 @@ from core.generation.protocol import (
     Painting,
     Picture,
 )
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 
 

@@ -9,7 +9,7 @@ import pytest
 from core.errors import Cancelled, InvalidOptions, OutOfMemory, PaintingError, ShuttingDown
 from core.generation.batcher import Batcher, portions
 from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Loading, Painted, Painting, Queued
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from tests.generation.scripted import Asker, ScriptedModel, State
 
 

@@ -8,7 +8,7 @@ import pytest
 from core.errors import InvalidOptions
 from core.generation.limits import Limits, check, recipe_for
 from core.generation.protocol import GenerationRequest, GeneratorInfo
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 
 INFO = GeneratorInfo("model", "1", steps=50, guidance=3.0, size=(1024, 768), speed="balanced")

@@ -37,7 +37,7 @@ from core.generation.protocol import (
 from core.generation.stock import StockGenerator
 from core.models import ModelStore
 from core.pictures import read_recipe, to_png
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.settings import CoreSettings
 
 REQUEST = GenerationRequest(Prompt("a dog", ""), seed=3, steps=4)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from core.errors import Cancelled
 from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Loading, Queued
 from core.generation.queue import RequestQueue, Ticket, fair_order
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 
 
 def _ignore(_: GenerationEvent) -> None:

@@ -14,7 +14,7 @@ from core.generation.playground import ModelIdentity, PictureInProgress, Playgro
 from core.generation.presets import PRESETS, SpeedPreset
 from core.generation.protocol import GenerationRequest
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent, rows_of
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.settings import Speed
 
 TOLERANCE = 1e-4

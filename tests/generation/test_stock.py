@@ -11,7 +11,7 @@ from core.errors import Cancelled, InvalidOptions, ModelUnusable, PaintingError,
 from core.generation.limits import Limits
 from core.generation.protocol import GeneratorInfo, Painted, Painting
 from core.generation.stock import StockGenerator, StockModel
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 from tests.generation.scripted import Asker
 

@@ -12,7 +12,7 @@ from core.generation.loading import Defaults
 from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
 from core.generation.presets import PRESETS
 from core.generation.protocol import GenerationRequest
-from core.prompting import Prompt
+from core.prompting.prompt import Prompt
 from core.settings import Speed
 
 REQUEST = GenerationRequest(Prompt("a dog", ""), seed=3, steps=2)

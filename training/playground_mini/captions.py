@@ -1,6 +1,6 @@
 """Random recordings' labels, told by the product's own prompting code, with the composition that each text describes.
 
-Calls `core.scene` and `core.prompting`, so that the words agree with what the painter will be asked; decides from the
+Calls `core.prompting`, so that the words agree with what the painter will be asked; decides from the
 scene which icons the picture shows and which of the painted settings lies behind them. Knows no pixels.
 Styles, moods and words somebody spoke are in the captions, but change nothing in the picture (a few words that speak
 of night, stages and clubs choose the dark stage): the painter learns to pass over them.
@@ -12,11 +12,11 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass
 
-from core.categories import TopCategory
-from core.phrasebook import Entry, Role, load_phrasebook
-from core.prompting import build_prompt, describe
-from core.scene import Scene, compose_scene
-from core.styles import TEMPLATES, UNWANTED, Style
+from core.hearing.categories import TopCategory
+from core.prompting.phrasebook import Entry, Role, load_phrasebook
+from core.prompting.prompt import build_prompt, describe
+from core.prompting.scene import Scene, compose_scene
+from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
 from .art import icon_of_label
 from .compositions import Composition
@@ -76,7 +76,7 @@ def unconditional_texts() -> list[str]:
 
 
 def told_order(scene: Scene) -> list[str]:
-    """The subjects' labels in the order in which `core.prompting.sentence` speaks of them."""
+    """The subjects' labels in the order in which `core.prompting.prompt.sentence` speaks of them."""
     main, *others = scene.subjects
     near = [other for other in others if not other.background and not other.follows]
     following = [other for other in others if not other.background and other.follows]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from core.audio import Clip
-from core.categories import TopCategory
 from core.engine import Engine
 from core.errors import ModelMissing
+from core.hearing.audio import Clip
+from core.hearing.categories import TopCategory
+from core.hearing.transcription import is_spoken, load_transcriber
 from core.settings import CoreSettings
-from core.transcription import is_spoken, load_transcriber
 
 
 class Recogniser:

@@ -1,6 +1,6 @@
 """The styles a picture can be painted in: words around the scene, and what the picture must not show.
 
-A style knows nothing of what was heard; `prompting.py` puts the two together.
+A style knows nothing of what was heard; `prompt.py` puts the two together.
 """
 
 from dataclasses import dataclass

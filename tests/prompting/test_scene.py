@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.categories import TopCategory
-from core.phrasebook import Role, load_phrasebook
-from core.prompting import CLIP_TOKENS, build_prompt, estimate_tokens
-from core.scene import MOST_SUBJECTS, compose_scene
-from core.styles import Style
+from core.hearing.categories import TopCategory
+from core.prompting.phrasebook import Role, load_phrasebook
+from core.prompting.prompt import CLIP_TOKENS, build_prompt, estimate_tokens
+from core.prompting.scene import MOST_SUBJECTS, compose_scene
+from core.prompting.styles import Style
 
 LABELS = sorted(load_phrasebook().entries)
 

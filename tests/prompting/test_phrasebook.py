@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from core.models import ModelStore
-from core.phrasebook import Entry, Role, load_phrasebook, with_articles
+from core.prompting.phrasebook import Entry, Role, load_phrasebook, with_articles
 from core.settings import CoreSettings
 
 BOOK = load_phrasebook()

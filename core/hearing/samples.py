@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from core.audio import SAMPLE_RATE, Samples
+from core.hearing.audio import SAMPLE_RATE, Samples
 
 Signal = npt.NDArray[np.float64]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from core.categories import TopCategory
-from core.scene import Scene, Subject, compose_scene
-from core.styles import TEMPLATES, UNWANTED, Style
+from core.hearing.categories import TopCategory
+from core.prompting.scene import Scene, Subject, compose_scene
+from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
 CLIP_TOKENS = 77
 """CLIP's context length, start and end tokens included (Radford et al. 2021, section 2.4)."""

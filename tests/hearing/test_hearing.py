@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.audio import SAMPLE_RATE, Clip, load_clip
-from core.categories import TopCategory, get_top_categories
-from core.classification import (
+from core.errors import ModelUnusable
+from core.hearing.audio import SAMPLE_RATE, Clip, load_clip
+from core.hearing.categories import TopCategory, get_top_categories
+from core.hearing.classifier import (
     WINDOW_SAMPLES,
     Category,
     Prediction,
@@ -17,9 +18,8 @@ from core.classification import (
     fill_windows,
     loudness_dbfs,
 )
-from core.errors import ModelUnusable
-from core.prompting import build_prompt
-from core.samples import birdsong, silence, siren
+from core.hearing.samples import birdsong, silence, siren
+from core.prompting.prompt import build_prompt
 
 # The ten classes of ESC-10: folder, the words that name the thing in a prompt, YamNet's labels that are right.
 ESC10 = {

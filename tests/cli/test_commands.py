@@ -13,8 +13,8 @@ from PIL import Image
 from core.cli.common import note_text
 from core.cli.output import free_name
 from core.generation.protocol import Note
+from core.hearing.samples import birdsong, silence, write_wav
 from core.pictures import read_recipe
-from core.samples import birdsong, silence, write_wav
 
 ROOT = Path(__file__).parents[2]
 

@@ -117,7 +117,7 @@ def _split(cell: str) -> tuple[str, ...]:
 @cache
 def load_phrasebook() -> Phrasebook:
     """The phrasebook that comes with the package, read once."""
-    with resources.files("core").joinpath("phrasebook.csv").open(encoding="utf-8") as file:
+    with resources.files("core.prompting").joinpath("phrasebook.csv").open(encoding="utf-8") as file:
         rows = csv.DictReader(file, delimiter="|", restval="", quoting=csv.QUOTE_NONE)
         entries = {
             row["label"]: Entry(

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.audio import SAMPLE_RATE, AudioLimits, convert_to_wav, load_clip
 from core.errors import (
     DecodingTimedOut,
     EmptyRecording,
@@ -17,7 +16,8 @@ from core.errors import (
     RecordingError,
     RecordingTooLarge,
 )
-from core.samples import birdsong, siren, write_wav
+from core.hearing.audio import SAMPLE_RATE, AudioLimits, convert_to_wav, load_clip
+from core.hearing.samples import birdsong, siren, write_wav
 
 FILM = ["-f", "lavfi", "-i", "color=c=blue:s=64x64:r=5:d=5", "-map", "0:a", "-map", "1:v", "-c:v", "libx264"]
 CONTAINERS = {

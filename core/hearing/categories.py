@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.classification import Prediction
+from core.hearing.classifier import Prediction
 
 HEARD = 0.1
 """A label counts as heard in a window from this score on. Of the answers scored 0.1-0.2, 32 % were right; below

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from core.audio import SAMPLE_RATE, Clip, Samples
-from core.categories import TopCategory
-from core.classification import WINDOW_SAMPLES, Prediction
+from core.hearing.audio import SAMPLE_RATE, Clip, Samples
+from core.hearing.categories import TopCategory
+from core.hearing.classifier import WINDOW_SAMPLES, Prediction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from transformers import CLIPTokenizer
 
-from core.prompting import CLIP_TOKENS, Prompt, describe, estimate_tokens, sentence
-from core.scene import Scene, Subject
-from core.styles import TEMPLATES, UNWANTED, Style
+from core.prompting.prompt import CLIP_TOKENS, Prompt, describe, estimate_tokens, sentence
+from core.prompting.scene import Scene, Subject
+from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
 
 def _subject(phrase: str, *, background: bool = False, follows: bool = False) -> Subject:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.audio import SAMPLE_RATE, Clip, Samples
 from core.errors import ModelUnusable
+from core.hearing.audio import SAMPLE_RATE, Clip, Samples
 
 if TYPE_CHECKING:
     from mediapipe.tasks.python.audio import AudioClassifier

@@ -1,7 +1,7 @@
 """The scene grammar: from the labels that were heard to who is in the picture, where, and in what mood.
 
 Pure functions over TopCategory and the phrasebook. It decides *what* is painted; the sentence, its style and its
-length are `prompting.py`'s business.
+length are `prompt.py`'s business.
 
   1. Children absorb parents (Dog, not Animal); a child that is much weaker than its parent yields to it.
   2. An action joins its subject (Dog + Bark: "a barking dog"), or stands for one of its own.
@@ -13,8 +13,8 @@ length are `prompting.py`'s business.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from core.categories import GENERIC, SILENCE, TopCategory
-from core.phrasebook import Entry, Phrasebook, Role, load_phrasebook, with_articles
+from core.hearing.categories import GENERIC, SILENCE, TopCategory
+from core.prompting.phrasebook import Entry, Phrasebook, Role, load_phrasebook, with_articles
 
 MOST_SUBJECTS = 3
 CERTAIN = 0.4

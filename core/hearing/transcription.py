@@ -7,10 +7,10 @@ words go into the prompt and to the person who asked, and into no log.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from core.audio import Clip
-from core.categories import TopCategory
 from core.errors import ModelMissing
-from core.phrasebook import load_phrasebook
+from core.hearing.audio import Clip
+from core.hearing.categories import TopCategory
+from core.prompting.phrasebook import load_phrasebook
 from core.settings import CoreSettings
 
 if TYPE_CHECKING:
