@@ -17,6 +17,15 @@ that, next to none."""
 LISTED = 0.02
 """Labels whose average over the recording is below this are not listed, unless nothing else is."""
 
+VERY_CERTAIN = 0.7
+"""From this score on 97 % of YamNet's answers were right."""
+CERTAIN = 0.4
+"""From this score on 81 % of YamNet's answers were right: enough to be shown however briefly it was heard."""
+LIKELY = 0.2
+"""Below this score about two of three answers were wrong: such a thing is painted only indistinctly."""
+NOTEWORTHY = 0.1
+"""Below this score a label takes no part, unless nothing better was heard."""
+
 SILENCE = "Silence"
 
 GENERIC = frozenset(

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from core.hearing.categories import TopCategory
-from core.prompting.scene import Scene, Subject, compose_scene
+from core.hearing.categories import SILENCE, TopCategory
+from core.prompting.merging import Subject
+from core.prompting.phrasebook import Role
+from core.prompting.scene import Scene, compose_scene
 from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
 CLIP_TOKENS = 77
@@ -94,6 +96,17 @@ def sentence(scene: Scene) -> str:
     if scene.mood and scene.mood not in text:
         text += f", {scene.mood}"
     return text
+
+
+def title_of(scene: Scene) -> str:
+    """A short name of the sound, for people: "Barking dog, rain"."""
+    if scene.subjects[0].label == SILENCE:
+        return SILENCE
+    parts = [re.sub(r"^(?:an?|the|two|some) ", "", subject.phrase) for subject in scene.subjects]
+    weather = (use.label.lower() for use in scene.uses if use.role is Role.WEATHER and use.became == use.label)
+    parts += [word for word in weather if word not in " ".join(parts)][:1]
+    title = ", ".join(parts)
+    return title[:1].upper() + title[1:]
 
 
 def _unless_said(words: str, text: str) -> str:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from transformers import CLIPTokenizer
 
+from core.prompting.merging import Subject
 from core.prompting.prompt import CLIP_TOKENS, Prompt, describe, estimate_tokens, sentence
-from core.prompting.scene import Scene, Subject
+from core.prompting.scene import Scene
 from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
 

@@ -80,7 +80,7 @@ def test_nothing_is_painted_twice_and_no_parent_beside_its_child(heard: list[Top
 @settings(max_examples=100, deadline=None)
 def test_every_known_label_is_accounted_for(heard: list[TopCategory]) -> None:
     scene = compose_scene(heard)
-    assert [row.label for row in scene.heard] == [category.name for category in heard]
+    assert [row.label for row in scene.uses] == [category.name for category in heard]
 
 
 def test_labels_that_the_phrasebook_does_not_know_are_left_out() -> None:

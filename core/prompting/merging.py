@@ -1,0 +1,170 @@
+"""Labels that join or absorb each other: of each line of descent one stays, and actions join their subjects.
+
+Pure functions over TopCategory and the phrasebook: steps 1 and 2 of the scene grammar. `absorbed_into` everywhere is
+the account of it: by label, the label that it went into, "" while it stands for itself. Which of the remaining are
+shown, and where, is `scene.py`'s business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from core.hearing.categories import CERTAIN, GENERIC, TopCategory
+from core.prompting.phrasebook import Entry, Phrasebook, Role, with_articles
+
+CHILD_YIELDS = 0.2
+"""A child below this share of its parent's prominence is taken for a slip of the classifier."""
+GENERIC_CHILD_YIELDS = 0.04
+"""The same for a generic parent ("Vehicle"), which is hardly a picture."""
+WORTH_A_VERB = 0.5
+"""An action replaces the verb of a subject that has one from this share of its prominence on."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something to be painted, with the label that it comes from and those it absorbed."""
+
+    phrase: str
+    label: str
+    confidence: float
+    prominence: float
+    first_ms: int
+    background: bool = False
+    follows: bool = False
+    level_db: float = 0.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A subject in the making: the category it stands for, its entry, and the action that joined it."""
+
+    category: TopCategory
+    entry: Entry
+    action: Entry | None = None
+
+    @property
+    def phrase(self) -> str:
+        """How the subject is told, with its action."""
+        if self.entry.role is not Role.SUBJECT:
+            return self.entry.by_itself()
+        if self.action is None:
+            return self.entry.phrase
+        if self.entry.label in GENERIC and self.entry.label in self.action.parents:
+            return self.action.by_itself()  # "a car starting its engine" rather than "an engine starting its engine"
+        if self.action.noun == "water" and self.entry.label not in ("Water", "Liquid"):
+            return self.entry.phrase  # the water drips, not the tap
+        return self.action.joined_to(self.entry)
+
+    def as_subject(self) -> Subject:
+        """The subject as it may be shown; where, is decided later."""
+        category = self.category
+        return Subject(
+            phrase=self.phrase,
+            label=category.name,
+            confidence=category.score,
+            prominence=category.prominence,
+            first_ms=category.first_ms,
+            level_db=category.level_db,
+        )
+
+
+def absorb(clear: Sequence[TopCategory], book: Phrasebook, absorbed_into: dict[str, str]) -> list[TopCategory]:
+    """Step 1: of each line of descent one label stays; `absorbed_into` notes into which one the others went.
+
+    First the slips go (children far weaker than a parent that was heard), then what remains absorbs its parents.
+    An action leaves the subjects above it to `join`: Bark does not replace Dog, it joins it.
+    """
+    strong: list[TopCategory] = []
+    for category in clear:
+        parents = [other for other in clear if other.name in book.ancestors(category.name)]
+        over = next((parent for parent in parents if category.prominence < _yields_below(parent)), None)
+        if over is None:
+            strong.append(category)
+        else:
+            absorbed_into[category.name] = over.name
+    kept: list[TopCategory] = []
+    for category in strong:
+        replacements = [other for other in strong if _replaces(other, category, book)]
+        if replacements:
+            absorbed_into[category.name] = max(replacements, key=lambda replacement: replacement.prominence).name
+        else:
+            kept.append(category)
+    return kept
+
+
+def _yields_below(parent: TopCategory) -> float:
+    """The prominence under which a child of `parent` is a slip; nobody can paint "a vehicle", so any kind will do."""
+    return (GENERIC_CHILD_YIELDS if parent.name in GENERIC else CHILD_YIELDS) * parent.prominence
+
+
+def _replaces(other: TopCategory, category: TopCategory, book: Phrasebook) -> bool:
+    """Whether `other` takes the place of `category`: as its child, or as the same sound under another name."""
+    one, two = book[other.name], book[category.name]
+    if one.label == two.label or Role.IGNORE in (one.role, two.role):
+        return False
+    if two.label in book.ancestors(one.label):
+        return not (one.role in (Role.ACTION, Role.MOOD) and two.role is Role.SUBJECT)
+    if one.role is Role.SUBJECT and two.role is Role.SUBJECT:
+        return two.label in one.joins and (other.prominence >= category.prominence or category.score < CERTAIN)
+    return False
+
+
+def join(remaining: Sequence[TopCategory], book: Phrasebook, absorbed_into: dict[str, str]) -> list[Candidate]:
+    """Step 2: actions join the most prominent subject they can belong to, the strongest action first."""
+    subjects = {c.name: Candidate(c, book[c.name]) for c in remaining if book[c.name].role is Role.SUBJECT}
+    alone: dict[str, Candidate] = {}
+    actions = [c for c in remaining if book[c.name].role is Role.ACTION]
+    for category in sorted(actions, key=lambda action: -action.prominence):
+        entry = book[category.name]
+        partner = next(
+            (
+                candidate
+                for candidate in sorted(subjects.values(), key=lambda candidate: -candidate.category.prominence)
+                if any(book.is_kind_of(candidate.category.name, kind) for kind in entry.joins or entry.parents)
+            ),
+            None,
+        )
+        if partner is None:
+            key = entry.noun or entry.label
+            absorbed_into[category.name] = alone.setdefault(key, Candidate(category, entry)).category.name
+            _drop_generic_parents(category, subjects, book, absorbed_into)
+            continue
+        absorbed_into[category.name] = partner.category.name
+        if partner.action is None and _says_more(category, partner, book):
+            stronger = max(partner.category, category, key=lambda either: either.prominence)
+            merged = replace(partner.category, score=max(partner.category.score, category.score))
+            merged = replace(merged, coverage=min(1.0, stronger.prominence / merged.score) if merged.score else 0.0)
+            subjects[partner.category.name] = Candidate(merged, partner.entry, entry)
+        for parent in book.ancestors(category.name) & subjects.keys() - {partner.category.name}:
+            absorbed_into[parent] = partner.category.name  # an aircraft engine is no engine beside the aircraft
+            del subjects[parent]
+    _merge_same_noun(subjects, alone, absorbed_into)
+    return [*subjects.values(), *alone.values()]
+
+
+def _says_more(action: TopCategory, partner: Candidate, book: Phrasebook) -> bool:
+    """Whether `action` tells how `partner` does it. "A crying baby" has its verb and keeps it beside a weak whimper;
+    a voice is always told by how it speaks."""
+    entry = partner.entry
+    bare = entry.phrase in (entry.noun, with_articles(f"a {entry.noun}"))
+    strong = action.prominence >= WORTH_A_VERB * partner.category.prominence
+    return bare or strong or book.is_kind_of(entry.label, "Speech")
+
+
+def _drop_generic_parents(
+    action: TopCategory, subjects: dict[str, Candidate], book: Phrasebook, absorbed_into: dict[str, str]
+) -> None:
+    """A car honking its horn needs no "vehicle" beside it."""
+    for parent in book.ancestors(action.name) & subjects.keys() & GENERIC:
+        absorbed_into[parent] = action.name
+        del subjects[parent]
+
+
+def _merge_same_noun(
+    subjects: dict[str, Candidate], alone: dict[str, Candidate], absorbed_into: dict[str, str]
+) -> None:
+    """An action that stands alone for a thing that is there anyway (Growling's dog beside Dog) is dropped."""
+    nouns = {candidate.entry.noun: name for name, candidate in subjects.items()}
+    for noun, candidate in list(alone.items()):
+        if noun in nouns:
+            absorbed_into[candidate.category.name] = nouns[noun]
+            del alone[noun]
