@@ -161,7 +161,7 @@ class ImagineBot(commands.AutoShardedBot):
 
     def explain(self, locale: str, error: RecordingError) -> str:
         """What a person is told about a recording that cannot be heard."""
-        return self.texts.speaker(locale).error(error, max_mb=f"{self.engine.settings.max_file_mb:g}")
+        return self.texts.speaker(locale).error(error)
 
     def _reaches(self, interaction: "discord.Interaction[ImagineBot]") -> bool:
         """Whether the bot can edit the interaction's message with its own token, which does not expire."""

@@ -18,9 +18,10 @@ from bot.intake import Asker, Refused
 from bot.panel import CONTROLS, show_settings
 from bot.permissions import names_of, plan_reply
 from bot.recordings import fetch, find_recordings
-from bot.records import Job, JobOptions, NewJob
+from bot.records import Job, NewJob
 from bot.texts import translatable
 from core.errors import RecordingError
+from core.options import ImagineOptions
 from core.prompting.styles import Style
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class ImagineSound(app_commands.Group):
         adapter: app_commands.Range[str, 1, 100] | None = None,
     ) -> None:
         """Paint an uploaded recording."""
-        options = JobOptions(
+        options = ImagineOptions(
             style=Style(style.value) if style else None, prompt=(prompt or "").strip() or None, adapter=adapter
         )
         await _answer_recording(interaction, recording, options, source_id=None)
@@ -145,7 +146,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
         return
     guild = bot.get_guild(interaction.guild_id) if interaction.guild_id is not None else None
     if guild is None or message.channel is None:
-        await _answer_recording(interaction, recordings[0], JobOptions(), source_id=message.id)
+        await _answer_recording(interaction, recordings[0], ImagineOptions(), source_id=message.id)
         return
     plan = plan_reply(message.channel, interaction.app_permissions)
     if plan.missing:
@@ -155,7 +156,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
         return
     told = []
     for recording in recordings:
-        new = _request(interaction, recording, JobOptions(), source_id=message.id)
+        new = _request(interaction, recording, ImagineOptions(), source_id=message.id)
         try:
             job = await bot.intake.accept(new, Asker.of(interaction.user), partial(_fetch, bot, recording))
         except Refused as refused:
@@ -170,7 +171,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
 
 
 async def _answer_recording(
-    interaction: Interaction, recording: discord.Attachment, options: JobOptions, *, source_id: int | None
+    interaction: Interaction, recording: discord.Attachment, options: ImagineOptions, *, source_id: int | None
 ) -> None:
     """The command's or menu's own answer becomes the job's message."""
     bot = interaction.client
@@ -179,7 +180,7 @@ async def _answer_recording(
 
 
 def _request(
-    interaction: Interaction, recording: discord.Attachment, options: JobOptions, *, source_id: int | None
+    interaction: Interaction, recording: discord.Attachment, options: ImagineOptions, *, source_id: int | None
 ) -> NewJob:
     return NewJob(
         user_id=interaction.user.id,

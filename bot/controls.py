@@ -14,11 +14,12 @@ from discord import ui
 
 from bot import discord_calls
 from bot.intake import Asker, Refused
-from bot.records import Job, JobOptions, NewJob, ReplyAddress
+from bot.records import Job, NewJob, ReplyAddress
 from bot.reply import Reply
 from bot.texts import Speaker
-from bot.wording import confidence, figure_alt_text, note_text, shortened
-from core.prompting.prompt import Prompt, build_prompt
+from bot.wording import confidence, figure_alt_text, heard_notes, note_text, picture_notes, shortened
+from core.options import ImagineOptions
+from core.prompting.prompt import Prompt
 from core.prompting.styles import Style
 from core.recipe import to_json
 
@@ -63,7 +64,7 @@ class JobButton(ui.DynamicItem[ui.Button[Any]], template=rf"job:(?P<what>{'|'.jo
             return
         match self.what:
             case "again":
-                await imagine_again(interaction, job)
+                await imagine_again(interaction, job, job.options)
             case "edit":
                 await _show_prompt_editor(interaction, job)
             case "heard":
@@ -101,17 +102,16 @@ class StyleSelect(ui.DynamicItem[ui.Select[Any]], template=r"job:style:(?P<job>\
         if job is None or job.heard is None:
             return
         style = Style(self.item.values[0])
-        prompt = build_prompt(job.heard.top, style=style, spoken=job.heard.spoken)
-        await imagine_again(interaction, job, options=JobOptions(style=style), prompt=prompt)
+        await imagine_again(interaction, job, ImagineOptions(style=style))
 
 
 class PromptEditor(ui.Modal):
     """The prompt, to be changed and painted."""
 
-    def __init__(self, job: Job, say: Speaker) -> None:
+    def __init__(self, job: Job, prompt: Prompt, say: Speaker) -> None:
         super().__init__(title=say("modal.title"), custom_id=f"edit:{job.id}")
         self._job = job
-        prompt = job.prompt or Prompt("", "")
+        self._before = prompt
         self.text: ui.TextInput[Any] = ui.TextInput(
             style=discord.TextStyle.paragraph, default=prompt.text[:LONGEST_PROMPT], max_length=LONGEST_PROMPT
         )
@@ -126,23 +126,16 @@ class PromptEditor(ui.Modal):
 
     async def on_submit(self, interaction: "discord.Interaction[ImagineBot]", /) -> None:  # type: ignore[override]
         """Paint the changed prompt."""
-        before = self._job.prompt.text if self._job.prompt else ""
-        prompt = Prompt(self.text.value.strip() or before, self.negative.value.strip())
-        options = replace(self._job.options, prompt=prompt.text, negative_prompt=prompt.negative_text)
-        await imagine_again(interaction, self._job, options=options, prompt=prompt)
+        text = self.text.value.strip() or self._before.text
+        options = replace(self._job.options, prompt=text, negative_prompt=self.negative.value.strip())
+        await imagine_again(interaction, self._job, options)
 
 
-async def imagine_again(
-    interaction: "discord.Interaction[ImagineBot]",
-    job: Job,
-    *,
-    options: JobOptions | None = None,
-    prompt: Prompt | None = None,
-) -> None:
+async def imagine_again(interaction: "discord.Interaction[ImagineBot]", job: Job, options: ImagineOptions) -> None:
     """A new picture of what `job` heard, in a new message, with a new seed."""
     bot = interaction.client
     say = bot.texts.speaker(interaction.locale)
-    if job.heard is None or job.prompt is None:
+    if job.heard is None:
         await discord_calls.answer(interaction, say("answer.forgotten"))
         return
     new = NewJob(
@@ -152,18 +145,22 @@ async def imagine_again(
         locale=str(interaction.locale),
         filename=job.filename,
         source_id=job.source_id,
-        options=replace(options or job.options, seed=None, unasked=False),
+        options=replace(options, seed=None),
         heard=job.heard,
-        prompt=prompt or job.prompt,
         figure_of=job.figure_of or job.id,
     )
     await bot.answer_request(interaction, new)
 
 
 async def _show_prompt_editor(interaction: "discord.Interaction[ImagineBot]", job: Job) -> None:
-    say = interaction.client.texts.speaker(interaction.locale)
+    bot = interaction.client
+    say = bot.texts.speaker(interaction.locale)
+    if job.heard is None:
+        await discord_calls.answer(interaction, say("answer.forgotten"))
+        return
+    prompt = await bot.engine.prompt_for(job.heard, job.options)
     await discord_calls.attempt_quietly(
-        interaction.response.send_modal(PromptEditor(job, say)), "show the prompt editor"
+        interaction.response.send_modal(PromptEditor(job, prompt, say)), "show the prompt editor"
     )
 
 
@@ -187,7 +184,7 @@ async def _show_heard(interaction: "discord.Interaction[ImagineBot]", job: Job) 
         view.add_item(gallery)
     lines = [
         f"`{window.timestamp_ms / 1000:5.1f} s` "
-        + ", ".join(f"{name} ({score:.2f})" for name, score in window.labels[:3])
+        + ", ".join(f"{category.name} ({category.score:.2f})" for category in window.categories[:3])
         for window in job.heard.windows[:MOST_WINDOWS]
     ]
     if len(job.heard.windows) > MOST_WINDOWS:
@@ -205,6 +202,7 @@ async def _show_recipe(interaction: "discord.Interaction[ImagineBot]", job: Job)
         await discord_calls.answer(interaction, say("answer.forgotten"))
         return
     recipe = job.outcome.recipe
+    notes = (*(heard_notes(job.heard) if job.heard else ()), *picture_notes(job.outcome))
     lines = [
         f"**{say('recipe.prompt')}**: {discord.utils.escape_markdown(shortened(recipe.prompt.text, 1000))}",
         f"**{say('recipe.negative')}**: {discord.utils.escape_markdown(shortened(recipe.prompt.negative_text, 500))}",
@@ -214,7 +212,7 @@ async def _show_recipe(interaction: "discord.Interaction[ImagineBot]", job: Job)
         f"**{say('recipe.model')}**: `{recipe.model}` {recipe.revision}".rstrip(),
         f"**{say('recipe.adapter')}**: {recipe.adapter or '–'}",
         f"**{say('recipe.seconds')}**: {job.outcome.seconds:.1f}",
-        *(f"-# {note_text(say, note)}" for note in job.outcome.notes),
+        *(f"-# {note_text(say, note)}" for note in notes),
     ]
     view = ui.LayoutView(timeout=None)
     view.add_item(ui.TextDisplay(shortened("\n".join(lines), 3000)))

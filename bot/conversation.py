@@ -22,15 +22,15 @@ from bot.layouts import BAD, GOOD, Controls, Screen, build_layout
 from bot.pacing import Pacer
 from bot.permissions import names_of
 from bot.places import Places
-from bot.records import HeardRecord, Job, JobState, Outcome, Window
+from bot.records import Job, JobState, Outcome
 from bot.reply import Reply, TooLarge
 from bot.store import Store
 from bot.texts import Speaker, Texts
-from bot.wording import note_text, picture_alt_text, title_of
-from core.engine import Engine, Heard, ImagineOptions
+from bot.wording import picture_alt_text, picture_notes
+from core.engine import Engine
 from core.errors import ImagineSoundError, NothingHeard, PaintingError
-from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
-from core.hearing.categories import SILENCE
+from core.events import Heard
+from core.generation.protocol import Loading, Note, Painted, Painting, Picture, Queued
 from core.hearing.figure import draw_heard
 from core.pictures import encode_picture
 
@@ -87,7 +87,7 @@ class Conversation:
             await self._shop.store.finish(self._job.id, JobState.CANCELLED)
         except ImagineSoundError as error:
             log.info("job %d failed: %s", self._job.id, error, exc_info=error.__cause__)
-            await self._fail(self._say.error(error, max_mb=f"{self._shop.engine.settings.max_file_mb:g}"))
+            await self._fail(self._say.error(error))
         except Exception:
             log.exception("job %d failed", self._job.id)
             await self._fail(self._say("status.fault"))
@@ -131,10 +131,9 @@ class Conversation:
             finally:
                 hearing.cancel()
             await self._keep_heard(heard)
-            self._show_heard(None)
+            await self._show_heard(None)
             self._drawing = asyncio.create_task(self._draw(heard))
-            self._notice_limits(heard)
-            await self._name_thread(title_of(heard.scene, heard.top))
+            await self._name_thread(heard.summary.title)
             if not self._can_be_painted:
                 raise NothingHeard
         else:
@@ -145,14 +144,16 @@ class Conversation:
     async def _restore(self) -> None:
         """What was heard before, back on the screen."""
         figure = await self._shop.store.figure(self._job) if self._job.heard is not None else None
-        self._show_heard(figure)
+        await self._show_heard(figure)
 
-    def _show_heard(self, figure: bytes | None) -> None:
+    async def _show_heard(self, figure: bytes | None) -> None:
+        heard = self._job.heard
+        prompt = await self._shop.engine.prompt_for(heard, self._job.options) if heard else None
         self._files = {FIGURE: figure} if figure is not None else {}
         self._screen = replace(
             self._screen,
             heard=self._job.heard,
-            prompt=self._job.prompt.text if self._job.prompt else "",
+            prompt=prompt.text if prompt else "",
             figure=FIGURE if figure is not None else None,
         )
 
@@ -161,13 +162,13 @@ class Conversation:
 
     async def _hear(self) -> Heard:
         recording = await self._shop.store.recording(self._job.id)
-        return await self._shop.engine.hear(recording or b"", self._options())
+        return await self._shop.engine.hear(recording or b"", self._job.options)
 
     async def _draw(self, heard: Heard) -> None:
         """Draw the figure while the picture is waited for; without it the picture comes all the same."""
         try:
             figure = await asyncio.get_running_loop().run_in_executor(
-                self._shop.drawing, draw_heard, heard.clip, heard.predictions, heard.top
+                self._shop.drawing, draw_heard, heard.clip, heard.summary.windows, heard.summary.top
             )
             await self._shop.store.set_figure(self._job.id, figure)
         except Exception:
@@ -183,26 +184,9 @@ class Conversation:
             await asyncio.wait({self._drawing})
 
     async def _keep_heard(self, heard: Heard) -> None:
-        record = HeardRecord(
-            title=title_of(heard.scene, heard.top),
-            top=heard.top,
-            windows=tuple(
-                Window(window.timestamp_ms, tuple((c.name, c.score) for c in window.categories[:LABELS_A_WINDOW]))
-                for window in heard.predictions
-            ),
-            duration_s=heard.clip.duration_s,
-            shortened=heard.clip.shortened,
-            spoken=heard.spoken,
-        )
-        await self._shop.store.set_heard(self._job.id, record, heard.prompt)
-        self._job = replace(self._job, heard=record, prompt=heard.prompt)
-
-    def _notice_limits(self, heard: Heard) -> None:
-        if heard.clip.shortened:
-            note = self._say("note.shortened", seconds=f"{heard.clip.duration_s:.0f}")
-            self._screen = replace(self._screen, notes=(*self._screen.notes, note))
-        if heard.clip.damaged:
-            self._screen = replace(self._screen, notes=(*self._screen.notes, self._say("note.damaged")))
+        summary = heard.summary.with_fewer_labels(LABELS_A_WINDOW)
+        await self._shop.store.set_heard(self._job.id, summary)
+        self._job = replace(self._job, heard=summary)
 
     async def _name_thread(self, title: str) -> None:
         """Give a thread that was made before its sound was heard the sound's name."""
@@ -213,24 +197,20 @@ class Conversation:
     @property
     def _is_unnoticed(self) -> bool:
         """Whether nobody has asked and nothing has been posted: if no picture comes of it, nobody shall be told."""
-        return self._job.options.unasked and self._reply is None
+        return not self._job.asked and self._reply is None
 
     @property
     def _can_be_painted(self) -> bool:
         """Whether anything is known that could be painted: silence alone cannot."""
-        if self._job.heard is None or self._job.prompt is None:
-            return False
-        only_silence = all(category.name == SILENCE for category in self._job.heard.top)
-        return not only_silence or self._job.options.prompt is not None
+        heard = self._job.heard
+        return heard is not None and (not heard.only_silence or self._job.options.prompt is not None)
 
     # Painting
 
     async def _paint(self) -> None:
-        prompt = self._job.prompt
-        assert prompt is not None
         assert self._job.heard is not None
-        names = tuple(f"{category.name} ({category.score:.2f})" for category in self._job.heard.top[:5])
-        async with aclosing(self._shop.engine.paint(prompt, self._options(), heard=names)) as events:
+        stream = self._shop.engine.imagine(self._job.heard, self._job.options, user=str(self._job.user_id))
+        async with aclosing(stream) as events:
             async for event in events:
                 if self._gone:
                     raise Gone
@@ -252,9 +232,6 @@ class Conversation:
         self._change(progress=(step, steps), status=self._say("status.painting"))
 
     async def _show_picture(self, picture: Picture) -> None:
-        said = self._screen.notes
-        if picture.is_miniature:
-            said = (self._say("note.miniature"), *said)
         await self._finish_drawing()
         await self._stop_showing()
         self._screen = replace(
@@ -263,11 +240,11 @@ class Conversation:
             alt_text=picture_alt_text(self._say, picture.recipe.prompt.text),
             progress=None,
             status=self._say("status.painted", user=f"<@{self._job.user_id}>", seconds=f"{picture.seconds:.0f}"),
-            notes=(*said, *(note_text(self._say, note) for note in picture.notes)),
+            notes=self._screen.notes + picture_notes(picture),
             controls=Controls.PICTURE,
             colour=GOOD,
         )
-        outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, (*said, *picture.notes))
+        outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, picture.notes)
         limit = self._shop.places.file_limit(self._job)
         for _ in range(SIZE_ATTEMPTS):
             file = await asyncio.to_thread(encode_picture, picture, limit)
@@ -384,7 +361,7 @@ class Conversation:
         if place.new_thread and self._job.heard is None:
             self._unnamed = place.new_thread
         if place.wanted and await self._shop.store.say_once(f"thread:{self._job.channel_id}"):
-            note = self._say("note.no_thread", permissions=names_of(place.wanted, self._say))
+            note = Note("no_thread", {"permissions": names_of(place.wanted, self._say)})
             self._screen = replace(self._screen, notes=(*self._screen.notes, note))
         layout = build_layout(self._screen, self._say)
         self._reply = await self._shop.places.post(place, layout, self._files, silent=self._quiet)
@@ -395,15 +372,3 @@ class Conversation:
         if self._reply is not None and self._reply.address != self._job.reply:
             self._job = replace(self._job, reply=self._reply.address)
             await self._shop.store.set_reply(self._job.id, self._reply.address)
-
-    def _options(self) -> ImagineOptions:
-        options = self._job.options
-        return ImagineOptions(
-            style=options.style,
-            prompt=options.prompt,
-            negative_prompt=options.negative_prompt,
-            seed=options.seed,
-            adapter=options.adapter,
-            user=str(self._job.user_id),
-            max_seconds=options.seconds,
-        )

@@ -114,6 +114,6 @@ def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:
     options = replace(
         new.options,
         style=new.options.style if new.options.style is not None else settings.style,
-        seconds=new.options.seconds if new.options.seconds is not None else settings.seconds,
+        max_seconds=new.options.max_seconds if new.options.max_seconds is not None else settings.seconds,
     )
     return replace(new, options=options)

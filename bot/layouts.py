@@ -10,9 +10,10 @@ import discord
 from discord import ui
 
 from bot.controls import JobButton, StyleSelect
-from bot.records import HeardRecord
 from bot.texts import Speaker
-from bot.wording import bar, figure_alt_text, label_lines, shortened
+from bot.wording import bar, figure_alt_text, heard_notes, label_lines, note_text, shortened
+from core.events import HeardSummary
+from core.generation.protocol import Note
 
 ACCENT = discord.Colour(0x5865F2)
 GOOD = discord.Colour(0x3BA55D)
@@ -36,13 +37,13 @@ class Screen:
 
     job_id: int
     status: str = ""
-    heard: HeardRecord | None = None
+    heard: HeardSummary | None = None
     prompt: str = ""
     figure: str | None = None
     picture: str | None = None
     alt_text: str = ""
     progress: tuple[int, int] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     controls: Controls = Controls.CANCEL
     colour: discord.Colour = ACCENT
 
@@ -68,14 +69,14 @@ def build_layout(screen: Screen, say: Speaker) -> ui.LayoutView:
         container.add_item(ui.TextDisplay(f"`{bar(step / steps, 16)}` {step}/{steps}"))
     if screen.status:
         container.add_item(ui.TextDisplay(screen.status))
-    if screen.notes:
-        container.add_item(ui.TextDisplay("\n".join(f"-# {note}" for note in screen.notes)))
+    if notes := [*(heard_notes(screen.heard) if screen.heard else ()), *screen.notes]:
+        container.add_item(ui.TextDisplay("\n".join(f"-# {note_text(say, note)}" for note in notes)))
     for row in _rows(screen, say):
         container.add_item(row)
     return view
 
 
-def _add_heard(container: "ui.Container[ui.LayoutView]", screen: Screen, heard: HeardRecord, say: Speaker) -> None:
+def _add_heard(container: "ui.Container[ui.LayoutView]", screen: Screen, heard: HeardSummary, say: Speaker) -> None:
     """The labels; the figure is large until there is a picture, then a thumbnail beside them."""
     labels: ui.TextDisplay[ui.LayoutView] = ui.TextDisplay(label_lines(say, heard.top))
     if screen.figure is None:

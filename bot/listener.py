@@ -16,7 +16,7 @@ from bot.client import ImagineBot
 from bot.intake import Asker, Refused
 from bot.permissions import names_of, plan_reply
 from bot.recordings import fetch, find_recordings
-from bot.records import GuildSettings, JobOptions, Listening, NewJob
+from bot.records import GuildSettings, Listening, NewJob
 from bot.texts import Speaker
 from core.errors import RecordingError
 
@@ -128,7 +128,7 @@ class Listener(commands.Cog):
                 locale=say.locale,
                 filename=recording.filename,
                 source_id=source.id,
-                options=JobOptions(unasked=not by_name),
+                asked=by_name,
             )
             try:
                 job = await self.bot.intake.accept(

@@ -27,6 +27,8 @@ FETCH_TIMEOUT_S = 60.0
 class CouldNotFetch(RecordingError):
     """The attachment is gone, or Discord did not hand it out."""
 
+    sentence = "I could not fetch this recording from Discord; please send it again."
+
 
 def looks_like_sound(attachment: discord.Attachment) -> bool:
     """Whether an attachment may be a recording, by what Discord says of it."""
@@ -48,13 +50,10 @@ def find_recordings(message: discord.Message) -> list[discord.Attachment]:
 async def fetch(attachment: discord.Attachment, max_mb: float) -> bytes:
     """The attachment's bytes, now: its address expires. Raises RecordingTooLarge before fetching, or CouldNotFetch."""
     if attachment.size > max_mb * 1_000_000:
-        raise RecordingTooLarge(
-            f"This recording has {attachment.size / 1e6:.1f} MB, more than the {max_mb:g} MB that I take; "
-            "please send a shorter or more compressed one."
-        )
+        raise RecordingTooLarge(attachment.size, int(max_mb * 1_000_000))
     data = await discord_calls.attempt_quietly(
         asyncio.wait_for(attachment.read(), FETCH_TIMEOUT_S), "fetch a recording"
     )
     if data is None:
-        raise CouldNotFetch("I could not fetch this recording from Discord; please send it again.")
+        raise CouldNotFetch
     return data

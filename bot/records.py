@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from core.events import HeardSummary
 from core.generation.protocol import Note
-from core.hearing.categories import TopCategory
-from core.prompting.prompt import Prompt
+from core.options import ImagineOptions
 from core.prompting.styles import Style
 from core.recipe import Recipe
 
@@ -47,55 +47,22 @@ class ReplyAddress:
 
 
 @dataclass(frozen=True)
-class JobOptions:
-    """What the asker chose for one picture; None stands for the server's or the model's default."""
-
-    style: Style | None = None
-    prompt: str | None = None
-    negative_prompt: str | None = None
-    seed: int | None = None
-    seconds: float | None = None
-    adapter: str | None = None
-    unasked: bool = False
-    """The bot took the recording up by itself: where it cannot be painted, nobody wants to know."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """The likeliest labels of one window of the recording, best first, as (name, score)."""
-
-    timestamp_ms: int
-    labels: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class HeardRecord:
-    """What was heard, as far as the replies and a new prompt need it."""
-
-    title: str
-    top: tuple[TopCategory, ...]
-    windows: tuple[Window, ...]
-    duration_s: float
-    shortened: bool
-    spoken: str = ""
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """A finished picture: its recipe, and what a person should know about it.
-
-    `notes`: sentences in the language of whoever asked, and notes to be said in the language of whoever reads.
-    """
+    """A finished picture: its recipe, and what a person should know about it."""
 
     recipe: Recipe
     seconds: float
     is_miniature: bool
-    notes: tuple[str | Note, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
 class NewJob:
-    """A request about to be accepted. `figure_of` names the job whose figure shows what was heard."""
+    """A request about to be accepted.
+
+    `asked`: somebody wanted it; the bot did not take the recording up by itself. `figure_of` names the job whose figure
+    shows what was heard.
+    """
 
     user_id: int
     guild_id: int | None
@@ -103,9 +70,9 @@ class NewJob:
     locale: str
     filename: str
     source_id: int | None = None
-    options: JobOptions = JobOptions()
-    heard: HeardRecord | None = None
-    prompt: Prompt | None = None
+    asked: bool = True
+    options: ImagineOptions = field(default_factory=ImagineOptions)
+    heard: HeardSummary | None = None
     reply: ReplyAddress | None = None
     figure_of: int | None = None
 
@@ -124,9 +91,9 @@ class Job:
     locale: str
     filename: str
     source_id: int | None
-    options: JobOptions
-    heard: HeardRecord | None
-    prompt: Prompt | None
+    asked: bool
+    options: ImagineOptions
+    heard: HeardSummary | None
     reply: ReplyAddress | None
     figure_of: int | None
     outcome: Outcome | None

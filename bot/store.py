@@ -18,13 +18,13 @@ from pydantic import TypeAdapter
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Connection,
     ForeignKey,
     LargeBinary,
     String,
     TypeDecorator,
     delete,
     event,
-    func,
     select,
     text,
     update,
@@ -37,13 +37,12 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from bot.records import GuildSettings, HeardRecord, Job, JobOptions, JobState, NewJob, Outcome, ReplyAddress
-from core.prompting.prompt import Prompt
+from bot.migrations import SCHEMA_VERSION, migrate, version_of
+from bot.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress
+from core.events import HeardSummary
+from core.options import ImagineOptions
 
 log = logging.getLogger(__name__)
-
-SCHEMA_VERSION = 1
-"""Kept in the file's `user_version`; a file from a newer version is refused."""
 
 LIMITS_LOOK_BACK = timedelta(hours=1)
 """How far back the limits count what was asked for."""
@@ -101,9 +100,9 @@ class _JobRow(_Base):
     locale: Mapped[str]
     filename: Mapped[str]
     source_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    options: Mapped[JobOptions] = mapped_column(_Plain(JobOptions))
-    heard: Mapped[HeardRecord | None] = mapped_column(_Plain(HeardRecord))
-    prompt: Mapped[Prompt | None] = mapped_column(_Plain(Prompt))
+    asked: Mapped[bool] = mapped_column(server_default=text("1"))
+    options: Mapped[ImagineOptions] = mapped_column(_Plain(ImagineOptions))
+    heard: Mapped[HeardSummary | None] = mapped_column(_Plain(HeardSummary))
     reply: Mapped[ReplyAddress | None] = mapped_column(_Plain(ReplyAddress))
     reply_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     figure_of: Mapped[int | None]
@@ -177,15 +176,28 @@ class Store:
             ) from error
 
     async def _open(self) -> None:
-        async with self._engine.begin() as connection:
-            version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
+        async with self._engine.connect() as connection:
+            # by hand, since the driver begins no transaction for what changes tables
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            version = await connection.run_sync(version_of)
             if version > SCHEMA_VERSION:
                 raise StoreUnusable(
                     f"{self.path} was written by a newer version of imagine-sound; install that version, or set "
                     "DATA_DIR to another directory."
                 )
+            if version < SCHEMA_VERSION:
+                await connection.run_sync(self._migrate)
             await connection.run_sync(_Base.metadata.create_all)
-            await connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+            await connection.commit()
+
+    def _migrate(self, connection: Connection) -> None:
+        try:
+            migrate(connection)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreUnusable(
+                f"{self.path} holds something that no version of imagine-sound wrote, and was left as it is; move it "
+                "away, or set DATA_DIR to another directory."
+            ) from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -234,10 +246,10 @@ class Store:
         """Note where the job's message is."""
         await self._change(job_id, reply=reply, reply_id=reply.message_id)
 
-    async def set_heard(self, job_id: int, heard: HeardRecord, prompt: Prompt) -> None:
+    async def set_heard(self, job_id: int, heard: HeardSummary) -> None:
         """Note what was heard; the recording is no longer needed and is deleted."""
         async with self._writing() as session:
-            await session.execute(update(_JobRow).where(_JobRow.id == job_id).values(heard=heard, prompt=prompt))
+            await session.execute(update(_JobRow).where(_JobRow.id == job_id).values(heard=heard))
             await session.execute(delete(_RecordingRow).where(_RecordingRow.job_id == job_id))
 
     async def set_figure(self, job_id: int, figure: bytes) -> None:
@@ -310,9 +322,9 @@ class Store:
             return len(ids)
 
     async def _empty(self, session: AsyncSession, job_ids: Sequence[int]) -> None:
-        nothing = {"heard": None, "prompt": None, "outcome": None, "reply": None, "reply_id": None, "source_id": None}
+        nothing = {"heard": None, "outcome": None, "reply": None, "reply_id": None, "source_id": None}
         emptied = update(_JobRow).where(_JobRow.id.in_(job_ids))
-        await session.execute(emptied.values(**nothing, options=JobOptions(), filename=""))
+        await session.execute(emptied.values(**nothing, options=ImagineOptions(), filename=""))
         await session.execute(delete(_RecordingRow).where(_RecordingRow.job_id.in_(job_ids)))
         await session.execute(delete(_FigureRow).where(_FigureRow.job_id.in_(job_ids)))
 
@@ -375,11 +387,6 @@ class Store:
         """Let everything be said again whose name begins with `prefix`."""
         async with self._writing() as session:
             await session.execute(delete(_NoteRow).where(_NoteRow.name.startswith(f"said:{prefix}", autoescape=True)))
-
-    async def count(self) -> int:
-        """How many jobs are kept."""
-        async with self._sessions() as session:
-            return await session.scalar(select(func.count()).select_from(_JobRow)) or 0
 
     async def _change(self, job_id: int, **values: object) -> None:
         async with self._writing() as session:

@@ -62,13 +62,13 @@ class Speaker:
         found = self._texts.find(self.locale, key) or self._texts.languages(key)[ENGLISH]
         return found.format(**values) if values else found
 
-    def error(self, error: ImagineSoundError, **values: object) -> str:
+    def error(self, error: ImagineSoundError) -> str:
         """The error's own sentence in English, its translation (if there is one) elsewhere."""
         if self.locale in LANGUAGES:
             for kind in type(error).__mro__:
                 translation = self._texts.find(self.locale, f"error.{kind.__name__}")
                 if translation is not None:
-                    return translation.format(**values)
+                    return translation.format(**error.values)
         return str(error)
 
 

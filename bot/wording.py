@@ -3,34 +3,22 @@
 It knows the core's labels and scenes, and nothing of Discord but its lengths.
 """
 
-import re
 from collections.abc import Sequence
 
+from bot.records import Outcome
 from bot.texts import Speaker
-from core.generation.protocol import Note
-from core.hearing.categories import SILENCE, TopCategory
-from core.prompting.phrasebook import Role
-from core.prompting.scene import Scene
+from core.events import HeardSummary
+from core.generation.protocol import Note, Picture
+from core.hearing.categories import CERTAIN, LIKELY, VERY_CERTAIN, TopCategory
 
 LONGEST_THREAD_NAME = 100
 LONGEST_ALT_TEXT = 1024
 BAR = 8
 
-CONFIDENCE = ((0.7, "sure.certain"), (0.4, "sure.very_likely"), (0.2, "sure.likely"), (0.0, "sure.maybe"))
-"""From this score on, these words. Of YamNet's answers 97, 81, 62 and (from 0.1 on) 32 % were right."""
-
-
-def title_of(scene: Scene, top: Sequence[TopCategory]) -> str:
-    """A short name of the sound, at most LONGEST_THREAD_NAME long: "Barking dog, rain"."""
-    if not top or top[0].name == SILENCE:
-        return SILENCE
-    parts = [re.sub(r"^(?:an?|the|two|some) ", "", subject.phrase) for subject in scene.subjects]
-    weather = (
-        heard.label.lower() for heard in scene.heard if heard.role is Role.WEATHER and heard.became == heard.label
-    )
-    parts += [word for word in weather if word not in " ".join(parts)][:1]
-    title = ", ".join(parts)
-    return shortened(title[:1].upper() + title[1:], LONGEST_THREAD_NAME)
+CONFIDENCE = (
+    (VERY_CERTAIN, "sure.certain"), (CERTAIN, "sure.very_likely"), (LIKELY, "sure.likely"), (0.0, "sure.maybe"),
+)  # fmt: skip
+"""From this score on, these words."""
 
 
 def bar(share: float, length: int = BAR) -> str:
@@ -62,9 +50,24 @@ def picture_alt_text(say: Speaker, prompt: str) -> str:
     return shortened(say("alt.picture", prompt=prompt), LONGEST_ALT_TEXT)
 
 
-def note_text(say: Speaker, note: str | Note) -> str:
-    """A note of a picture as a sentence; one that is a sentence already stays as it is."""
-    return note if isinstance(note, str) else say(f"note.{note.key}", **note.values)
+def heard_notes(heard: HeardSummary) -> tuple[Note, ...]:
+    """What a person should know of the recording."""
+    notes = []
+    if heard.shortened:
+        notes.append(Note("shortened", {"seconds": f"{heard.duration_s:.0f}"}))
+    if heard.damaged:
+        notes.append(Note("damaged", {}))
+    return tuple(notes)
+
+
+def picture_notes(picture: Picture | Outcome) -> tuple[Note, ...]:
+    """What a person should know of the picture."""
+    return (Note("miniature", {}), *picture.notes) if picture.is_miniature else picture.notes
+
+
+def note_text(say: Speaker, note: Note) -> str:
+    """A note as a sentence."""
+    return say(f"note.{note.key}", **note.values)
 
 
 def shortened(text: str, most: int) -> str:

@@ -17,12 +17,13 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from core.errors import ModelError, NothingHeard, ShuttingDown
+from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import (
     MAX_SEED,
     Failed,
@@ -32,17 +33,16 @@ from core.generation.protocol import (
     ImageGenerator,
     Loading,
     Painted,
-    Painting,
-    Queued,
 )
 from core.hearing.audio import Clip, load_clip
-from core.hearing.categories import SILENCE, TopCategory, get_top_categories
-from core.hearing.classifier import Prediction, SoundClassifier
-from core.hearing.transcription import Transcriber, is_spoken, load_transcriber
+from core.hearing.categories import get_top_categories
+from core.hearing.classifier import SoundClassifier
+from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import ModelStore, find_adapters
-from core.prompting.prompt import Prompt, describe
+from core.options import ImagineOptions
+from core.prompting.prompt import Prompt, describe, title_of
 from core.prompting.scene import Scene, compose_scene
-from core.prompting.styles import Style
+from core.prompting.spoken import is_spoken
 from core.settings import CoreSettings
 
 log = logging.getLogger(__name__)
@@ -50,44 +50,10 @@ log = logging.getLogger(__name__)
 LONGEST_LOAD_S = 30
 """How long closing waits for a model that is being loaded."""
 
+LABELS_IN_RECIPE = 5
 
-@dataclass(frozen=True)
-class ImagineOptions:
-    """What the asker chose; None stands for the settings' or the model's default.
-
-    `prompt` replaces the words made from what was heard. `user` is whom the queue is fair to.
-    """
-
-    style: Style | None = None
-    prompt: str | None = None
-    negative_prompt: str | None = None
-    seed: int | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    size: tuple[int, int] | None = None
-    adapter: str | None = None
-    user: str = ""
-    max_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What is in the recording. `spoken` are the recognised words, empty unless transcription is on."""
-
-    clip: Clip
-    predictions: tuple[Prediction, ...]
-    top: tuple[TopCategory, ...]
-    scene: Scene
-    prompt: Prompt
-    spoken: str = ""
-
-    @property
-    def only_silence(self) -> bool:
-        """Whether there is nothing to paint."""
-        return all(category.name == SILENCE for category in self.top)
-
-
-Event = Heard | Loading | Queued | Painting | Painted
+DEFAULTS = ImagineOptions()
+"""Nobody has chosen anything."""
 
 
 class Engine:
@@ -99,14 +65,14 @@ class Engine:
         *,
         models: ModelStore | None = None,
         make_generator: Callable[[CoreSettings, ModelStore], ImageGenerator] | None = None,
-        make_transcriber: Callable[[CoreSettings], Transcriber] = load_transcriber,
+        make_transcriber: Callable[[CoreSettings], Transcriber] | None = None,
         after_loading: Callable[[], None] = lambda: None,
     ) -> None:
         """`after_loading` is called in the thread that has loaded a model; see `spare_from_collections`."""
         self.settings = settings
         self._models = models or ModelStore(settings)
         self._make_generator = make_generator or _default_generator
-        self._make_transcriber = make_transcriber
+        self._make_transcriber = make_transcriber or _default_transcriber
         self._after_loading = after_loading
         self._transcriber: Transcriber | None = None
         self._cannot_transcribe = False
@@ -125,46 +91,53 @@ class Engine:
         await self.close()
 
     async def imagine(
-        self, recording: bytes | Path, options: ImagineOptions | None = None
+        self, source: bytes | Path | HeardSummary, options: ImagineOptions = DEFAULTS, *, user: str = ""
     ) -> AsyncGenerator[Event, None]:
-        """Hear `recording` and paint it: Heard, then Loading, Queued and Painting, then Painted.
+        """Hear a recording and paint it: Heard, then Loading, Queued and Painting, then Painted.
 
-        Raises one of core.errors: RecordingError for a recording that cannot be heard, NothingHeard for mere silence
-        (unless `options.prompt` says what to paint), PaintingError, ModelError, ShuttingDown.
+        What was heard before is painted without hearing it again: the stream begins after Heard. `user` is whom the
+        queue is fair to. Raises one of core.errors: RecordingError for a recording that cannot be heard, NothingHeard
+        for mere silence (unless `options.prompt` says what to paint), PaintingError, ModelError, ShuttingDown.
         """
-        options = options or ImagineOptions()
-        heard = await self.hear(recording, options)
-        yield heard
-        if heard.only_silence and options.prompt is None:
+        if isinstance(source, HeardSummary):
+            summary = source
+        else:
+            heard = await self.hear(source, options)
+            yield heard
+            summary = heard.summary
+        if summary.only_silence and options.prompt is None:
             raise NothingHeard
-        names = tuple(f"{category.name} ({category.score:.2f})" for category in heard.top[:5])
-        async with aclosing(self.paint(heard.prompt, options, heard=names)) as events:
+        prompt = await self.prompt_for(summary, options)
+        labels = tuple(f"{category.name} ({category.score:.2f})" for category in summary.top[:LABELS_IN_RECIPE])
+        async with aclosing(self.paint(prompt, options, heard=labels, user=user)) as events:
             async for event in events:
                 yield event
 
-    async def hear(self, recording: bytes | Path, options: ImagineOptions | None = None) -> Heard:
-        """What is in `recording`, and the prompt for it."""
-        options = options or ImagineOptions()
-        if self._closed:
-            raise ShuttingDown("I am shutting down; please try again in a minute.")
+    async def hear(self, recording: bytes | Path, options: ImagineOptions = DEFAULTS) -> Heard:
+        """What is in `recording`, and the prompt for it. Raises RecordingError, ModelError, ShuttingDown."""
         classifier = await self.classifier()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._hearing, self._hear, recording, options, classifier)
 
+    async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
+        """The words that are painted for what was heard: those it was told in already, unless `options` change them."""
+        style = options.style or self.settings.style
+        if options.prompt is None and style is heard.style:
+            return _chosen(heard.prompt, options)
+        return await asyncio.to_thread(self._words, compose_scene(heard.top), heard.spoken, options)
+
     async def paint(
-        self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
+        self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
     ) -> AsyncGenerator[Event, None]:
-        """Paint `prompt` without hearing anything; `heard` goes into the picture's recipe."""
-        options = options or ImagineOptions()
-        seed = secrets.randbelow(MAX_SEED) if options.seed is None else options.seed
+        """Paint `prompt`, of a recipe say, without hearing anything; `heard` goes into the picture's recipe."""
         request = GenerationRequest(
             prompt=prompt,
-            seed=seed,
+            seed=secrets.randbelow(MAX_SEED) if options.seed is None else options.seed,
             steps=options.steps,
             guidance=options.guidance,
             size=options.size,
             adapter=options.adapter,
-            user=options.user,
+            user=user,
             heard=heard,
         )
         if self._generator is None or not self._generator.done():
@@ -212,7 +185,7 @@ class Engine:
     async def classifier(self) -> SoundClassifier:
         """The sound classifier, loaded at the first call; a failed load is tried again at the next."""
         if self._closed:
-            raise ShuttingDown("I am shutting down; please try again in a minute.")
+            raise ShuttingDown
         if self._classifier is None or _has_failed(self._classifier):
             loop = asyncio.get_running_loop()
             self._classifier = loop.run_in_executor(self._hearing, self._load_classifier)
@@ -221,7 +194,7 @@ class Engine:
     async def generator(self) -> ImageGenerator:
         """The painter, made at the first call; a failed start is tried again at the next."""
         if self._closed:
-            raise ShuttingDown("I am shutting down; please try again in a minute.")
+            raise ShuttingDown
         if self._generator is None or _has_failed(self._generator):
             loop = asyncio.get_running_loop()
             # not in the hearing pool: loading may take minutes, and hearing goes on meanwhile
@@ -252,11 +225,22 @@ class Engine:
         if options.max_seconds is not None:
             limits = replace(limits, max_seconds=min(limits.max_seconds, options.max_seconds))
         clip = load_clip(recording, limits)
-        predictions = classifier.classify(clip)
-        top = get_top_categories(predictions)
+        windows = classifier.classify(clip)
+        top = get_top_categories(windows)
         scene = compose_scene(top)
         spoken = self._transcribe(clip) if self.settings.transcribe and is_spoken(top) else ""
-        return Heard(clip, predictions, top, scene, self._words(scene, spoken, options), spoken)
+        summary = HeardSummary(
+            title=title_of(scene),
+            top=top,
+            windows=windows,
+            duration_s=clip.duration_s,
+            prompt=self._words(scene, spoken, options),
+            style=(options.style or self.settings.style) if options.prompt is None else None,
+            shortened=clip.shortened,
+            damaged=clip.damaged,
+            spoken=spoken,
+        )
+        return Heard(summary, scene, clip)
 
     def _transcribe(self, clip: Clip) -> str:
         """The words in `clip`; one recording at a time, since a recogniser takes all the processors it finds.
@@ -284,10 +268,15 @@ class Engine:
             )
         else:  # the model is not loaded yet, and nobody shall wait for it to see what was heard
             made = describe(scene, style=style, spoken=spoken)
-        return Prompt(
-            made.text if options.prompt is None else options.prompt.strip(),
-            made.negative_text if options.negative_prompt is None else options.negative_prompt.strip(),
-        )
+        return _chosen(made, options)
+
+
+def _chosen(prompt: Prompt, options: ImagineOptions) -> Prompt:
+    """`prompt` with the words that somebody chose in their places."""
+    return Prompt(
+        prompt.text if options.prompt is None else options.prompt.strip(),
+        prompt.negative_text if options.negative_prompt is None else options.negative_prompt.strip(),
+    )
 
 
 def spare_from_collections() -> None:
@@ -316,6 +305,10 @@ async def _close_when_loaded(loading: asyncio.Future[SoundClassifier] | asyncio.
         log.debug("a model failed to load while the engine was closing", exc_info=True)
     else:
         await asyncio.get_running_loop().run_in_executor(None, resource.close)
+
+
+def _default_transcriber(settings: CoreSettings) -> Transcriber:
+    return load_transcriber(settings.model_cache, may_download=settings.download_models)
 
 
 def _default_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:

@@ -1,12 +1,44 @@
-"""Each failure that a person can meet, with the sentence that the person is told.
+"""Each failure that a person can meet, with the sentence that the person is told, and the exit codes.
 
-`str(error)` is that sentence: what went wrong and what to do. The cause and the traceback go to the log.
-This module knows nothing of who is told, or where.
+`str(error)` is that sentence in English: what went wrong and what to do. `error.values` fill the places of the same
+sentence in other languages. The cause and the traceback go to the log. This module knows nothing of who is told, or
+where.
 """
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What a program of this project ends with."""
+
+    DONE = 0
+    FAULT = 1
+    """A fault of the program, or the network."""
+    BAD_INPUT = 2
+    """Bad input or settings: the person can mend it."""
+    INTERRUPTED = 130
 
 
 class ImagineSoundError(Exception):
-    """Anything that a person is told about; every other exception is a fault of the program."""
+    """Anything that a person is told about; every other exception is a fault of the program.
+
+    Either the class has one `sentence`, whose places `values` fill, or whoever raises it gives a whole one.
+    """
+
+    sentence: ClassVar[str] = "That did not work; please try again."
+
+    def __init__(self, sentence: str | None = None, **values: str | int | float) -> None:
+        super().__init__(self.sentence.format(**values) if sentence is None else sentence)
+        self.values = values
+
+
+class WrongSetting(ImagineSoundError):
+    """A setting in the environment, in `.env` or on the command line has no valid value."""
+
+
+class WouldOverwrite(ImagineSoundError):
+    """What is to be written would take the place of a file that is there."""
 
 
 class RecordingError(ImagineSoundError):
@@ -16,32 +48,46 @@ class RecordingError(ImagineSoundError):
 class NotAudio(RecordingError):
     """The bytes are no sound that ffmpeg knows, or are cut off before any sound."""
 
+    sentence = "This is not a recording that I can read; please send an audio file such as mp3, ogg or wav."
+
 
 class NoSound(RecordingError):
     """A video or container without a sound track."""
+
+    sentence = "There is no sound track in this file; please send one with sound."
 
 
 class EmptyRecording(RecordingError):
     """A file of no bytes, or a sound of no samples."""
 
+    sentence = "There is no sound in this recording, it is empty; please send one with sound in it."
+
 
 class RecordingTooLarge(RecordingError):
     """More bytes than the limit in the settings."""
+
+    sentence = (
+        "This recording has {size_mb} MB, more than the {limit_mb} MB that I take; please send a shorter or more "
+        "compressed one."
+    )
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(size_mb=f"{size_bytes / 1e6:.1f}", limit_mb=f"{limit_bytes / 1e6:g}")
 
 
 class DecodingTimedOut(RecordingError):
     """ffmpeg did not finish within its wall-clock limit."""
 
+    sentence = "This recording could not be decoded within {limit_s} seconds; please send it as mp3 or ogg."
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(limit_s=f"{limit_s:g}")
+
 
 class NothingHeard(RecordingError):
     """Nothing but silence: there is nothing to paint."""
 
-    def __init__(self) -> None:
-        super().__init__("There is nothing but silence in this recording, so there is nothing to paint.")
-
-
-class WouldOverwrite(ImagineSoundError):
-    """What is to be written would take the place of a file that is there."""
+    sentence = "There is nothing but silence in this recording, so there is nothing to paint."
 
 
 class ModelError(ImagineSoundError):
@@ -71,10 +117,16 @@ class InvalidOptions(PaintingError):
 class OutOfMemory(PaintingError):
     """The picture does not fit into the device's memory."""
 
+    sentence = "This picture does not fit into the graphics card's memory; please ask for a smaller one."
+
 
 class Cancelled(PaintingError):
     """The request was cancelled before its picture was finished."""
 
+    sentence = "This picture was cancelled."
+
 
 class ShuttingDown(ImagineSoundError):
     """The engine takes no more requests, or gave this one up, because the program ends."""
+
+    sentence = "I am shutting down; please try again in a minute."

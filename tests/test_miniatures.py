@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.engine import Engine, ImagineOptions
+from core.engine import Engine
 from core.generation.protocol import Painted, Picture
 from core.hearing.audio import Samples
 from core.hearing.samples import birdsong, siren, thunderstorm, write_wav
+from core.options import ImagineOptions
 from core.settings import CoreSettings
 
 MINIATURES = Path(__file__).parents[1] / "core" / "miniatures"

@@ -1,23 +1,18 @@
-"""What the commands share: the settings, what was heard as JSON, and the notes of a picture in English."""
+"""What the commands share: the settings, and what is to be said of a recording and a picture in English."""
 
 import sys
 from types import MappingProxyType
-from typing import Any
 
 from pydantic import ValidationError
 
-from core.engine import Heard
-from core.errors import ImagineSoundError
+from core.errors import WrongSetting
+from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.prompting.styles import Style
 from core.settings import CoreSettings
 
 NOTES = MappingProxyType({"prompt_cut": "The prompt was too long for the model and ends at “{end}”."})
 """What a picture's notes say, by their keys."""
-
-
-class WrongSetting(ImagineSoundError):
-    """A setting in the environment, in `.env` or on the command line has no valid value."""
 
 
 def load_settings() -> CoreSettings:
@@ -40,39 +35,19 @@ def read_style(name: str | None) -> Style | None:
         raise WrongSetting(f"there is no style {name}; the styles are: {', '.join(Style)}.") from error
 
 
-def heard_as_json(file: str, heard: Heard) -> dict[str, Any]:
-    """What `hear --json` prints of one file; scores are rounded to four places, seconds to three."""
-    return {
-        "file": file,
-        "duration_s": round(heard.clip.duration_s, 3),
-        "shortened": heard.clip.shortened,
-        "damaged": heard.clip.damaged,
-        "predictions": [
-            {
-                "timestamp_ms": prediction.timestamp_ms,
-                "categories": [
-                    {"name": category.name, "score": round(category.score, 4)} for category in prediction.categories
-                ],
-            }
-            for prediction in heard.predictions
-        ],
-        "top": [
-            {
-                "name": category.name,
-                "score": round(category.score, 4),
-                "coverage": round(category.coverage, 4),
-                "first_ms": category.first_ms,
-            }
-            for category in heard.top
-        ],
-        "spoken": heard.spoken,
-        "prompt": {"text": heard.prompt.text, "negative_text": heard.prompt.negative_text},
-    }
-
-
 def note_text(note: Note) -> str:
     """`note` as an English sentence."""
     return NOTES[note.key].format(**note.values)
+
+
+def remarks(heard: HeardSummary) -> list[str]:
+    """What a person should know of the recording, as English sentences."""
+    said = []
+    if heard.shortened:
+        said.append(f"The recording is longer; only its first {heard.duration_s:g} seconds were heard.")
+    if heard.damaged:
+        said.append("The recording is damaged; what could be read of it was heard.")
+    return said
 
 
 def show_progress() -> bool:

@@ -11,14 +11,15 @@ from pathlib import Path
 import jinja2
 from rich.console import Console
 
-from core.cli.common import WrongSetting, load_settings
+from core.cli.common import load_settings
 from core.cli.imagine import watch_events
 from core.cli.output import write_whole
-from core.engine import Engine, ImagineOptions
-from core.generation.protocol import Picture
+from core.engine import Engine
+from core.errors import WrongSetting
 from core.hearing.categories import TopCategory
 from core.hearing.figure import draw_heard
 from core.hearing.samples import DEMO, write_wav
+from core.options import ImagineOptions
 from core.pictures import to_png
 
 SEED = 7
@@ -79,10 +80,12 @@ def _lay_out(directory: Path, sound: Path | None) -> dict[str, Path]:
 
 
 async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Shown:
-    heard = await engine.hear(path)
+    async with aclosing(engine.imagine(path, ImagineOptions(seed=SEED))) as events:
+        heard, picture = await watch_events(events)
+    assert heard is not None  # the stream of a recording begins with it
+    summary = heard.summary
     figure = directory / f"{path.stem}-heard.png"
-    figure.write_bytes(await asyncio.to_thread(draw_heard, heard.clip, heard.predictions, heard.top))
-    picture = await _paint(engine, path)
+    figure.write_bytes(await asyncio.to_thread(draw_heard, heard.clip, summary.windows, summary.top))
     out = directory / f"{path.stem}.png"
     if out == path:  # a sound file may be called .png
         out = directory / f"{path.stem}-imagined.png"
@@ -92,16 +95,11 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
         sound=path.name,
         figure=figure.name,
         picture=out.name,
-        labels=heard.top[:5],
+        labels=summary.top[:5],
         prompt=picture.recipe.prompt.text,
         model=picture.recipe.model,
         seconds=picture.seconds,
     )
-
-
-async def _paint(engine: Engine, path: Path) -> Picture:
-    async with aclosing(engine.imagine(path, ImagineOptions(seed=SEED))) as events:
-        return await watch_events(events)
 
 
 def render(shown: list[Shown]) -> str:

@@ -6,12 +6,17 @@ import json
 import sys
 from pathlib import Path
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
-from core.cli.common import heard_as_json, load_settings, read_style
-from core.engine import Engine, Heard, ImagineOptions
-from core.errors import ModelError, RecordingError
+from core.cli.common import load_settings, read_style, remarks
+from core.engine import Engine
+from core.errors import ExitCode, ModelError, RecordingError
+from core.events import Heard, HeardSummary
+from core.options import ImagineOptions
+
+AS_JSON = TypeAdapter(HeardSummary)
 
 SHOWN = 8
 """Categories in the tables."""
@@ -40,10 +45,15 @@ async def _hear_all(options: argparse.Namespace) -> int:
                     print(f"{path}: {why}", file=sys.stderr)
                 continue
             if options.json:
-                print(json.dumps(heard_as_json(str(path), heard), ensure_ascii=False), flush=True)
+                print(
+                    json.dumps(
+                        {"file": str(path), **AS_JSON.dump_python(heard.summary, mode="json")}, ensure_ascii=False
+                    ),
+                    flush=True,
+                )
             else:
                 print_heard(path, heard, title=len(options.files) > 1)
-    return 2 if failed else 0
+    return ExitCode.BAD_INPUT if failed else ExitCode.DONE
 
 
 def print_heard(path: Path, heard: Heard, *, title: bool) -> None:
@@ -51,24 +61,23 @@ def print_heard(path: Path, heard: Heard, *, title: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if title:
         console.rule(str(path), align="left")
-    for prediction in heard.predictions:
-        best = ", ".join(f"{category.name} ({category.score:.2f})" for category in prediction.categories[:3])
-        console.print(f"Timestamp {prediction.timestamp_ms / 1000:g}: {best}", markup=False)
-    if heard.clip.shortened:
-        console.print(f"The recording is longer; only its first {heard.clip.duration_s:g} seconds were heard.")
-    if heard.clip.damaged:
-        console.print("The recording is damaged; what could be read of it was heard.")
+    summary = heard.summary
+    for window in summary.windows:
+        best = ", ".join(f"{category.name} ({category.score:.2f})" for category in window.categories[:3])
+        console.print(f"Timestamp {window.timestamp_ms / 1000:g}: {best}", markup=False)
+    for remark in remarks(summary):
+        console.print(remark)
     console.print(explanation(heard))
-    if heard.spoken:
-        console.print(f"Words:  {heard.spoken}", markup=False)
-    console.print(f"Prompt: {heard.prompt.text}", markup=False)
+    if summary.spoken:
+        console.print(f"Words:  {summary.spoken}", markup=False)
+    console.print(f"Prompt: {summary.prompt.text}", markup=False)
 
 
 def explanation(heard: Heard) -> Table:
     """Label, how sure, when, its role, its phrase, and what became of it."""
     table = Table("label", "score", "share", "first", "role", "phrase", "became", title="What was heard")
-    became = {row.label: row for row in heard.scene.heard}
-    for category in heard.top[:SHOWN]:
+    became = {row.label: row for row in heard.scene.uses}
+    for category in heard.summary.top[:SHOWN]:
         row = became.get(category.name)
         into = "" if row is None else row.became
         table.add_row(

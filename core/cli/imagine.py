@@ -9,14 +9,17 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.cli.common import WrongSetting, heard_as_json, load_settings, note_text, read_style, show_progress
+from core.cli.common import load_settings, note_text, read_style, remarks, show_progress
 from core.cli.output import check_output, free_name, write_whole
-from core.engine import Engine, Event, Heard, ImagineOptions
-from core.errors import PaintingError
+from core.engine import Engine
+from core.errors import PaintingError, WrongSetting
+from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
+from core.options import ImagineOptions
 from core.pictures import read_recipe, to_png
 from core.recipe import to_json
 
@@ -36,7 +39,7 @@ async def _imagine(options: argparse.Namespace, out: Path) -> None:
     async with Engine(load_settings()) as engine:
         events = _again(engine, options) if options.recipe else _from_recording(engine, options)
         async with aclosing(events):
-            picture = await (print_events(options.file, events) if options.json else watch_events(events))
+            picture = await (print_events(options.file, events) if options.json else _watch(events))
     check_output(out, [options.file or options.recipe], replace=options.force)  # painting takes a while
     write_whole(out, to_png(picture))
     print(json.dumps({"event": "saved", "path": str(out)}) if options.json else out)
@@ -81,24 +84,29 @@ async def _again(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[
             yield event
 
 
-async def watch_events(events: AsyncGenerator[Event, None]) -> Picture:
-    """Show what was heard and a progress bar; returns the picture."""
+async def _watch(events: AsyncGenerator[Event, None]) -> Picture:
+    _, picture = await watch_events(events)
+    return picture
+
+
+async def watch_events(events: AsyncGenerator[Event, None]) -> tuple[Heard | None, Picture]:
+    """Show what was heard and a progress bar; returns what was heard (None of a recipe) and the picture."""
+    heard: Heard | None = None
     out = Console(highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not show_progress()) as progress:
         task = progress.add_task("hearing", total=None)
         async for event in events:
             match event:
-                case Heard() as heard:
-                    top = ", ".join(f"{category.name} ({category.score:.2f})" for category in heard.top[:3])
+                case Heard(summary):
+                    heard = event
+                    top = ", ".join(f"{category.name} ({category.score:.2f})" for category in summary.top[:3])
                     out.print(f"Heard:  {top}", markup=False)
-                    if heard.clip.shortened:
-                        out.print(f"        (only the first {heard.clip.duration_s:g} seconds)")
-                    if heard.clip.damaged:
-                        out.print("        (it is damaged; what could be read of it was heard)")
-                    if heard.spoken:
-                        out.print(f"Words:  {heard.spoken}", markup=False)
-                    out.print(f"Prompt: {heard.prompt.text}", markup=False)
+                    for remark in remarks(summary):
+                        out.print(f"        {remark}", markup=False)
+                    if summary.spoken:
+                        out.print(f"Words:  {summary.spoken}", markup=False)
+                    out.print(f"Prompt: {summary.prompt.text}", markup=False)
                 case Loading():
                     progress.update(task, description="loading the model")
                 case Queued(position):
@@ -108,7 +116,7 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> Picture:
                 case Painted(picture):
                     for note in picture.notes:
                         out.print(f"Note:   {note_text(note)}", markup=False)
-                    return picture
+                    return heard, picture
     raise PaintingError("The painting ended without a picture; please try again.")
 
 
@@ -116,8 +124,9 @@ async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -
     """Each event as one line of JSON; returns the picture."""
     async for event in events:
         match event:
-            case Heard() as heard:
-                line: dict[str, object] = {"event": "heard", **heard_as_json(str(file), heard)}
+            case Heard(summary):
+                plain = TypeAdapter(HeardSummary).dump_python(summary, mode="json")
+                line: dict[str, object] = {"event": "heard", "file": str(file), **plain}
             case Loading():
                 line = {"event": "loading"}
             case Queued(position):

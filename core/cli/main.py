@@ -1,7 +1,4 @@
-"""Parses the command line and turns every error a person can meet into one sentence and an exit code.
-
-Exit codes: 0 done; 1 a fault of the program; 2 bad input or settings; 130 interrupted.
-"""
+"""Parses the command line and turns every error a person can meet into one sentence and an exit code."""
 
 import argparse
 import faulthandler
@@ -13,11 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from core import __version__
-from core.errors import ImagineSoundError
-
-FAULT = 1
-BAD_INPUT = 2
-INTERRUPTED = 130
+from core.errors import ExitCode, ImagineSoundError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,17 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except ImagineSoundError as error:
         print(f"imagine-sound: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return ExitCode.BAD_INPUT
     except Exception as error:
         logging.getLogger(__name__).debug("a fault of the program", exc_info=True)
         print(f"imagine-sound: a fault of the program ({type(error).__name__}: {error}); LOG_LEVEL=DEBUG shows where.",
               file=sys.stderr)  # fmt: skip
-        return FAULT
+        return ExitCode.FAULT
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` is no error
-        return 0
+        return ExitCode.DONE
 
 
 def build_parser() -> argparse.ArgumentParser:

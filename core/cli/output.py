@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
-from core.cli.common import WrongSetting
-from core.errors import WouldOverwrite
+from core.errors import WouldOverwrite, WrongSetting
 
 
 def free_name(stem: str, ending: str) -> Path:

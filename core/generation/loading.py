@@ -166,7 +166,7 @@ def within_memory(work: Callable[[], Result]) -> Result:
     except torch.OutOfMemoryError as error:
         log.debug("out of memory: %s", error)
     free_memory()  # outside the except block: the traceback, which holds the tensors, is gone by now
-    raise OutOfMemory("This picture does not fit into the GPU's memory; please ask for a smaller one.")
+    raise OutOfMemory
 
 
 def free_memory() -> None:

@@ -52,7 +52,7 @@ class RequestQueue:
         """Queue `request`. Raises ShuttingDown after `close`, PaintingError when too many wait."""
         with self._changed:
             if self._closed:
-                raise ShuttingDown("I am shutting down; please try again in a minute.")
+                raise ShuttingDown
             if len(self._waiting) >= self._max_waiting:
                 raise PaintingError("Too many pictures are waiting already; please try again later.")
             ticket = Ticket(self._next_number, request, listener)
@@ -90,7 +90,7 @@ class RequestQueue:
             elif number in self._active:
                 self._cancelled.add(number)
         if ticket is not None:
-            ticket.tell(Failed(Cancelled("This picture was cancelled.")))
+            ticket.tell(Failed(Cancelled()))
 
     def is_cancelled(self, number: int) -> bool:
         """Whether an active ticket shall leave at the next step; true for all of them once the queue is closed."""
@@ -106,7 +106,7 @@ class RequestQueue:
 
     def finish_cancelled(self, ticket: Ticket) -> None:
         """The end of an active ticket that `is_cancelled`."""
-        why: ImagineSoundError = Cancelled("This picture was cancelled.")
+        why: ImagineSoundError = Cancelled()
         if self.closed:
             why = ShuttingDown("I was shut down while this picture was being painted; please ask again.")
         self.finish(ticket, Failed(why))

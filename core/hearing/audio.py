@@ -28,9 +28,6 @@ _SAFE_FORMATS = (
 )
 """Containers that hold their sound themselves; playlists (hls, concat, dash, m3u) are not among them."""
 
-_BYTES_A_SECOND = SAMPLE_RATE * 2
-"""Of 16-bit mono PCM."""
-
 
 @dataclass(frozen=True)
 class AudioLimits:
@@ -90,12 +87,9 @@ def convert_to_wav(source: Path, target: Path, limits: AudioLimits | None = None
 def _read(recording: bytes | Path, limits: AudioLimits) -> bytes:
     size = recording.stat().st_size if isinstance(recording, Path) else len(recording)
     if size == 0:
-        raise EmptyRecording("This file is empty; please send a recording with sound in it.")
+        raise EmptyRecording
     if size > limits.max_bytes:
-        raise RecordingTooLarge(
-            f"This recording has {size / 1e6:.1f} MB, more than the {limits.max_bytes / 1e6:g} MB that I take; "
-            "please send a shorter or more compressed one."
-        )
+        raise RecordingTooLarge(size, limits.max_bytes)
     return recording.read_bytes() if isinstance(recording, Path) else recording
 
 
@@ -112,9 +106,7 @@ def _decode(data: bytes, limits: AudioLimits, *, seconds: float | None) -> tuple
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=limits.timeout_s, check=False)
     except subprocess.TimeoutExpired as error:
-        raise DecodingTimedOut(
-            f"This recording could not be decoded within {limits.timeout_s:g} seconds; please send it as mp3 or ogg."
-        ) from error
+        raise DecodingTimedOut(limits.timeout_s) from error
     pcm = done.stdout[: len(done.stdout) // 2 * 2]
     complaint = done.stderr.decode(errors="replace")
     if not pcm:
@@ -141,9 +133,9 @@ def _tells_of_damage(complaint: str) -> bool:
 def _why_nothing_came(complaint: str, *, failed: bool) -> NotAudio | NoSound | EmptyRecording:
     """The error for an ffmpeg run that gave no samples; `complaint` is what ffmpeg printed."""
     if "matches no streams" in complaint:
-        return NoSound("There is no sound track in this file; please send one with sound.")
+        return NoSound()
     if failed:
-        error = NotAudio("This is not a recording that I can read; please send an audio file such as mp3, ogg or wav.")
+        error = NotAudio()
         error.add_note(complaint.strip())
         return error
-    return EmptyRecording("There is no sound in this recording; please send one with sound in it.")
+    return EmptyRecording()

@@ -4,23 +4,17 @@ faster-whisper does the recognising; it is an extra and its model is fetched int
 words go into the prompt and to the person who asked, and into no log.
 """
 
-from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import ModelMissing
 from core.hearing.audio import Clip
-from core.hearing.categories import TopCategory
-from core.prompting.phrasebook import load_phrasebook
-from core.settings import CoreSettings
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 MODEL = "base"
 """Whisper's 74 M parameter model: about real time on one processor core, in 99 languages (Radford et al. 2022)."""
-
-SPOKEN_FROM = 0.3
-"""The prominence of speech from which there is something to recognise; music with a little talk gives nonsense."""
 
 
 class Transcriber(Protocol):
@@ -31,17 +25,7 @@ class Transcriber(Protocol):
         ...
 
 
-def is_spoken(top: Sequence[TopCategory]) -> bool:
-    """Whether the recording holds enough speech to be recognised."""
-    book = load_phrasebook()
-    return any(
-        category.prominence >= SPOKEN_FROM
-        for category in top
-        if category.name in book and book.is_kind_of(category.name, "Speech")
-    )
-
-
-def load_transcriber(settings: CoreSettings) -> Transcriber:
+def load_transcriber(model_cache: Path, *, may_download: bool) -> Transcriber:
     """faster-whisper with its model. Raises ModelMissing if the extra is not installed or the model not to be had."""
     try:
         from faster_whisper import WhisperModel
@@ -54,8 +38,8 @@ def load_transcriber(settings: CoreSettings) -> Transcriber:
         model = WhisperModel(
             MODEL,
             compute_type="int8",
-            download_root=str(settings.model_cache / "whisper"),
-            local_files_only=not settings.download_models,
+            download_root=str(model_cache / "whisper"),
+            local_files_only=not may_download,
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelMissing(

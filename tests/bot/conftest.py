@@ -10,7 +10,9 @@ from simcord.env import Env
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from core.engine import Engine, Event, ImagineOptions
+from core.engine import DEFAULTS, Engine
+from core.events import Event
+from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 from core.settings import CoreSettings
 from tests.bot.flaky import flaky  # noqa: F401
@@ -26,9 +28,9 @@ class ParkedEngine(Engine):
     env: Env | None = None
 
     async def paint(
-        self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
+        self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
     ) -> AsyncGenerator[Event, None]:
-        async with aclosing(super().paint(prompt, options, heard=heard)) as events:
+        async with aclosing(super().paint(prompt, options, heard=heard, user=user)) as events:
             while True:
                 try:
                     waiting = anext(events)

@@ -52,7 +52,7 @@ async def test_privacy_tells_what_is_kept_and_forgets_on_request(world: World) -
     assert world.painter.cancelled == [1]
     for job_id in (1, 2):
         job = await world.bot.store.job(job_id)
-        assert job is None or (job.heard, job.prompt, job.outcome, job.source_id) == (None, None, None, None)
+        assert job is None or (job.heard, job.outcome, job.source_id) == (None, None, None)
     assert (await world.heard(3)).title
 
 
@@ -114,7 +114,7 @@ async def test_nothing_is_kept_of_a_server_that_removed_the_bot(world: World) ->
     world.env.backend.remove_guild(world.guild.id)
     await world.env.settle()
 
-    assert await world.bot.store.count() == 0
+    assert await world.jobs_kept() == 0
     assert await world.bot.store.blocked(world.guild.id) == ()
 
 

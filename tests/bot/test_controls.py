@@ -62,8 +62,8 @@ async def test_what_i_heard_shows_windows_and_figure_to_the_one_who_asks(painted
 
     assert result.ephemeral
     assert result.response is not None
-    name, score = (await painted.heard()).windows[0].labels[0]
-    assert f"`  0.0 s` {name} ({score:.2f})" in text_of(result.response)
+    best = (await painted.heard()).windows[0].categories[0]
+    assert f"`  0.0 s` {best.name} ({best.score:.2f})" in text_of(result.response)
     assert names_of(result.response) == ["heard.png"]
 
 
@@ -83,7 +83,7 @@ async def test_asker_deletes_the_picture_and_its_recipe(painted: World) -> None:
     assert painted.said(painted.thread_of(painted.channel)) == []
     job = await painted.bot.store.job(1)
     assert job is not None
-    assert (job.heard, job.outcome, job.prompt) == (None, None, None)
+    assert (job.heard, job.outcome) == (None, None)
 
 
 async def test_moderator_deletes_somebody_elses_picture(painted: World) -> None:

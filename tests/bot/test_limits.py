@@ -22,7 +22,7 @@ async def test_hourly_limit_says_when_the_next_picture_is_possible(world: World)
     (when,) = re.findall(r"<t:(\d+):R>", answer)
     first = (await world.bot.store.job(1)).created  # type: ignore[union-attr]
     assert int(when) == int(first.timestamp()) + 3600
-    assert await world.bot.store.count() == 2
+    assert await world.jobs_kept() == 2
 
 
 @pytest.mark.bot(pictures_per_user_hour=1)
@@ -32,7 +32,7 @@ async def test_limit_is_over_after_the_hour(world: World) -> None:
 
     await world.post_voice_note(world.alice, world.channel)
 
-    assert await world.bot.store.count() == 2
+    assert await world.jobs_kept() == 2
 
 
 @pytest.mark.bot(pictures_per_user_hour=1)
@@ -41,7 +41,7 @@ async def test_one_persons_limit_is_not_anothers(world: World) -> None:
     await world.post_voice_note(world.bob, world.channel)
 
     assert answers(world) == []
-    assert await world.bot.store.count() == 2
+    assert await world.jobs_kept() == 2
 
 
 @pytest.mark.bot(pictures_per_server_hour=2)
@@ -66,7 +66,7 @@ async def test_no_more_than_so_many_unfinished_ones_a_person(world: World) -> No
     world.painter.finish_all()
     await world.env.settle()
     await world.post_voice_note(world.alice, world.channel)
-    assert await world.bot.store.count() == 3
+    assert await world.jobs_kept() == 3
 
 
 @pytest.mark.bot(waiting_per_server=2)
@@ -93,7 +93,7 @@ async def test_limits_hold_for_commands_and_buttons_too_and_are_told_to_the_aske
         assert result.response is not None
         assert "which is the limit" in text_of(result.response)
     assert by_menu.ephemeral
-    assert await world.bot.store.count() == 1
+    assert await world.jobs_kept() == 1
 
 
 @pytest.mark.bot(pictures_per_user_hour=1)
@@ -124,7 +124,7 @@ async def test_blocked_person_is_ignored_and_told_when_asking_by_name(world: Wor
     await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
     (answer,) = answers(world)
     assert "cannot use me here" in answer
-    assert await world.bot.store.count() == 0
+    assert await world.jobs_kept() == 0
 
 
 async def test_block_list_outlives_a_restart(world: World) -> None:
@@ -133,7 +133,7 @@ async def test_block_list_outlives_a_restart(world: World) -> None:
 
     await world.post_voice_note(world.alice, world.channel)
 
-    assert await world.bot.store.count() == 0
+    assert await world.jobs_kept() == 0
 
 
 async def test_operator_blocks_somebody_everywhere(world: World) -> None:
@@ -141,7 +141,7 @@ async def test_operator_blocks_somebody_everywhere(world: World) -> None:
 
     await world.post_voice_note(world.alice.user, world.alice.user.dm_channel)
 
-    assert await world.bot.store.count() == 0
+    assert await world.jobs_kept() == 0
 
 
 async def test_roles_decide_who_may_ask(world: World) -> None:

@@ -32,7 +32,7 @@ async def test_what_no_answer_can_do_without_is_named_once_in_the_channel_before
     (message,) = world.said(channel)
     assert f"**{NAMES[permission]}**" in text_of(message)
     assert sum(name in text_of(message) for name in NAMES.values()) == 1
-    assert await world.bot.store.count() == 0
+    assert await world.jobs_kept() == 0
     assert world.painter.orders == []
 
 
@@ -46,7 +46,7 @@ async def test_where_the_bot_may_not_write_the_poster_is_told_once_in_private(wo
     assert world.said(channel) == []
     (message,) = world.said(world.alice.user.dm_channel)
     assert f"{channel.mention}: I need **{NAMES[permission]}** here" in text_of(message)
-    assert await world.bot.store.count() == 0
+    assert await world.jobs_kept() == 0
 
 
 async def test_in_a_thread_the_permission_for_threads_is_named(world: World) -> None:
@@ -113,7 +113,7 @@ async def test_message_menu_names_the_missing_permission_to_the_asker(world: Wor
     assert result.ephemeral
     assert result.response is not None
     assert f"**{NAMES[permission]}**" in text_of(result.response)
-    assert await world.bot.store.count() == 0
+    assert await world.jobs_kept() == 0
 
 
 async def test_slash_command_without_attach_files_names_it_to_the_asker(world: World) -> None:

@@ -15,9 +15,11 @@ from PIL import Image
 from simcord.http import router
 
 from bot import conversation
-from core.engine import Heard, ImagineOptions
+from core.engine import DEFAULTS
 from core.errors import OutOfMemory
+from core.events import Heard
 from core.hearing.figure import draw_heard
+from core.options import ImagineOptions
 from tests.bot.sounds import noise, silence
 from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
 
@@ -187,6 +189,47 @@ async def test_long_recording_is_heard_in_part_and_says_so(world: World) -> None
 
     assert "its first 10 seconds" in text_of(world.reply(world.channel))
 
+    await world.alice.click(world.reply(world.channel), label="Paint again")
+    _, again = world.said(world.thread_of(world.channel))
+    assert "its first 10 seconds" in text_of(again)
+
+
+async def test_note_survives_a_restart(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel, noise(15))
+    assert "first 10 seconds" in text_of(world.reply(world.channel))
+
+    await world.restart()
+    world.painter.held = False
+    world.painter.finish_all()
+    await world.env.settle()
+
+    assert "first 10 seconds" in text_of(world.reply(world.channel))
+
+
+async def test_note_on_a_damaged_recording_survives_a_restart_and_speaks_the_readers_language(
+    world: World, ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    guild = world.env.create_guild(preferred_locale="ja")
+    channel = guild.create_text_channel("oto")
+    member = guild.add_member(world.env.create_user("keiko"))
+    (tmp_path / "rain.wav").write_bytes(noise(5))
+    ffmpeg("-i", tmp_path / "rain.wav", "-c:a", "aac", "-movflags", "+faststart", tmp_path / "rain.m4a")
+    whole = (tmp_path / "rain.m4a").read_bytes()
+    world.painter.held = True
+    await world.post(member, channel, ("rain.m4a", whole[: len(whole) // 2]))
+    assert "破損" in text_of(world.reply(channel))
+
+    await world.restart()
+    world.painter.finish_all()
+    await world.env.settle()
+
+    message = world.reply(channel)
+    assert "破損" in text_of(message)
+    await member.click(message, label="もう一度描く")
+    again = world.said(world.thread_of(channel))[1]
+    assert "The recording is damaged" in text_of(again), "the member's own language is English"
+
 
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
@@ -283,7 +326,7 @@ async def test_edits_wait_for_their_turn_and_the_final_state_is_sent(world: Worl
 async def test_message_comes_before_what_was_heard_where_hearing_takes_long(world: World) -> None:
     hear, may_hear = world.bot.engine.hear, asyncio.Event()
 
-    async def hear_later(recording: bytes | Path, options: ImagineOptions | None = None) -> Heard:
+    async def hear_later(recording: bytes | Path, options: ImagineOptions = DEFAULTS) -> Heard:
         await world.env.external_wait(may_hear.wait(), reason="slow ears")
         return await hear(recording, options)
 

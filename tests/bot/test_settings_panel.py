@@ -60,7 +60,7 @@ async def test_mention_where_only_commands_are_answered_says_so(world: World) ->
 
     (answer,) = world.said(world.channel)
     assert "commands only" in text_of(answer)
-    assert await world.bot.store.count() == 0
+    assert await world.jobs_kept() == 0
 
 
 async def test_choosing_channels_means_to_listen_there_only(world: World, manager: MemberActor) -> None:
@@ -117,7 +117,7 @@ async def test_seconds_and_pictures_an_hour(world: World, manager: MemberActor) 
     await world.post_voice_note(world.alice, world.channel, noise(5))
     assert (await world.heard()).duration_s == 2.5
     await world.post_voice_note(world.alice, world.channel)
-    assert await world.bot.store.count() == 1
+    assert await world.jobs_kept() == 1
 
 
 async def test_empty_numbers_mean_the_default(world: World, manager: MemberActor) -> None:

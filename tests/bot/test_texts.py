@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bot import recordings as attachments
 from bot.recordings import CouldNotFetch
 from bot.texts import LANGUAGES, Texts
+from core import errors
 from core.cli.common import NOTES
 from core.errors import ModelMissing, RecordingTooLarge
 from core.generation.protocol import Note
@@ -84,11 +86,13 @@ def test_unknown_language_gets_english() -> None:
 
 
 def test_errors_are_said_in_the_cores_words_in_english_and_translated_elsewhere() -> None:
-    error = RecordingTooLarge("This recording has 30.0 MB.")
+    error = RecordingTooLarge(30_000_000, 25_000_000)
 
-    assert TEXTS.speaker("en-US").error(error, max_mb="25") == "This recording has 30.0 MB."
-    assert "25 MB" in TEXTS.speaker("de").error(error, max_mb="25")
-    assert TEXTS.speaker("ja").error(CouldNotFetch("x")) == TEXTS.find("ja", "error.CouldNotFetch")
+    assert (
+        TEXTS.speaker("en-US").error(error).startswith("This recording has 30.0 MB, more than the 25 MB that I take;")
+    )
+    assert "30.0 MB, mehr als die 25 MB" in TEXTS.speaker("de").error(error)
+    assert TEXTS.speaker("ja").error(CouldNotFetch()) == TEXTS.find("ja", "error.CouldNotFetch")
     assert TEXTS.speaker("fr").error(ModelMissing("x")) == TEXTS.find("fr", "error.ModelError")
 
 
@@ -103,3 +107,12 @@ async def test_replies_speak_the_servers_language(world: World, locale: str, wor
     message = world.reply(channel)
     assert word in buttons_of(message)
     assert text_of(message)
+
+
+def test_translations_of_errors_fill_in_the_values_that_the_error_carries() -> None:
+    """The English line in the table is the class's own sentence, so that it cannot go astray unnoticed."""
+    for key in sorted(TEXTS.keys):
+        kind, _, name = key.partition(".")
+        error = getattr(errors, name, None) or getattr(attachments, name, None)
+        if kind == "error" and error is not None and "sentence" in vars(error):
+            assert TEXTS.languages(key)["en"] == error.sentence, key

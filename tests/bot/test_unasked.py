@@ -81,4 +81,4 @@ async def test_what_can_be_painted_is_answered_unasked_and_its_buttons_are_asked
     await world.bob.click(world.reply(world.channel), label="Paint again")
     again = await world.bot.store.job(2)
     assert again is not None
-    assert not again.options.unasked
+    assert again.asked

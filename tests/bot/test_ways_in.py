@@ -35,7 +35,7 @@ async def test_several_attachments_are_one_job_each_in_one_thread(world: World) 
 
     thread = world.thread_of(world.channel)
     assert [names_of(message) for message in world.said(thread)] == [["heard.png", "picture.png"]] * 2
-    assert await world.bot.store.count() == 2
+    assert await world.jobs_kept() == 2
 
 
 async def test_forwarded_voice_note_is_heard(world: World) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
+import aiosqlite
 import discord
 from simcord.actors import MemberActor
 from simcord.builders import ChannelHandle, UserHandle
@@ -10,7 +11,7 @@ from simcord.env import Env
 from simcord.results import ResponseMessage, to_discord_message
 
 from bot.client import ImagineBot
-from bot.records import HeardRecord
+from core.events import HeardSummary
 from tests.bot.painter import ScriptedPainter
 from tests.bot.sounds import noise
 
@@ -75,12 +76,18 @@ class World:
         (thread,) = channel.threads
         return thread
 
-    async def heard(self, job_id: int = 1) -> HeardRecord:
+    async def heard(self, job_id: int = 1) -> HeardSummary:
         """What a job heard, according to the store."""
         job = await self.bot.store.job(job_id)
         assert job is not None
         assert job.heard is not None
         return job.heard
+
+    async def jobs_kept(self) -> int:
+        """How many jobs are in the database."""
+        async with aiosqlite.connect(self.bot.store.path) as database:
+            (row,) = await database.execute_fetchall("SELECT count(*) FROM jobs")
+            return int(row[0])
 
     def said(self, channel: ChannelHandle) -> list[discord.Message]:
         """The bot's messages in a channel, without Discord's own notices of new threads."""

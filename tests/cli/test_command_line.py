@@ -48,10 +48,10 @@ def test_hear_json_prints_one_object_a_file_and_goes_on_after_a_bad_one(siren_wa
     done = run("hear", "--json", siren_wav, bad, tmp_path / "missing.wav", birds)
     assert done.returncode == 2
     first, second, third, fourth = map(json.loads, done.stdout.splitlines())
-    assert set(first) >= {"file", "duration_s", "predictions", "top", "prompt"}
+    assert set(first) >= {"file", "duration_s", "windows", "top", "prompt"}
     assert first["duration_s"] == 5.0
-    assert set(first["predictions"][0]) == {"timestamp_ms", "categories"}
-    assert set(first["top"][0]) == {"name", "score", "coverage", "first_ms"}
+    assert set(first["windows"][0]) == {"timestamp_ms", "categories", "loudness_dbfs"}
+    assert set(first["top"][0]) == {"name", "score", "coverage", "first_ms", "level_db"}
     assert first["top"][0]["name"] == "Siren"
     assert set(first["prompt"]) == {"text", "negative_text"}
     assert set(second) == set(third) == {"file", "error"}

@@ -6,22 +6,29 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
-from core.engine import Engine, Event, Heard, ImagineOptions
+from core.engine import Engine
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
+from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Queued
 from core.hearing.samples import silence, siren, write_wav
+from core.options import ImagineOptions
+from core.prompting.prompt import Prompt
 from core.prompting.styles import Style
 from core.settings import CoreSettings
 
 FEW = ImagineOptions(steps=3, seed=1)
 
 
-async def _all(engine: Engine, recording: bytes | Path, options: ImagineOptions) -> list[Event]:
-    return [event async for event in engine.imagine(recording, options)]
+async def _all(
+    engine: Engine, source: bytes | Path | HeardSummary, options: ImagineOptions, user: str = ""
+) -> list[Event]:
+    return [event async for event in engine.imagine(source, options, user=user)]
 
 
 async def _until(holds: Callable[[], bool]) -> None:
@@ -34,12 +41,12 @@ async def test_heard_then_loading_then_queued_then_painted(settings: CoreSetting
     async with Engine(settings) as engine:
         events = await _all(engine, siren_wav, FEW)
     assert isinstance(events[0], Heard)
-    assert events[0].top[0].name == "Siren"
+    assert events[0].summary.top[0].name == "Siren"
     assert events[1] == Loading()
     assert [event for event in events if isinstance(event, Queued)] == [Queued(1)]
     assert [event.step for event in events if isinstance(event, Painting)] == [1, 2, 3]
     assert isinstance(events[-1], Painted)
-    assert events[-1].picture.recipe.prompt == events[0].prompt
+    assert events[-1].picture.recipe.prompt == events[0].summary.prompt
     assert events[-1].picture.recipe.heard[0].startswith("Siren (0.")
 
 
@@ -85,8 +92,8 @@ async def test_what_is_to_be_done_after_loading_is_done_in_the_loading_thread(
 async def test_many_at_once_each_get_their_own_picture(settings: CoreSettings, siren_wav: Path) -> None:
     async with Engine(settings) as engine:
         recording = await asyncio.to_thread(siren_wav.read_bytes)
-        asked = [ImagineOptions(steps=2 + n % 3, seed=n, user=str(n % 2)) for n in range(6)]
-        streams = await asyncio.gather(*(_all(engine, recording, options) for options in asked))
+        asked = [(ImagineOptions(steps=2 + n % 3, seed=n), str(n % 2)) for n in range(6)]
+        streams = await asyncio.gather(*(_all(engine, recording, options, user) for options, user in asked))
         assert engine.queue_length() == 0
     pictures = [events[-1].picture for events in streams if isinstance(events[-1], Painted)]
     assert [picture.recipe.seed for picture in pictures] == list(range(6))
@@ -139,19 +146,49 @@ async def test_bad_input_and_bad_options_disturb_nobody(settings: CoreSettings, 
 async def test_a_prompt_is_painted_without_a_recording(settings: CoreSettings, siren_wav: Path) -> None:
     async with Engine(settings) as engine:
         heard = await engine.hear(siren_wav)
-        events = [event async for event in engine.paint(heard.prompt, FEW, heard=("Siren",))]
+        events = [event async for event in engine.paint(heard.summary.prompt, FEW, heard=("Siren",))]
         assert isinstance(events[-1], Painted)
         assert events[-1].picture.recipe.heard == ("Siren",)
+
+
+async def test_what_was_heard_before_is_painted_like_the_recording_itself(
+    settings: CoreSettings, siren_wav: Path
+) -> None:
+    """Stored as JSON between the two, as a bot does that starts again."""
+    stored = TypeAdapter(HeardSummary)
+    async with Engine(settings) as engine:
+        await engine.info()  # both prompts are counted by the same tokenizer
+        first = await _all(engine, siren_wav, FEW)
+        assert isinstance(first[0], Heard)
+        again = await _all(engine, stored.validate_json(stored.dump_json(first[0].summary)), FEW)
+    assert not any(isinstance(event, Heard) for event in again)
+    assert isinstance(first[-1], Painted)
+    assert isinstance(again[-1], Painted)
+    assert again[-1].picture.recipe == first[-1].picture.recipe
+
+
+async def test_words_for_what_was_heard_stay_unless_style_or_words_are_chosen(
+    settings: CoreSettings, siren_wav: Path
+) -> None:
+    async with Engine(settings) as engine:
+        heard = (await engine.hear(siren_wav)).summary
+        told_before = replace(heard, prompt=Prompt("what the last version said", ""))
+        assert await engine.prompt_for(told_before, ImagineOptions()) == told_before.prompt
+        assert "comic" in (await engine.prompt_for(told_before, ImagineOptions(style=Style.COMIC))).text
+        chosen = await engine.prompt_for(told_before, ImagineOptions(prompt=" a blue cat ", negative_prompt="dogs"))
+        assert chosen == Prompt("a blue cat", "dogs")
+        asked_in_words = (await engine.hear(siren_wav, ImagineOptions(prompt="a blue cat"))).summary
+        assert await engine.prompt_for(asked_in_words, ImagineOptions()) == heard.prompt
 
 
 async def test_the_prompt_fits_the_model_s_own_count_once_it_is_loaded(settings: CoreSettings, siren_wav: Path) -> None:
     """The tiny model's tokenizer knows letters only, so its 77 tokens are fewer words than CLIP's."""
     comic = ImagineOptions(style=Style.COMIC)
     async with Engine(settings) as engine:
-        before = (await engine.hear(siren_wav, comic)).prompt.text
+        before = (await engine.hear(siren_wav, comic)).summary.prompt.text
         info = await engine.info()
         assert info.count_tokens is not None
-        after = (await engine.hear(siren_wav, comic)).prompt.text
+        after = (await engine.hear(siren_wav, comic)).summary.prompt.text
         assert info.count_tokens(before) > 77 or before == after
         assert info.count_tokens(after) <= 77 or len(after) < len(before)
 

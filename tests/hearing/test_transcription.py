@@ -10,7 +10,8 @@ from core.engine import Engine
 from core.errors import ModelMissing
 from core.hearing.audio import Clip
 from core.hearing.categories import TopCategory
-from core.hearing.transcription import is_spoken, load_transcriber
+from core.hearing.transcription import load_transcriber
+from core.prompting.spoken import is_spoken
 from core.settings import CoreSettings
 
 
@@ -39,20 +40,20 @@ async def test_the_words_are_shown_and_painted_and_never_logged(caplog: pytest.L
     settings = CoreSettings(transcribe=True)
     async with Engine(settings, make_transcriber=lambda _: Recogniser()) as engine:
         heard = await engine.hear(_speech())
-    assert heard.top[0].name == "Speech"
-    assert heard.spoken == "let us go to the beach"
-    assert heard.prompt.text.endswith("about let us go to the beach")
+    assert heard.summary.top[0].name == "Speech"
+    assert heard.summary.spoken == "let us go to the beach"
+    assert heard.summary.prompt.text.endswith("about let us go to the beach")
     assert "beach" not in caplog.text
 
 
 async def test_nothing_is_recognised_unless_asked_for() -> None:
     async with Engine(CoreSettings(), make_transcriber=lambda _: Recogniser()) as engine:
-        assert (await engine.hear(_speech())).spoken == ""
+        assert (await engine.hear(_speech())).summary.spoken == ""
 
 
 async def test_a_siren_is_not_transcribed(siren_wav: Path) -> None:
     async with Engine(CoreSettings(transcribe=True), make_transcriber=lambda _: Recogniser()) as engine:
-        assert (await engine.hear(siren_wav)).spoken == ""
+        assert (await engine.hear(siren_wav)).summary.spoken == ""
 
 
 async def test_where_words_cannot_be_recognised_the_sounds_are_painted_and_the_log_says_so_once(
@@ -64,8 +65,8 @@ async def test_where_words_cannot_be_recognised_the_sounds_are_painted_and_the_l
     async with Engine(CoreSettings(transcribe=True), make_transcriber=missing) as engine:
         for _ in range(2):
             heard = await engine.hear(_speech())
-            assert heard.spoken == ""
-            assert "talking" in heard.prompt.text
+            assert heard.summary.spoken == ""
+            assert "talking" in heard.summary.prompt.text
     assert [record.message for record in caplog.records if record.name == "core.engine"] == [
         "painting from the sounds alone: the speech recogniser is not installed"
     ]
@@ -83,10 +84,10 @@ async def test_a_recogniser_that_fails_on_one_recording_is_asked_again_for_the_n
 
     recogniser = Choking()
     async with Engine(CoreSettings(transcribe=True), make_transcriber=lambda _: recogniser) as engine:
-        assert [(await engine.hear(_speech())).spoken for _ in range(2)] == ["", "let us go to the beach"]
+        assert [(await engine.hear(_speech())).summary.spoken for _ in range(2)] == ["", "let us go to the beach"]
 
 
-def test_without_the_extra_or_its_model_it_is_said_what_to_do() -> None:
+def test_without_the_extra_or_its_model_it_is_said_what_to_do(tmp_path: Path) -> None:
     says = "could it be fetched" if importlib.util.find_spec("faster_whisper") else "not installed"
     with pytest.raises(ModelMissing, match=says):
-        load_transcriber(CoreSettings(transcribe=True))
+        load_transcriber(tmp_path, may_download=False)

@@ -1,0 +1,24 @@
+"""What somebody may choose for one picture. It knows the choices, not who makes them or what comes of them."""
+
+from dataclasses import dataclass
+
+from core.prompting.styles import Style
+
+
+@dataclass(frozen=True)
+class ImagineOptions:
+    """None stands for the settings' or the model's default.
+
+    `prompt` and `negative_prompt` replace the words made from what was heard. `size` is width and height in pixels.
+    `max_seconds` of a recording are heard at most.
+    """
+
+    style: Style | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    size: tuple[int, int] | None = None
+    adapter: str | None = None
+    max_seconds: float | None = None
