@@ -129,4 +129,34 @@ class Cancelled(PaintingError):
 class ShuttingDown(ImagineSoundError):
     """The engine takes no more requests, or gave this one up, because the program ends."""
 
-    sentence = "I am shutting down; please try again in a minute."
+
+class FinetuningError(ImagineSoundError):
+    """A fine-tuning or an evaluation cannot go on."""
+
+
+class UnusableData(FinetuningError):
+    """The folder holds no captioned images, or too few good ones."""
+
+
+class UnusableBase(FinetuningError):
+    """The base model cannot be loaded, or is of a kind that this trainer does not know."""
+
+
+class ObjectiveMismatch(FinetuningError):
+    """Scheduler, VAE and objective do not belong together; training would end in noise."""
+
+
+class InvalidRecipe(FinetuningError):
+    """A hyper-parameter is out of range, or its library is not installed."""
+
+
+class CannotResume(FinetuningError):
+    """There is no checkpoint, or it belongs to a run with other settings."""
+
+
+class OutOfTrainingMemory(FinetuningError):
+    """The device's memory does not hold the model, its gradients and the batch."""
+
+
+class EvaluationError(FinetuningError):
+    """The hand evaluation lacks its model file or its images."""

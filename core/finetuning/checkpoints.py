@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from core.errors import CannotResume
 from core.finetuning.batches import Moment
-from core.finetuning.errors import CannotResume
 from core.finetuning.guard import Reading
 from core.finetuning.recipe import Recipe
 

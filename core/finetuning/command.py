@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from core.errors import InvalidRecipe
 from core.finetuning.durations import seconds_of
-from core.finetuning.errors import InvalidRecipe
 from core.finetuning.hands.command import add_evaluate_hands_arguments
 from core.finetuning.recipe import Precision, Recipe
 

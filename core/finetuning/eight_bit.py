@@ -2,7 +2,7 @@
 
 import torch
 
-from core.finetuning.errors import InvalidRecipe
+from core.errors import InvalidRecipe
 
 
 def adamw_8bit(

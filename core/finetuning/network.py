@@ -15,7 +15,7 @@ from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from torch import Tensor
 
-from core.finetuning.errors import UnusableBase
+from core.errors import UnusableBase
 from core.finetuning.objective import Network
 from core.finetuning.recipe import TARGET_MODULES, Precision, Recipe
 from core.generation.loading import quiet_libraries

@@ -17,7 +17,7 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from core.finetuning.errors import ObjectiveMismatch, UnusableBase
+from core.errors import ObjectiveMismatch, UnusableBase
 
 Network = Callable[[Tensor, Tensor], Tensor]
 """(input [B, 4, h, w], time condition [B]) → output [B, 4, h, w], fp32; text conditions are bound already."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import InvalidRecipe, UnusableData
 from core.finetuning.buckets import make_buckets
 from core.finetuning.cache import CachedImage, cache_captions, cache_images, encode_caption, encode_no_caption
 from core.finetuning.datasets import Listing, Rejected
-from core.finetuning.errors import InvalidRecipe, UnusableData
 from core.finetuning.measuring import GENERIC_PROMPTS, usual_guidance
 from core.finetuning.network import Base, Caption, full_precision_vae, weights_sha256
 from core.finetuning.prior import paint_prior

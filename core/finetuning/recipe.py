@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, Self
 
-from core.finetuning.errors import InvalidRecipe
+from core.errors import InvalidRecipe
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "adamw8bit"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory
 from core.finetuning.checkpoints import Checkpoints, RunState
 from core.finetuning.datasets import list_examples
-from core.finetuning.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory
 from core.finetuning.journal import Journal, StepEntry
 from core.finetuning.network import Base, load_base
 from core.finetuning.objective import EdmObjective, LatentsT, Objective, objective_for

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.finetuning.errors import UnusableData
+from core.errors import UnusableData
 from core.finetuning.screening import GoodImage
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.finetuning.errors import EvaluationError
+from core.errors import EvaluationError
 from core.finetuning.hands.anatomy import RealHands, bone_ratios, joint_angles
 from core.finetuning.hands.command import MODEL_VARIABLE, add_evaluate_hands_arguments, run_evaluate_hands
 from core.finetuning.hands.comparison import compare, mcnemar, paired_interval

@@ -5,7 +5,7 @@ import torch
 from diffusers import EDMDPMSolverMultistepScheduler, EulerDiscreteScheduler
 from torch import Tensor
 
-from core.finetuning.errors import ObjectiveMismatch, UnusableBase
+from core.errors import ObjectiveMismatch, UnusableBase
 from core.finetuning.objective import (
     AnyObjective,
     Config,

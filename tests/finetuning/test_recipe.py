@@ -2,8 +2,8 @@
 
 import pytest
 
+from core.errors import InvalidRecipe
 from core.finetuning.durations import seconds_of
-from core.finetuning.errors import InvalidRecipe
 from core.finetuning.recipe import Recipe, learning_rate_at
 
 

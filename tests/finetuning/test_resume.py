@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.errors import CannotResume
 from core.finetuning.batches import Moment, epoch_order
 from core.finetuning.checkpoints import KEEP
-from core.finetuning.errors import CannotResume
 from core.finetuning.journal import Journal, StepEntry
 from core.finetuning.progress import ProgressBars
 from core.finetuning.run import FinetuneOptions, Outcome, finetune

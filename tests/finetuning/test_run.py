@@ -17,9 +17,9 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory, UnusableBase
 from core.finetuning.cache import encode_caption, encode_no_caption
 from core.finetuning.command import add_finetune_arguments, best_precision, options_from, run_finetune
-from core.finetuning.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory, UnusableBase
 from core.finetuning.measuring import FIRST_SEED, GENERIC_PROMPTS, SamplingSettings
 from core.finetuning.measuring import paint as paint_embedded
 from core.finetuning.network import weights_sha256

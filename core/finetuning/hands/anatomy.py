@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.finetuning.errors import EvaluationError
+from core.errors import EvaluationError
 
 FINGERS = tuple((0, *range(first, first + 4)) for first in (1, 5, 9, 13, 17))
 """Each finger's points from the wrist to the tip."""

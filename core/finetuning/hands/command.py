@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from core.finetuning.errors import EvaluationError
+from core.errors import EvaluationError
 
 MODEL_VARIABLE = "HAND_LANDMARKER_MODEL"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from core.errors import EvaluationError, OutOfTrainingMemory
 from core.finetuning.datasets import IMAGE_SUFFIXES
-from core.finetuning.errors import EvaluationError, OutOfTrainingMemory
 from core.finetuning.hands.anatomy import RealHands
 from core.finetuning.hands.comparison import Comparison, compare
 from core.finetuning.hands.landmarks import MAIN_THRESHOLD, Hand, HandDetector

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.finetuning.errors import EvaluationError
+from core.errors import EvaluationError
 
 THRESHOLDS = (0.3, 0.5, 0.7)
 MAIN_THRESHOLD = 0.5

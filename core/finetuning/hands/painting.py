@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from core.finetuning.errors import EvaluationError
+from core.errors import EvaluationError
 from core.finetuning.hands.prompts import EvaluationPrompt
 from core.finetuning.network import Base
 

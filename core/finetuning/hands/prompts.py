@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.finetuning.errors import EvaluationError
+from core.errors import EvaluationError
 
 PERSONS = (
     "a young woman",
