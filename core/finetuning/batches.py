@@ -10,24 +10,23 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic
 
 import torch
 from torch import Tensor
 
 from core.finetuning.cache import CachedImage, read_caption, read_encoded
 from core.finetuning.network import Caption, Conditions
-from core.finetuning.objective import LatentsT, Objective
+from core.finetuning.objective import Objective, RawLatents
 from core.finetuning.recipe import Recipe
 
 _PRIME = 1_000_003
 
 
 @dataclass(frozen=True)
-class Batch(Generic[LatentsT]):
-    """One forward pass: latents, noise of the same shape, B noise levels, and conditions, all on the CPU."""
+class Batch:
+    """One forward pass: latents [B, 4, h, w], noise of the same shape, B noise levels, and conditions, on the CPU."""
 
-    latents: LatentsT
+    latents: RawLatents
     noise: Tensor
     levels: Tensor
     conditions: Conditions
@@ -59,7 +58,7 @@ def epoch_order(groups: Sequence[Sequence[int]], batch_size: int, seed: int) -> 
     return batches
 
 
-class BatchSource(Generic[LatentsT]):
+class BatchSource:
     """The batches of any step, read ahead by one step in a thread of its own. Close after use."""
 
     def __init__(
@@ -67,22 +66,21 @@ class BatchSource(Generic[LatentsT]):
         images: Sequence[CachedImage],
         captions: dict[str, Path],
         no_caption: Caption,
-        objective: Objective[LatentsT],
+        objective: Objective,
         recipe: Recipe,
     ) -> None:
         """`captions`: the cached entry of every image's caption."""
         self._images, self._captions, self._no_caption = images, captions, no_caption
-        self._objective: Objective[LatentsT] = objective
-        self._recipe = recipe
+        self._objective, self._recipe = objective, recipe
         by_bucket: dict[object, list[int]] = defaultdict(list)
         for index, image in enumerate(images):
             by_bucket[image.fitting.bucket].append(index)
         self._groups = list(by_bucket.values())
         self.batches_per_epoch = len(epoch_order(self._groups, recipe.batch_size, 0))
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
-        self._ahead: tuple[Moment, Future[list[Batch[LatentsT]]]] | None = None
+        self._ahead: tuple[Moment, Future[list[Batch]]] | None = None
 
-    def at(self, moment: Moment) -> list[Batch[LatentsT]]:
+    def at(self, moment: Moment) -> list[Batch]:
         """The `accumulation` batches of one optimiser step."""
         ahead, self._ahead = self._ahead, None
         found = ahead[1].result() if ahead is not None and ahead[0] == moment else self._read(moment)
@@ -94,7 +92,7 @@ class BatchSource(Generic[LatentsT]):
         """End the reading thread."""
         self._reader.shutdown(wait=True, cancel_futures=True)
 
-    def _read(self, moment: Moment) -> list[Batch[LatentsT]]:
+    def _read(self, moment: Moment) -> list[Batch]:
         recipe = self._recipe
         generator = torch.Generator().manual_seed(moment.seed(recipe.seed))
         levels = self._objective.draw_levels(recipe.effective_batch, generator).view(recipe.accumulation, -1)
@@ -110,7 +108,7 @@ class BatchSource(Generic[LatentsT]):
             position
         ]
 
-    def _batch(self, indices: Sequence[int], levels: Tensor, generator: torch.Generator) -> Batch[LatentsT]:
+    def _batch(self, indices: Sequence[int], levels: Tensor, generator: torch.Generator) -> Batch:
         images = [self._images[index] for index in indices]
         encoded = torch.cat([read_encoded(image.latents).sample(generator) for image in images])
         dropped = torch.rand(len(images), generator=generator) < self._recipe.caption_dropout
@@ -119,7 +117,7 @@ class BatchSource(Generic[LatentsT]):
             for image, drop in zip(images, dropped.tolist(), strict=True)
         ]
         return Batch(
-            self._objective.latents(encoded),
+            RawLatents(encoded),
             torch.randn(encoded.shape, generator=generator),
             levels,
             Conditions.of(captions, [image.fitting.time_ids for image in images]),

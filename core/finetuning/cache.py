@@ -20,6 +20,7 @@ from torch import Tensor
 
 from core.finetuning.buckets import Bucket, Fitting, fit, fitting_for, nearest_bucket
 from core.finetuning.network import Caption
+from core.finetuning.objective import RawLatents
 from core.finetuning.screening import GoodImage, open_upright
 
 OnProgress = Callable[[int], None]
@@ -38,12 +39,12 @@ class CachedImage:
 class Encoded:
     """The VAE's answer for one image: `mean` and `std`, [1, 4, h, w] fp32, raw scale."""
 
-    mean: Tensor
+    mean: RawLatents
     std: Tensor
 
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, generator: torch.Generator) -> RawLatents:
         """One draw."""
-        return self.mean + self.std * torch.randn(self.mean.shape, generator=generator)
+        return RawLatents(self.mean + self.std * torch.randn(self.mean.shape, generator=generator))
 
 
 def cache_images(
@@ -71,7 +72,7 @@ def cache_images(
 def read_encoded(path: Path) -> Encoded:
     """Read one image's entry."""
     entry = load_file(path)
-    return Encoded(entry["mean"].float(), entry["std"].float())
+    return Encoded(RawLatents(entry["mean"].float()), entry["std"].float())
 
 
 def cache_captions(
@@ -121,7 +122,7 @@ def encode_no_caption(pipeline: StableDiffusionXLPipeline) -> Caption:
 def _encode(pixels: Image.Image, vae: AutoencoderKL) -> Encoded:
     values = torch.from_numpy(np.asarray(pixels, dtype=np.float32).copy()).permute(2, 0, 1)[None] / 127.5 - 1
     posterior = vae.encode(values.to(vae.device, vae.dtype)).latent_dist
-    return Encoded(posterior.mean.float().cpu().contiguous(), posterior.std.float().cpu().contiguous())
+    return Encoded(RawLatents(posterior.mean.float().cpu().contiguous()), posterior.std.float().cpu().contiguous())
 
 
 def _key(*parts: str) -> str:

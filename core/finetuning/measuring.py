@@ -4,8 +4,7 @@ Everything is the same at each look but the weights, so two readings differ only
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Generic
+from dataclasses import dataclass
 
 import torch
 from diffusers import StableDiffusionXLPipeline
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from core.finetuning.guard import Reading, statistics_of
 from core.finetuning.network import Caption, Conditions, bind
-from core.finetuning.objective import Config, LatentsT, Objective, is_edm
+from core.finetuning.objective import Config, Objective, RawLatents, is_edm
 
 GENERIC_PROMPTS = (
     "a red apple on a wooden table",
@@ -40,10 +39,10 @@ NO_GRADIENT_BATCHES = 4
 
 
 @dataclass(frozen=True)
-class Probe(Generic[LatentsT]):
+class Probe:
     """Pictures of one size to measure the loss on, [B, 4, h, w] and their conditions."""
 
-    latents: LatentsT
+    latents: RawLatents
     conditions: Conditions
 
 
@@ -116,8 +115,8 @@ def paint(
 def fixed_losses(
     unet: torch.nn.Module,
     dtype: torch.dtype,
-    objective: Objective[LatentsT],
-    probes: Sequence[Probe[LatentsT]],
+    objective: Objective,
+    probes: Sequence[Probe],
     batch_size: int,
 ) -> tuple[float, ...]:
     """The mean loss over all probes at each of the objective's fixed noise levels."""
@@ -126,40 +125,38 @@ def fixed_losses(
     count = 0
     for number, probe in enumerate(probes):
         conditions = probe.conditions.to(device, dtype)
-        values = probe.latents.values.to(device)
-        for start in range(0, len(values), batch_size):
+        encoded = probe.latents.to(device)
+        for start in range(0, len(encoded), batch_size):
             part = slice(start, start + batch_size)
-            latents = replace(probe.latents, values=values[part])
+            latents = RawLatents(encoded[part])
             network = bind(
                 unet, Conditions(conditions.text[part], conditions.pooled[part], conditions.time_ids[part]), dtype
             )
-            count += len(latents.values)
+            count += len(latents)
             for index, level in enumerate(objective.validation_levels):
                 generator = torch.Generator().manual_seed((FIRST_SEED + number) * 10_007 + start * 31 + index)
-                noise = torch.randn(latents.values.shape, generator=generator).to(device)
-                levels = torch.full((len(latents.values),), level, device=device)
+                noise = torch.randn(latents.shape, generator=generator).to(device)
+                levels = torch.full((len(latents),), level, device=device)
                 sums[index] += float(objective.loss(network, latents, levels, noise).sum())
     return tuple(total / count for total in sums)
 
 
-class Examiner(Generic[LatentsT]):
+class Examiner:
     """Takes readings of the network as it is at the moment."""
 
     def __init__(
         self,
         pipeline: StableDiffusionXLPipeline,
-        objective: Objective[LatentsT],
-        held_out: Sequence[Probe[LatentsT]],
-        generic: Sequence[Probe[LatentsT]],
+        objective: Objective,
+        held_out: Sequence[Probe],
+        generic: Sequence[Probe],
         sample_captions: Sequence[Caption],
         no_caption: Caption,
         settings: SamplingSettings,
     ) -> None:
         """`objective` is the one that belongs to the model, whatever the trainer does."""
-        self._pipeline = pipeline
-        self._objective: Objective[LatentsT] = objective
-        self._held_out: Sequence[Probe[LatentsT]] = held_out
-        self._generic: Sequence[Probe[LatentsT]] = generic
+        self._pipeline, self._objective = pipeline, objective
+        self._held_out, self._generic = held_out, generic
         self._captions, self._no_caption, self._settings = sample_captions, no_caption, settings
 
     def look(self) -> tuple[Reading, Painted]:
@@ -175,22 +172,22 @@ class Examiner(Generic[LatentsT]):
             self._losses(self._held_out), self._losses(self._generic), statistics_of(painted.latents)
         ), painted
 
-    def _losses(self, probes: Sequence[Probe[LatentsT]]) -> tuple[float, ...]:
+    def _losses(self, probes: Sequence[Probe]) -> tuple[float, ...]:
         unet = self._pipeline.unet
         return fixed_losses(unet, unet.dtype, self._objective, probes, NO_GRADIENT_BATCHES * self._settings.batch_size)
 
 
 def generic_probe(
     pipeline: StableDiffusionXLPipeline,
-    objective: Objective[LatentsT],
+    objective: Objective,
     captions: Sequence[Caption],
     no_caption: Caption,
     settings: SamplingSettings,
-) -> Probe[LatentsT]:
+) -> Probe:
     """What the base model paints for generic captions, to measure later whether it still would."""
     painted = paint(pipeline, captions, no_caption, range(len(captions)), settings)
     height, width = float(settings.height), float(settings.width)
     return Probe(
-        objective.painted(painted.latents),
+        objective.raw_from_samples(painted.latents),
         Conditions.of(captions, [(height, width, 0.0, 0.0, height, width)] * len(captions)),
     )

@@ -1,9 +1,10 @@
 """What the network is asked to predict: one objective for EDM models (Playground v2.5), one for SDXL-base models.
 
 Playground's network trained with SDXL's objective on SDXL's latents ends as a painter of noise, at any learning
-rate, while its training loss looks well. So the two cannot be mixed up here: each objective makes latents of its own
-type and takes no other, `objective_for` reads the kind from the scheduler's configuration, and neither class can be
-built from the other's scheduler. All arithmetic is fp32 and outside autocast; only the network may run in half.
+rate, while its training loss looks well. So the two cannot be mixed up here: whoever calls knows only the VAE's raw
+latents, each objective brings them into its own network's space by itself, `objective_for` reads the kind from the
+scheduler's configuration, and neither class can be built from the other's scheduler. All arithmetic is fp32 and outside
+autocast; only the network may run in half.
 
 Knows nothing of LoRA, captions or optimisers.
 """
@@ -11,7 +12,7 @@ Knows nothing of LoRA, captions or optimisers.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import NewType, Protocol, Self
 
 import torch
 from diffusers import DDPMScheduler
@@ -36,25 +37,12 @@ BETA_SCHEDULE = (
 """What decides a discrete scheduler's noise levels and target."""
 
 
-@dataclass(frozen=True)
-class NormalisedLatents:
-    """(z − mean) · σ_data / std per channel, [B, 4, h, w] fp32: what EDM networks see."""
-
-    values: Tensor
+RawLatents = NewType("RawLatents", Tensor)
+"""What the VAE's encoder answers, before any scaling; [B, 4, h, w] fp32. The same for every kind of model."""
 
 
-@dataclass(frozen=True)
-class ScaledLatents:
-    """z · scaling_factor, [B, 4, h, w] fp32: what SDXL-base networks see."""
-
-    values: Tensor
-
-
-LatentsT = TypeVar("LatentsT", NormalisedLatents, ScaledLatents)
-
-
-class Objective(Protocol[LatentsT]):
-    """An objective over one kind of latents. `levels` are [B]: σ for EDM, timesteps for SDXL."""
+class Objective(Protocol):
+    """What a network is asked to predict. `levels` are [B]: σ for EDM, timesteps for SDXL."""
 
     @property
     def name(self) -> str:
@@ -66,20 +54,16 @@ class Objective(Protocol[LatentsT]):
         """Eight fixed noise levels, from little to much noise."""
         ...
 
-    def latents(self, encoded: Tensor) -> LatentsT:
-        """From the VAE's raw latents [B, 4, h, w]."""
-        ...
-
-    def painted(self, values: Tensor) -> LatentsT:
-        """From latents as the sampler ends with; they are in the network's space already."""
+    def raw_from_samples(self, samples: Tensor) -> RawLatents:
+        """From latents as the sampler ends with, [B, 4, h, w], which are in the network's own space."""
         ...
 
     def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
         """`count` random noise levels, stratified, in random order."""
         ...
 
-    def loss(self, network: Network, latents: LatentsT, levels: Tensor, noise: Tensor) -> Tensor:
-        """Mean squared error per image, [B] fp32. Raises ObjectiveMismatch on the other kind of latents."""
+    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean squared error per image, [B] fp32; `noise` has the latents' shape and a standard deviation of one."""
         ...
 
 
@@ -143,15 +127,10 @@ class EdmObjective:
         """Eight σ, from fine detail to layout."""
         return (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0)
 
-    def latents(self, encoded: Tensor) -> NormalisedLatents:
-        """Normalise the VAE's latents to a standard deviation of about σ_data."""
-        mean = encoded.new_tensor(self.latents_mean, dtype=torch.float32).view(1, -1, 1, 1)
-        std = encoded.new_tensor(self.latents_std, dtype=torch.float32).view(1, -1, 1, 1)
-        return NormalisedLatents((encoded.float() - mean) * self.sigma_data / std)
-
-    def painted(self, values: Tensor) -> NormalisedLatents:
-        """The sampler works in this space."""
-        return NormalisedLatents(values.float())
+    def raw_from_samples(self, samples: Tensor) -> RawLatents:
+        """The reverse of the normalisation that the loss begins with."""
+        mean, std = self._statistics(samples)
+        return RawLatents(samples.float() * std / self.sigma_data + mean)
 
     def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
         """Log-normal σ, clamped to the schedule."""
@@ -159,15 +138,14 @@ class EdmObjective:
         sigma = torch.exp(self.log_sigma_mean + self.log_sigma_std * normal)
         return torch.clamp(sigma, self.sigma_min, self.sigma_max)
 
-    def loss(self, network: Network, latents: NormalisedLatents, levels: Tensor, noise: Tensor) -> Tensor:
-        """Mean of (F − F*)² per image, with F* = (x₀ − c_skip·x) / c_out.
+    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean of (F − F*)² per image, with F* = (x₀ − c_skip·x) / c_out and x₀ = (z − mean) · σ_data / std.
 
         Written as F* = (σ/σ_data · x₀ − σ_data · n) / √(σ² + σ_data²), which is the same without cancellation.
         """
-        if not isinstance(latents, NormalisedLatents):
-            raise ObjectiveMismatch("The EDM objective takes normalised latents only; these are SDXL's scaled ones.")
         with torch.autocast(noise.device.type, enabled=False):
-            clean = latents.values.float()
+            mean, std = self._statistics(encoded)
+            clean = (encoded.float() - mean) * self.sigma_data / std
             sigma = levels.float().view(-1, 1, 1, 1)
             scale = torch.sqrt(sigma**2 + self.sigma_data**2)
             network_input = (clean + sigma * noise) / scale
@@ -175,6 +153,12 @@ class EdmObjective:
         output = network(network_input, levels.float().log() / 4)
         with torch.autocast(noise.device.type, enabled=False):
             return _mean_square(output.float() - target)
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the VAE's latents per channel, [1, 4, 1, 1] fp32."""
+        mean = like.new_tensor(self.latents_mean, dtype=torch.float32).view(1, -1, 1, 1)
+        std = like.new_tensor(self.latents_std, dtype=torch.float32).view(1, -1, 1, 1)
+        return mean, std
 
 
 @dataclass(frozen=True)
@@ -212,26 +196,20 @@ class DiscreteObjective:
         last = self.scheduler.config.num_train_timesteps - 1
         return tuple(float(round(last * share)) for share in (0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95))
 
-    def latents(self, encoded: Tensor) -> ScaledLatents:
-        """Scale the VAE's latents to a standard deviation of about one."""
-        return ScaledLatents(encoded.float() * self.scaling_factor)
-
-    def painted(self, values: Tensor) -> ScaledLatents:
-        """The sampler works in this space."""
-        return ScaledLatents(values.float())
+    def raw_from_samples(self, samples: Tensor) -> RawLatents:
+        """The reverse of the scaling that the loss begins with."""
+        return RawLatents(samples.float() / self.scaling_factor)
 
     def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
         """Uniform timesteps."""
         steps = self.scheduler.config.num_train_timesteps
         return torch.clamp(torch.floor(_stratified(count, generator) * steps), 0, steps - 1)
 
-    def loss(self, network: Network, latents: ScaledLatents, levels: Tensor, noise: Tensor) -> Tensor:
-        """Mean squared error per image on the noise or the velocity."""
-        if not isinstance(latents, ScaledLatents):
-            raise ObjectiveMismatch("SDXL's objective takes scaled latents only; these are EDM's normalised ones.")
+    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean squared error per image on the noise or the velocity; the clean latents are z · scaling_factor."""
         with torch.autocast(noise.device.type, enabled=False):
             timesteps = levels.long()
-            clean = latents.values.float()
+            clean = encoded.float() * self.scaling_factor
             noisy = self.scheduler.add_noise(clean, noise, timesteps)
             is_velocity = self.scheduler.config.prediction_type == "v_prediction"
             target = self.scheduler.get_velocity(clean, noise, timesteps) if is_velocity else noise
@@ -240,10 +218,7 @@ class DiscreteObjective:
             return _mean_square(output.float() - target)
 
 
-AnyObjective = EdmObjective | DiscreteObjective
-
-
-def objective_for(scheduler: Config, vae: Config, *, log_sigma_mean: float, log_sigma_std: float) -> AnyObjective:
+def objective_for(scheduler: Config, vae: Config, *, log_sigma_mean: float, log_sigma_std: float) -> Objective:
     """The one objective that belongs to the model with these configurations."""
     if is_edm(scheduler):
         return EdmObjective.from_configs(scheduler, vae, log_sigma_mean=log_sigma_mean, log_sigma_std=log_sigma_std)

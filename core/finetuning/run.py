@@ -13,7 +13,7 @@ from core.finetuning.checkpoints import Checkpoints, RunState
 from core.finetuning.datasets import list_examples
 from core.finetuning.journal import Journal, StepEntry
 from core.finetuning.network import Base, load_base
-from core.finetuning.objective import EdmObjective, LatentsT, Objective, objective_for
+from core.finetuning.objective import Objective, objective_for
 from core.finetuning.preparing import PreparedData, prepare
 from core.finetuning.progress import ProgressBars
 from core.finetuning.recipe import Recipe
@@ -101,8 +101,6 @@ def _finetune(options: FinetuneOptions, bars: ProgressBars, should_stop: Callabl
     data = prepare(listing, base, recipe, options.cache or work / "cache", options.prompts, bars)
     base.pipeline.text_encoder = base.pipeline.text_encoder_2 = None
     bars.say(f"{data.summary.training} images to learn from, {data.summary.held_out} held out")
-    if isinstance(objective, EdmObjective):
-        return _train(options, base, data, objective, accelerator, bars, should_stop)
     return _train(options, base, data, objective, accelerator, bars, should_stop)
 
 
@@ -132,7 +130,7 @@ def _train(
     options: FinetuneOptions,
     base: Base,
     data: PreparedData,
-    objective: Objective[LatentsT],
+    objective: Objective,
     accelerator: Accelerator,
     bars: ProgressBars,
     should_stop: Callable[[], bool],
@@ -169,8 +167,8 @@ def _finish(
     recipe: Recipe,
     base: Base,
     data: PreparedData,
-    objective: Objective[LatentsT],
-    trainer: Trainer[LatentsT],
+    objective: Objective,
+    trainer: Trainer,
     checkpoints: Checkpoints,
     journal: Journal,
     ending: Ending,
@@ -208,7 +206,7 @@ def _finish(
     return Outcome(ending, trainer.state, adapter, kohya, report)
 
 
-def _rate(options: FinetuneOptions, session: Session[LatentsT], work: Path, bars: ProgressBars) -> float:
+def _rate(options: FinetuneOptions, session: Session, work: Path, bars: ProgressBars) -> float:
     """The recipe's rate, or one from a range test; a resumed run keeps the one that was found."""
     if not options.find_rate:
         return options.recipe.learning_rate

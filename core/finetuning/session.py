@@ -1,9 +1,7 @@
 """Puts a trainer together from a base model and prepared data, and finds a learning rate for it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Generic
 
 import torch
 from accelerate import Accelerator
@@ -15,7 +13,7 @@ from core.finetuning.guard import Reading, white_noise_share
 from core.finetuning.journal import Journal, StepEntry
 from core.finetuning.measuring import Examiner, Probe, SamplingSettings, generic_probe, usual_guidance
 from core.finetuning.network import Base, Conditions, adapter_parameters, add_adapter, bind, painting_pipeline
-from core.finetuning.objective import LatentsT, Objective
+from core.finetuning.objective import Objective, RawLatents
 from core.finetuning.preparing import PreparedData, resolution_of
 from core.finetuning.range_test import RangeTest, range_test
 from core.finetuning.recipe import Recipe
@@ -24,15 +22,14 @@ from core.finetuning.trainer import Trainer, make_optimizer
 RANGE_TEST_SEEDS = 4
 
 
-class Session(Generic[LatentsT]):
+class Session:
     """A base model with a fresh adapter, its data and its examiner. Close after use."""
 
     def __init__(
-        self, base: Base, data: PreparedData, objective: Objective[LatentsT], recipe: Recipe, accelerator: Accelerator
+        self, base: Base, data: PreparedData, objective: Objective, recipe: Recipe, accelerator: Accelerator
     ) -> None:
         """`objective` must be the one that belongs to the base. Paints the generic pictures, seconds to minutes."""
-        self._base, self._recipe, self._accelerator = base, recipe, accelerator
-        self._objective: Objective[LatentsT] = objective
+        self._base, self._objective, self._recipe, self._accelerator = base, objective, recipe, accelerator
         side = resolution_of(recipe, base)
         self._grid = side // base.latent_scale
         settings = SamplingSettings(
@@ -48,17 +45,17 @@ class Session(Generic[LatentsT]):
             unet.enable_gradient_checkpointing()
         add_adapter(unet, recipe)
         pipeline = painting_pipeline(base)
-        self._examiner: Examiner[LatentsT] = Examiner(
+        self._examiner = Examiner(
             pipeline,
             objective,
-            held_out_probes(data, objective),
+            held_out_probes(data),
             [generic_probe(pipeline, objective, data.generic, data.no_caption, settings)],
             data.samples,
             data.no_caption,
             settings,
         )
         self._data = data
-        self._sources: list[BatchSource[LatentsT]] = []
+        self._sources: list[BatchSource] = []
 
     def use(self, recipe: Recipe) -> None:
         """Train with another learning rate than the session was made with."""
@@ -75,10 +72,10 @@ class Session(Generic[LatentsT]):
         journal: Journal,
         samples: Path,
         *,
-        trained: Objective[LatentsT] | None = None,
+        trained: Objective | None = None,
         on_step: Callable[[StepEntry], None] = lambda entry: None,
         on_event: Callable[[str], None] = lambda text: None,
-    ) -> Trainer[LatentsT]:
+    ) -> Trainer:
         """`samples`: where each look's pictures go. `trained`: another objective to train, as an experiment;
         the guard measures the model's own in any case.
         """
@@ -124,15 +121,15 @@ class Session(Generic[LatentsT]):
                 value.copy_(before[name])
         return found
 
-    def _source(self, recipe: Recipe, trained: Objective[LatentsT] | None) -> BatchSource[LatentsT]:
+    def _source(self, recipe: Recipe, trained: Objective | None) -> BatchSource:
         data = self._data
         source = BatchSource(data.training, data.captions, data.no_caption, trained or self._objective, recipe)
         self._sources.append(source)
         return source
 
-    def _loss(self, batch: Batch[LatentsT]) -> torch.Tensor:
+    def _loss(self, batch: Batch) -> torch.Tensor:
         device, unet = self._accelerator.device, self._base.pipeline.unet
-        latents = replace(batch.latents, values=batch.latents.values.to(device))
+        latents = RawLatents(batch.latents.to(device))
         with self._accelerator.autocast():
             network = bind(unet, batch.conditions.to(device, unet.dtype), unet.dtype)
             losses = self._objective.loss(network, latents, batch.levels.to(device), batch.noise.to(device))
@@ -146,17 +143,17 @@ class Session(Generic[LatentsT]):
         return reading
 
 
-def held_out_probes(data: PreparedData, objective: Objective[LatentsT]) -> list[Probe[LatentsT]]:
+def held_out_probes(data: PreparedData) -> list[Probe]:
     """The held-out images, those of one size together; the VAE's mean, not a draw."""
     by_size: dict[object, list[CachedImage]] = {}
     for image in data.held_out:
         by_size.setdefault(image.fitting.bucket, []).append(image)
-    return [_probe(images, data, objective) for images in by_size.values()]
+    return [_probe(images, data) for images in by_size.values()]
 
 
-def _probe(images: Sequence[CachedImage], data: PreparedData, objective: Objective[LatentsT]) -> Probe[LatentsT]:
+def _probe(images: Sequence[CachedImage], data: PreparedData) -> Probe:
     captions = [read_caption(data.captions[image.image.example.caption]) for image in images]
     return Probe(
-        objective.latents(torch.cat([read_encoded(image.latents).mean for image in images])),
+        RawLatents(torch.cat([read_encoded(image.latents).mean for image in images])),
         Conditions.of(captions, [image.fitting.time_ids for image in images]),
     )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
-from typing import Generic, Protocol
+from typing import Protocol
 
 import torch
 from accelerate import Accelerator
@@ -21,7 +21,7 @@ from core.finetuning.checkpoints import Checkpoints, RunState, Weights, name_of
 from core.finetuning.guard import MAX_ALARMS, Limits, Reading, StepWatch, alarms
 from core.finetuning.journal import EventEntry, Journal, LookEntry, StepEntry
 from core.finetuning.network import adapter_parameters, adapter_strength, bind
-from core.finetuning.objective import LatentsT, Objective
+from core.finetuning.objective import Objective, RawLatents
 from core.finetuning.recipe import Recipe, learning_rate_at
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def look_steps(recipe: Recipe) -> frozenset[int]:
     return frozenset({*regular, *early, recipe.steps}) - {0}
 
 
-class Trainer(Generic[LatentsT]):
+class Trainer:
     """One run. The network must have its adapter already."""
 
     def __init__(
@@ -58,8 +58,8 @@ class Trainer(Generic[LatentsT]):
         *,
         accelerator: Accelerator,
         unet: UNet2DConditionModel,
-        objective: Objective[LatentsT],
-        source: BatchSource[LatentsT],
+        objective: Objective,
+        source: BatchSource,
         look: Look,
         white_noise: float,
         recipe: Recipe,
@@ -70,8 +70,7 @@ class Trainer(Generic[LatentsT]):
     ) -> None:
         """`white_noise`: the high-frequency share of white noise on the samples' latent grid."""
         self._accelerator, self._look_at = accelerator, look
-        self._objective: Objective[LatentsT] = objective
-        self._source: BatchSource[LatentsT] = source
+        self._objective, self._source = objective, source
         self._white_noise, self._recipe = white_noise, recipe
         self._checkpoints, self._journal = checkpoints, journal
         self._on_step, self._on_event = on_step, on_event
@@ -154,10 +153,10 @@ class Trainer(Generic[LatentsT]):
         self._average.step(self._parameters.values())
         return True
 
-    def _accumulate(self, batch: Batch[LatentsT], parts: int) -> torch.Tensor:
+    def _accumulate(self, batch: Batch, parts: int) -> torch.Tensor:
         device = self._accelerator.device
         network = bind(self._unet, batch.conditions.to(device, self._dtype), self._dtype)
-        latents = replace(batch.latents, values=batch.latents.values.to(device))
+        latents = RawLatents(batch.latents.to(device))
         with self._accelerator.autocast():
             losses = self._objective.loss(network, latents, batch.levels.to(device), batch.noise.to(device))
         loss = torch.mean(losses)

@@ -11,7 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 from rich.console import Console
 
 from core.finetuning.network import load_base
-from core.finetuning.objective import EdmObjective, objective_for
+from core.finetuning.objective import Objective, objective_for
 from core.finetuning.progress import ProgressBars
 from core.finetuning.recipe import Recipe
 from core.finetuning.run import FinetuneOptions
@@ -65,11 +65,9 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def edm_objective(pipeline: StableDiffusionXLPipeline) -> EdmObjective:
+def edm_objective(pipeline: StableDiffusionXLPipeline) -> Objective:
     """The tiny pipeline's own objective."""
-    objective = objective_for(pipeline.scheduler.config, pipeline.vae.config, log_sigma_mean=-0.4, log_sigma_std=1.2)
-    assert isinstance(objective, EdmObjective)
-    return objective
+    return objective_for(pipeline.scheduler.config, pipeline.vae.config, log_sigma_mean=-0.4, log_sigma_std=1.2)
 
 
 def quick_recipe(**changes: object) -> Recipe:

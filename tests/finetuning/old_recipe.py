@@ -9,27 +9,26 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from core.finetuning.objective import Network, NormalisedLatents
+from core.finetuning.objective import Network, RawLatents
+
+SCALING_FACTOR = 0.5
 
 
 @dataclass(frozen=True)
 class OldRecipe:
-    """Claims to take normalised latents, and does everything else as SDXL would."""
+    """Does everything as SDXL would."""
 
     name: str = "SDXL's recipe on an EDM network"
     validation_levels: tuple[float, ...] = ()
 
-    def latents(self, encoded: Tensor) -> NormalisedLatents:
-        return NormalisedLatents(encoded.float() * 0.5)
-
-    def painted(self, values: Tensor) -> NormalisedLatents:
-        return NormalisedLatents(values)
+    def raw_from_samples(self, samples: Tensor) -> RawLatents:
+        return RawLatents(samples / SCALING_FACTOR)
 
     def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.randint(0, 1000, (count,), generator=generator).float()
 
-    def loss(self, network: Network, latents: NormalisedLatents, levels: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
         timesteps = levels.long()
-        noisy = DDPMScheduler().add_noise(latents.values, noise, timesteps)
+        noisy = DDPMScheduler().add_noise(encoded.float() * SCALING_FACTOR, noise, timesteps)
         error = network(noisy, timesteps) - noise
         return torch.mean(error.square(), dim=(1, 2, 3))

@@ -6,19 +6,19 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from core.finetuning.objective import EdmObjective, NormalisedLatents
+from core.finetuning.objective import Objective
 
 GRID = 16
 
 
 def smooth_latents(count: int, generator: torch.Generator) -> Tensor:
-    """[count, 4, 16, 16] with a standard deviation of about 0.5 and next to no high frequencies."""
+    """[count, 4, 16, 16] in the network's space: a standard deviation of about 0.5, next to no high frequencies."""
     coarse = torch.randn(count, 4, 3, 3, generator=generator)
     fields = torch.nn.functional.interpolate(coarse, size=(GRID, GRID), mode="bicubic", align_corners=True)
     return 0.5 * fields / fields.std()
 
 
-def pretrain(pipeline: Path, objective: EdmObjective, *, steps: int = 200, batch_size: int = 8) -> float:
+def pretrain(pipeline: Path, objective: Objective, *, steps: int = 200, batch_size: int = 8) -> float:
     """Train all weights of the network on disk; returns the mean loss of the last 20 steps."""
     generator = torch.Generator().manual_seed(0)
     unet = UNet2DConditionModel.from_pretrained(pipeline / "unet")
@@ -38,9 +38,9 @@ def pretrain(pipeline: Path, objective: EdmObjective, *, steps: int = 200, batch
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * (1 - step / steps)
-        latents = NormalisedLatents(smooth_latents(batch_size, generator))
+        latents = objective.raw_from_samples(smooth_latents(batch_size, generator))
         levels = objective.draw_levels(batch_size, generator)
-        noise = torch.randn(latents.values.shape, generator=generator)
+        noise = torch.randn(latents.shape, generator=generator)
         loss = objective.loss(network, latents, levels, noise).mean()
         optimizer.zero_grad()
         torch.autograd.backward(loss)

@@ -14,7 +14,7 @@ from core.finetuning.checkpoints import Checkpoints
 from core.finetuning.datasets import list_examples
 from core.finetuning.journal import Entry, EventEntry, Journal, LookEntry, StepEntry
 from core.finetuning.network import load_base
-from core.finetuning.objective import NormalisedLatents, Objective
+from core.finetuning.objective import Objective
 from core.finetuning.preparing import prepare
 from core.finetuning.progress import ProgressBars
 from core.finetuning.recipe import Recipe
@@ -32,11 +32,9 @@ class Experiment:
 
     def __init__(self, base: Path, images: Path, cache: Path, work: Path) -> None:
         self._base, self._images, self._cache, self._work = base, images, cache, work
-        self.sessions: list[Session[NormalisedLatents]] = []
+        self.sessions: list[Session] = []
 
-    def run(
-        self, recipe: Recipe, trained: Objective[NormalisedLatents] | None = None
-    ) -> tuple[Ending, Trainer[NormalisedLatents], list[Entry]]:
+    def run(self, recipe: Recipe, trained: Objective | None = None) -> tuple[Ending, Trainer, list[Entry]]:
         base = load_base(str(self._base), None, "fp32")
         objective = edm_objective(base.pipeline)
         data = prepare(list_examples(self._images), base, recipe, self._cache, (), ProgressBars())
