@@ -147,12 +147,12 @@ def cached(args: argparse.Namespace, base) -> list[float]:
     import torch
     from accelerate import Accelerator
 
+    from core.cli.progress import ProgressBars
     from core.finetuning.checkpoints import Checkpoints
     from core.finetuning.datasets import list_examples
     from core.finetuning.journal import Journal
     from core.finetuning.objective import objective_for
     from core.finetuning.preparing import prepare
-    from core.finetuning.progress import ProgressBars
     from core.finetuning.recipe import Recipe
     from core.finetuning.session import Session
 

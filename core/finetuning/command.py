@@ -106,7 +106,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
 def run_finetune(args: argparse.Namespace) -> int:
     """Train and tell; 0 if there is an adapter or the run can be resumed. Raises FinetuningError."""
     deadline = _deadline(args.stop_after)
-    from core.finetuning.progress import ProgressBars
+    from core.cli.progress import ProgressBars
     from core.finetuning.run import finetune
     from core.finetuning.trainer import Ending
 

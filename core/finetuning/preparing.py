@@ -13,7 +13,7 @@ from core.finetuning.datasets import Listing, Rejected
 from core.finetuning.measuring import GENERIC_PROMPTS, usual_guidance
 from core.finetuning.network import Base, Caption, full_precision_vae, weights_sha256
 from core.finetuning.prior import paint_prior
-from core.finetuning.progress import ProgressBars
+from core.finetuning.progress import Progress
 from core.finetuning.recipe import Recipe
 from core.finetuning.screening import GoodImage, screen
 from core.finetuning.selection import Split, split, stratified_sample
@@ -80,22 +80,22 @@ def resolution_of(recipe: Recipe, base: Base) -> int:
 
 
 def prepare(
-    listing: Listing, base: Base, recipe: Recipe, cache: Path, prompts: Sequence[str], bars: ProgressBars
+    listing: Listing, base: Base, recipe: Recipe, cache: Path, prompts: Sequence[str], progress: Progress
 ) -> PreparedData:
     """Encode with the base's VAE and text encoders where they are; raises UnusableData if too little is left."""
     resolution = resolution_of(recipe, base)
-    chosen, rejected = _choose(listing, resolution, recipe, bars)
+    chosen, rejected = _choose(listing, resolution, recipe, progress)
     buckets = make_buckets(resolution, base.size_step)
     vae_key, text_key = (
         weights_sha256(base.directory / "vae"),
         "".join(weights_sha256(base.directory / part) for part in ("text_encoder", "text_encoder_2")),
     )
-    prior = _prior(base, recipe, resolution, cache, bars)
+    prior = _prior(base, recipe, resolution, cache, progress)
     everything = (*chosen.training, *chosen.held_out, *prior)
-    with bars.task("Encoding images", len(everything)) as advance:
+    with progress.task("Encoding images", len(everything)) as advance:
         cached = cache_images(everything, buckets, full_precision_vae(base), vae_key, cache / "images", advance)
     captions = list(dict.fromkeys(image.example.caption for image in everything))
-    with bars.task("Encoding captions", len(captions)) as advance:
+    with progress.task("Encoding captions", len(captions)) as advance:
         paths = cache_captions(captions, base.pipeline, text_key, cache / "captions", advance)
     own, rest = cached[: len(chosen.training)], cached[len(chosen.training) :]
     held_out, prior_cached = tuple(rest[: len(chosen.held_out)]), rest[len(chosen.held_out) :]
@@ -139,7 +139,7 @@ def mixed_in(prior: Sequence[CachedImage], own: int, share: float) -> list[Cache
     return [prior[number % len(prior)] for number in range(wanted)]
 
 
-def _prior(base: Base, recipe: Recipe, resolution: int, cache: Path, bars: ProgressBars) -> list[GoodImage]:
+def _prior(base: Base, recipe: Recipe, resolution: int, cache: Path, progress: Progress) -> list[GoodImage]:
     if recipe.prior_share == 0:
         return []
     examples = paint_prior(
@@ -149,19 +149,19 @@ def _prior(base: Base, recipe: Recipe, resolution: int, cache: Path, bars: Progr
         guidance=usual_guidance(base.pipeline.scheduler.config),
         side=resolution,
         batch_size=recipe.batch_size,
-        bars=bars,
+        progress=progress,
     )
     return screen(examples, min_side=1)[0]
 
 
 def _choose(
-    listing: Listing, resolution: int, recipe: Recipe, bars: ProgressBars
+    listing: Listing, resolution: int, recipe: Recipe, progress: Progress
 ) -> tuple[Split, tuple[Rejected, ...]]:
-    with bars.task("Looking at images", len(listing.examples)) as advance:
+    with progress.task("Looking at images", len(listing.examples)) as advance:
         good, rejected = screen(listing.examples, min_side=resolution // 2, on_progress=advance)
     rejected = [*listing.rejected, *rejected]
     for reason, count in Counter(item.reason.split(" (")[0].split(" as ")[0] for item in rejected).items():
-        bars.say(f"left out {count}: {reason}")
+        progress.say(f"left out {count}: {reason}")
     if len(good) < 2:
         raise UnusableData(
             f"Only {len(good)} of {len(listing.examples)} images can be used; at least two are needed. "

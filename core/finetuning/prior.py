@@ -11,7 +11,7 @@ import torch
 
 from core.finetuning.datasets import Example
 from core.finetuning.network import Base
-from core.finetuning.progress import ProgressBars
+from core.finetuning.progress import Progress
 
 PRIOR_PROMPTS = (
     "a dog in a garden",
@@ -51,7 +51,7 @@ FIRST_SEED = 500
 
 
 def paint_prior(
-    base: Base, directory: Path, *, steps: int, guidance: float, side: int, batch_size: int, bars: ProgressBars
+    base: Base, directory: Path, *, steps: int, guidance: float, side: int, batch_size: int, progress: Progress
 ) -> list[Example]:
     """One picture for each prompt, kept in `directory` under a name that holds base and settings."""
     key = hashlib.sha256(f"{base.fingerprint} {steps} {guidance} {side}".encode()).hexdigest()[:16]
@@ -61,7 +61,7 @@ def paint_prior(
     missing = [number for number, example in enumerate(examples) if not example.path.is_file()]
     if not missing:
         return examples
-    with bars.task("Painting what must not be forgotten", len(missing)) as advance:
+    with progress.task("Painting what must not be forgotten", len(missing)) as advance:
         for start in range(0, len(missing), batch_size):
             chunk = missing[start : start + batch_size]
             images = base.pipeline(

@@ -15,7 +15,7 @@ from core.finetuning.journal import Journal, StepEntry
 from core.finetuning.network import Base, load_base
 from core.finetuning.objective import Objective, objective_for
 from core.finetuning.preparing import PreparedData, prepare
-from core.finetuning.progress import ProgressBars
+from core.finetuning.progress import Progress
 from core.finetuning.recipe import Recipe
 from core.finetuning.report import write_report
 from core.finetuning.saving import adapter_metadata, save_adapter, save_kohya, set_adapter
@@ -70,10 +70,10 @@ class Kept:
     reason: str
 
 
-def finetune(options: FinetuneOptions, bars: ProgressBars, should_stop: Callable[[], bool] = lambda: False) -> Outcome:
+def finetune(options: FinetuneOptions, progress: Progress, should_stop: Callable[[], bool] = lambda: False) -> Outcome:
     """Prepare, train, save and report. Raises FinetuningError; `should_stop` is asked before each step."""
     try:
-        return _finetune(options, bars, should_stop)
+        return _finetune(options, progress, should_stop)
     except torch.OutOfMemoryError as error:
         raise OutOfTrainingMemory(
             "The GPU's memory is too small for these settings: use --gradient-checkpointing, a smaller --batch-size "
@@ -81,14 +81,14 @@ def finetune(options: FinetuneOptions, bars: ProgressBars, should_stop: Callable
         ) from error
 
 
-def _finetune(options: FinetuneOptions, bars: ProgressBars, should_stop: Callable[[], bool]) -> Outcome:
+def _finetune(options: FinetuneOptions, progress: Progress, should_stop: Callable[[], bool]) -> Outcome:
     recipe, work = options.recipe, options.out / WORK
     _check_place(options, work)
     accelerator = Accelerator(cpu=options.cpu, mixed_precision="no" if recipe.precision == "fp32" else recipe.precision)
     if accelerator.num_processes > 1:
         raise InvalidRecipe("The trainer works on one GPU; start it without a multi-process launcher.")
     listing = list_examples(options.images)
-    bars.say(f"loading {options.base}")
+    progress.say(f"loading {options.base}")
     base = load_base(options.base, options.base_revision, recipe.precision)
     objective = objective_for(
         base.pipeline.scheduler.config,
@@ -96,12 +96,12 @@ def _finetune(options: FinetuneOptions, bars: ProgressBars, should_stop: Callabl
         log_sigma_mean=recipe.sigma_mean,
         log_sigma_std=recipe.sigma_std,
     )
-    bars.say(f"objective, as the model's scheduler wants it: {objective.name}")
+    progress.say(f"objective, as the model's scheduler wants it: {objective.name}")
     base.pipeline.to(accelerator.device)
-    data = prepare(listing, base, recipe, options.cache or work / "cache", options.prompts, bars)
+    data = prepare(listing, base, recipe, options.cache or work / "cache", options.prompts, progress)
     base.pipeline.text_encoder = base.pipeline.text_encoder_2 = None
-    bars.say(f"{data.summary.training} images to learn from, {data.summary.held_out} held out")
-    return _train(options, base, data, objective, accelerator, bars, should_stop)
+    progress.say(f"{data.summary.training} images to learn from, {data.summary.held_out} held out")
+    return _train(options, base, data, objective, accelerator, progress, should_stop)
 
 
 def choose(state: RunState, ending: Ending) -> Kept | None:
@@ -132,27 +132,27 @@ def _train(
     data: PreparedData,
     objective: Objective,
     accelerator: Accelerator,
-    bars: ProgressBars,
+    progress: Progress,
     should_stop: Callable[[], bool],
 ) -> Outcome:
     work = options.out / WORK
-    bars.say("measuring the base model")
+    progress.say("measuring the base model")
     session = Session(base, data, objective, options.recipe, accelerator)
     try:
-        recipe = replace(options.recipe, learning_rate=_rate(options, session, work, bars))
+        recipe = replace(options.recipe, learning_rate=_rate(options, session, work, progress))
         session.use(recipe)
         checkpoints = Checkpoints(work / "checkpoints", recipe, data.key)
         journal = Journal(work / "journal.jsonl")
         if not options.resume:
             checkpoints.clear()
             journal.clear()
-        with bars.task("Training", recipe.steps) as advance:
+        with progress.task("Training", recipe.steps) as advance:
             trainer = session.trainer(
                 checkpoints,
                 journal,
                 work / "samples",
                 on_step=lambda entry: advance(entry.step, _remark(entry)),
-                on_event=bars.say,
+                on_event=progress.say,
             )
             if options.resume:
                 trainer.resume()
@@ -206,16 +206,16 @@ def _finish(
     return Outcome(ending, trainer.state, adapter, kohya, report)
 
 
-def _rate(options: FinetuneOptions, session: Session, work: Path, bars: ProgressBars) -> float:
+def _rate(options: FinetuneOptions, session: Session, work: Path, progress: Progress) -> float:
     """The recipe's rate, or one from a range test; a resumed run keeps the one that was found."""
     if not options.find_rate:
         return options.recipe.learning_rate
     found_before = work / RATE_NAME
     if options.resume and found_before.is_file():
         return float(json.loads(found_before.read_text())["learning_rate"])
-    with bars.task("Finding a learning rate", options.rate_steps) as advance:
+    with progress.task("Finding a learning rate", options.rate_steps) as advance:
         found = session.find_rate(advance, options.rate_steps)
-    bars.say(
+    progress.say(
         f"learning rate {found.suggestion:.1e}: the loss blew up at {found.blow_up:.1e}"
         if found.blow_up
         else f"learning rate {found.suggestion:.1e}: the loss stood even {found.rates[-1]:.1e}"

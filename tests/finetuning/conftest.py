@@ -10,9 +10,9 @@ from accelerate.state import AcceleratorState
 from diffusers import StableDiffusionXLPipeline
 from rich.console import Console
 
+from core.cli.progress import ProgressBars
 from core.finetuning.network import load_base
 from core.finetuning.objective import Objective, objective_for
-from core.finetuning.progress import ProgressBars
 from core.finetuning.recipe import Recipe
 from core.finetuning.run import FinetuneOptions
 from tests.finetuning.drawings import write_imagefolder

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from accelerate import Accelerator
 
+from core.cli.progress import ProgressBars
 from core.finetuning.checkpoints import Checkpoints
 from core.finetuning.datasets import list_examples
 from core.finetuning.journal import Entry, EventEntry, Journal, LookEntry, StepEntry
 from core.finetuning.network import load_base
 from core.finetuning.objective import Objective
 from core.finetuning.preparing import prepare
-from core.finetuning.progress import ProgressBars
 from core.finetuning.recipe import Recipe
 from core.finetuning.run import choose
 from core.finetuning.session import Session

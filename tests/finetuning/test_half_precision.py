@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from core.cli.progress import ProgressBars
 from core.finetuning.checkpoints import Checkpoints
 from core.finetuning.datasets import list_examples
 from core.finetuning.journal import Journal, StepEntry
 from core.finetuning.network import load_base
 from core.finetuning.preparing import prepare
-from core.finetuning.progress import ProgressBars
 from core.finetuning.session import Session
 from core.finetuning.trainer import Ending
 from tests.finetuning.conftest import edm_objective, quick_recipe

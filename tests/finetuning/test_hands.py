@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.cli.progress import ProgressBars
 from core.errors import EvaluationError
 from core.finetuning.hands.anatomy import RealHands, bone_ratios, joint_angles
 from core.finetuning.hands.command import MODEL_VARIABLE, add_evaluate_hands_arguments, run_evaluate_hands
@@ -23,7 +24,6 @@ from core.finetuning.hands.pages import LIMITS
 from core.finetuning.hands.prompts import hand_prompts, other_prompts, read_prompts
 from core.finetuning.hands.stability import stability, warps
 from core.finetuning.network import load_base
-from core.finetuning.progress import ProgressBars
 from core.finetuning.run import FinetuneOptions, finetune
 from tests.finetuning.conftest import quick_recipe
 from tests.finetuning.drawn_hand import drawn_hand, skeleton

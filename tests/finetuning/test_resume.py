@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.cli.progress import ProgressBars
 from core.errors import CannotResume
 from core.finetuning.batches import Moment, epoch_order
 from core.finetuning.checkpoints import KEEP
 from core.finetuning.journal import Journal, StepEntry
-from core.finetuning.progress import ProgressBars
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
 from core.finetuning.trainer import Ending
 from tests.finetuning.conftest import quick_recipe

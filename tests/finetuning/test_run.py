@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from core.cli.progress import ProgressBars
 from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory, UnusableBase
 from core.finetuning.cache import encode_caption, encode_no_caption
 from core.finetuning.command import add_finetune_arguments, best_precision, options_from, run_finetune
@@ -24,7 +25,6 @@ from core.finetuning.measuring import FIRST_SEED, GENERIC_PROMPTS, SamplingSetti
 from core.finetuning.measuring import paint as paint_embedded
 from core.finetuning.network import weights_sha256
 from core.finetuning.prior import PRIOR_PROMPTS
-from core.finetuning.progress import ProgressBars
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
 from core.finetuning.saving import read_metadata
 from core.finetuning.trainer import Ending

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from core.finetuning.progress import ProgressBars
+from core.cli.progress import ProgressBars
 from core.finetuning.run import FinetuneOptions, finetune
 from docs.finetuning_example import MINIATURE, SCARVES, draw_snowman
 from tests.finetuning.conftest import quick_recipe

@@ -34,12 +34,12 @@ def add_evaluate_hands_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_evaluate_hands(args: argparse.Namespace) -> int:
     """Evaluate and tell; 0 if it could be done, whatever the outcome. Raises FinetuningError."""
+    from core.cli.progress import ProgressBars
     from core.finetuning.command import best_precision, default_base
     from core.finetuning.hands.evaluate import HandEvaluationOptions, evaluate_hands
     from core.finetuning.hands.landmarks import MODEL_HINT
     from core.finetuning.hands.pages import LIMITS, NAMES
     from core.finetuning.hands.prompts import hand_prompts, other_prompts, read_prompts
-    from core.finetuning.progress import ProgressBars
 
     model = args.hand_model or os.environ.get(MODEL_VARIABLE)
     if not model:

@@ -19,7 +19,7 @@ from core.finetuning.hands.pages import LIMITS, contact_sheet, write_page
 from core.finetuning.hands.painting import Job, PaintingSettings, Pair, paint_pairs
 from core.finetuning.hands.prompts import EvaluationPrompt
 from core.finetuning.network import load_base
-from core.finetuning.progress import ProgressBars
+from core.finetuning.progress import Progress
 from core.finetuning.recipe import Precision
 from core.finetuning.screening import open_upright
 
@@ -60,15 +60,15 @@ class HandEvaluation:
     sheet: Path
 
 
-def evaluate_hands(options: HandEvaluationOptions, bars: ProgressBars) -> HandEvaluation:
+def evaluate_hands(options: HandEvaluationOptions, progress: Progress) -> HandEvaluation:
     """Raises FinetuningError."""
     if not options.hand_prompts:
         raise EvaluationError("There are no prompts with hands to paint.")
     options.out.mkdir(parents=True, exist_ok=True)
     with HandDetector(options.hand_model) as detector:
-        real = _real_hands(options.real, detector, bars) if options.real else None
-        pairs = _paint(options, bars)
-        measured = _measure(pairs, detector, real, bars)
+        real = _real_hands(options.real, detector, progress) if options.real else None
+        pairs = _paint(options, progress)
+        measured = _measure(pairs, detector, real, progress)
         rows = [row for row in measured if row[0].job.prompt.hands > 0]
         shown = [
             (pair.base, _hands_in(pair.base, detector), pair.adapter, _hands_in(pair.adapter, detector))
@@ -104,8 +104,8 @@ def evaluate_hands(options: HandEvaluationOptions, bars: ProgressBars) -> HandEv
 Measured = tuple[Pair, Measures, Measures]
 
 
-def _paint(options: HandEvaluationOptions, bars: ProgressBars) -> list[Pair]:
-    bars.say(f"loading {options.base}")
+def _paint(options: HandEvaluationOptions, progress: Progress) -> list[Pair]:
+    progress.say(f"loading {options.base}")
     base = load_base(options.base, options.base_revision, options.precision)
     base.pipeline.to(options.device)
     jobs = [
@@ -117,7 +117,7 @@ def _paint(options: HandEvaluationOptions, bars: ProgressBars) -> list[Pair]:
         options.steps, options.guidance, options.side or base.native_resolution, options.batch_size
     )
     try:
-        with bars.task("Painting", 2 * len(jobs)) as advance:
+        with progress.task("Painting", 2 * len(jobs)) as advance:
             return paint_pairs(base, options.adapter, jobs, settings, options.out / "pictures", advance)
     except torch.OutOfMemoryError as error:
         raise OutOfTrainingMemory(
@@ -126,10 +126,10 @@ def _paint(options: HandEvaluationOptions, bars: ProgressBars) -> list[Pair]:
 
 
 def _measure(
-    pairs: Sequence[Pair], detector: HandDetector, real: RealHands | None, bars: ProgressBars
+    pairs: Sequence[Pair], detector: HandDetector, real: RealHands | None, progress: Progress
 ) -> list[Measured]:
     found: list[Measured] = []
-    with bars.task("Measuring", len(pairs)) as advance:
+    with progress.task("Measuring", len(pairs)) as advance:
         for pair in pairs:
             expected = pair.job.prompt.hands
             one, two = (measure(open_upright(path), expected, detector, real) for path in (pair.base, pair.adapter))
@@ -138,19 +138,19 @@ def _measure(
     return found
 
 
-def _real_hands(directory: Path, detector: HandDetector, bars: ProgressBars) -> RealHands:
+def _real_hands(directory: Path, detector: HandDetector, progress: Progress) -> RealHands:
     paths = sorted(path for path in directory.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise EvaluationError(f"There are no photos in {directory}; --real wants a folder of photos of real hands.")
     if len(paths) > MAX_REAL:
         paths = random.Random(0).sample(paths, MAX_REAL)
     worlds = []
-    with bars.task("Looking at real hands", len(paths)) as advance:
+    with progress.task("Looking at real hands", len(paths)) as advance:
         for done, path in enumerate(paths, start=1):
             try:
                 worlds += [hand.world for hand in detector.detect(open_upright(path))]
             except OSError:
-                bars.say(f"left out {path.name}: cannot be read")
+                progress.say(f"left out {path.name}: cannot be read")
             advance(done)
     return RealHands.of(worlds)
 
