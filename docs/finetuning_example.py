@@ -12,7 +12,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from core.finetuning.command import add_finetune_arguments, run_finetune
+from core.cli import finetune
+from core.cli.arguments import add_finetune_arguments
 
 MINIATURE = Path(__file__).parents[1] / "core" / "miniatures" / "playground-mini"
 SCARVES = {"red": (214, 40, 40), "blue": (40, 90, 214), "green": (40, 160, 70), "yellow": (240, 200, 40)}
@@ -70,8 +71,8 @@ def main() -> None:
     own = parser.parse_args()
     write_images(own.work / "snowmen")
     out = own.work / "adapters" / "snowman"
-    finetuning = argparse.ArgumentParser()
-    add_finetune_arguments(finetuning)
+    parser = argparse.ArgumentParser()
+    add_finetune_arguments(parser)
     settings = {
         "images": own.work / "snowmen",
         "out": out,
@@ -94,7 +95,7 @@ def main() -> None:
         words += [f"--{name}", str(value)]
     for prompt in PROMPTS:
         words += ["--prompt", prompt]
-    run_finetune(finetuning.parse_args(words))
+    finetune.run(parser.parse_args(words))
     before_after(out / "training" / "samples", own.work / "before-after.png")
 
 

@@ -10,7 +10,12 @@ from importlib import import_module
 from pathlib import Path
 
 from core import __version__
-from core.errors import ExitCode, ImagineSoundError
+from core.cli.arguments import add_evaluate_arguments, add_finetune_arguments
+from core.errors import ImagineSoundError
+
+FAULT = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,13 +109,9 @@ def _command(
 
 
 def _add_finetuning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from core.finetuning.command import add_evaluate_arguments, add_finetune_arguments
-
-    finetune = _command(commands, "finetune", "teach the image model something new (LoRA)", "core.finetuning.command")
-    finetune.set_defaults(function="run_finetune")
+    finetune = _command(commands, "finetune", "teach the image model something new (LoRA)", "core.cli.finetune")
     add_finetune_arguments(finetune)
-    evaluate = _command(commands, "evaluate", "measure whether an adapter helped", "core.finetuning.command")
-    evaluate.set_defaults(function="run_evaluate")
+    evaluate = _command(commands, "evaluate", "measure whether an adapter helped", "core.cli.evaluate")
     add_evaluate_arguments(evaluate)
 
 

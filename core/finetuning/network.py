@@ -15,10 +15,12 @@ from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from torch import Tensor
 
-from core.errors import UnusableBase
+from core.errors import InvalidRecipe, UnusableBase
 from core.finetuning.objective import Network
 from core.finetuning.recipe import TARGET_MODULES, Precision, Recipe
 from core.generation.loading import quiet_libraries
+from core.models import ModelStore
+from core.settings import CoreSettings
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,22 @@ class Conditions:
             torch.cat([caption.pooled for caption in captions]),
             torch.tensor(time_ids, dtype=torch.float32),
         )
+
+
+def default_base(settings: CoreSettings, *, cpu: bool) -> tuple[str, str | None]:
+    """The model in the settings and its revision; auto is Playground v2.5, or on the CPU the miniature."""
+    return ModelStore(settings).image_model(on_gpu=not cpu).source, settings.image_model_revision
+
+
+def best_precision(wanted: str, *, cpu: bool) -> Precision:
+    """bf16 where the GPU has it, fp16 on older ones, fp32 on the CPU. Raises InvalidRecipe without GPU and `cpu`."""
+    if not (cpu or torch.cuda.is_available()):
+        raise InvalidRecipe("There is no GPU that torch can use; --cpu works without, but only the miniature is quick.")
+    if wanted in ("fp32", "bf16", "fp16"):
+        return wanted  # type: ignore[return-value]
+    if cpu:
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 def load_base(name: str, revision: str | None, precision: Precision) -> Base:

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.cli import evaluate
+from core.cli.arguments import HAND_MODEL_VARIABLE, add_evaluate_hands_arguments
 from core.cli.progress import ProgressBars
 from core.errors import EvaluationError
 from core.finetuning.hands.anatomy import RealHands, bone_ratios, joint_angles
-from core.finetuning.hands.command import MODEL_VARIABLE, add_evaluate_hands_arguments, run_evaluate_hands
 from core.finetuning.hands.comparison import compare, mcnemar, paired_interval
 from core.finetuning.hands.landmarks import THRESHOLDS, Hand, HandDetector
 from core.finetuning.hands.measures import measure
@@ -28,8 +29,8 @@ from core.finetuning.run import FinetuneOptions, finetune
 from tests.finetuning.conftest import quick_recipe
 from tests.finetuning.drawn_hand import drawn_hand, skeleton
 
-MODEL = os.environ.get(MODEL_VARIABLE, "")
-needs_model = pytest.mark.skipif(not MODEL, reason=f"{MODEL_VARIABLE} names no hand_landmarker.task")
+MODEL = os.environ.get(HAND_MODEL_VARIABLE, "")
+needs_model = pytest.mark.skipif(not MODEL, reason=f"{HAND_MODEL_VARIABLE} names no hand_landmarker.task")
 
 
 class TestPrompts:
@@ -235,11 +236,11 @@ class TestWithMediaPipe:
         photos.mkdir()
         for number in range(45):
             drawn_hand(share=0.55 + number / 450).save(photos / f"{number}.png")
-        monkeypatch.setenv(MODEL_VARIABLE, MODEL)
+        monkeypatch.setenv(HAND_MODEL_VARIABLE, MODEL)
         parser = argparse.ArgumentParser()
         add_evaluate_hands_arguments(parser)
         words = f"--adapter {out} --base {tiny_base} --prompts 3 --other-prompts 2 --seeds 1 --steps 1 --cpu"
-        assert run_evaluate_hands(parser.parse_args([*words.split(), "--real", str(photos)])) == 0
+        assert evaluate.run(parser.parse_args([*words.split(), "--real", str(photos)])) == 0
 
         document = json.loads((out / "evaluation" / "hands.json").read_text())
         assert len(document["pairs"]) == 5
@@ -256,7 +257,7 @@ class TestWithMediaPipe:
 
         painted: list[object] = []
         monkeypatch.setattr("core.finetuning.hands.painting.StableDiffusionXLPipeline.__call__", painted.append)
-        assert run_evaluate_hands(parser.parse_args(words.split())) == 0
+        assert evaluate.run(parser.parse_args(words.split())) == 0
         assert not painted, "pictures that are there are not painted again"
 
 
@@ -265,11 +266,11 @@ def test_the_evaluation_needs_a_model_and_an_adapter(
 ) -> None:
     from core.finetuning.hands.painting import adapter_sha256
 
-    monkeypatch.delenv(MODEL_VARIABLE, raising=False)
+    monkeypatch.delenv(HAND_MODEL_VARIABLE, raising=False)
     parser = argparse.ArgumentParser()
     add_evaluate_hands_arguments(parser)
     with pytest.raises(EvaluationError, match="HAND_LANDMARKER_MODEL"):
-        run_evaluate_hands(parser.parse_args(["--adapter", str(tmp_path)]))
+        evaluate.run(parser.parse_args(["--adapter", str(tmp_path)]))
     with pytest.raises(EvaluationError, match="no adapter"):
         adapter_sha256(tmp_path)
     assert load_base(str(tiny_base), None, "fp32").native_resolution == 32

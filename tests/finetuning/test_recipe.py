@@ -1,9 +1,8 @@
-"""Settings of a run: what is refused, how the rate goes, how spans of time are read."""
+"""Settings of a run: what is refused, and how the rate goes."""
 
 import pytest
 
 from core.errors import InvalidRecipe
-from core.finetuning.durations import seconds_of
 from core.finetuning.recipe import Recipe, learning_rate_at
 
 
@@ -47,16 +46,3 @@ def test_the_rate_warms_up_and_then_falls_to_zero() -> None:
 def test_a_short_run_still_reaches_its_rate() -> None:
     recipe = Recipe(steps=8, warmup_steps=100, learning_rate=1.0)
     assert max(learning_rate_at(step, recipe) for step in range(8)) == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("11h", 39600), ("90m", 5400), ("1h30m", 5400), ("45s", 45), ("0.5h", 1800)]
-)
-def test_spans_of_time_are_read_as_people_write_them(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "11", "h", "0h", "-1h", "eleven hours"])
-def test_anything_else_is_no_span_of_time(text: str) -> None:
-    with pytest.raises(ValueError, match="no span of time"):
-        seconds_of(text)

@@ -1,9 +1,7 @@
 """A whole fine-tuning, from a folder to an adapter that other programs can load."""
 
-import argparse
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,10 +18,9 @@ from safetensors.torch import load_file
 from core.cli.progress import ProgressBars
 from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory, UnusableBase
 from core.finetuning.cache import encode_caption, encode_no_caption
-from core.finetuning.command import add_finetune_arguments, best_precision, options_from, run_finetune
 from core.finetuning.measuring import FIRST_SEED, GENERIC_PROMPTS, SamplingSettings
 from core.finetuning.measuring import paint as paint_embedded
-from core.finetuning.network import weights_sha256
+from core.finetuning.network import best_precision, weights_sha256
 from core.finetuning.prior import PRIOR_PROMPTS
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
 from core.finetuning.saving import read_metadata
@@ -246,46 +243,6 @@ class TestPlace:
     def test_there_must_be_something_to_resume(self, make_options: MakeOptions, bars: ProgressBars) -> None:
         with pytest.raises(CannotResume, match="no run to resume"):
             finetune(make_options(resume=True), bars)
-
-
-class TestCommandLine:
-    def parse(self, *arguments: str) -> argparse.Namespace:
-        parser = argparse.ArgumentParser()
-        add_finetune_arguments(parser)
-        return parser.parse_args(arguments)
-
-    def test_the_short_form_has_sensible_defaults(self) -> None:
-        options = options_from(self.parse("--images", "photos", "--out", "adapters/hands", "--cpu"))
-        assert options.recipe.precision == "fp32"
-        assert options.recipe.alpha == options.recipe.rank == 16
-        assert options.recipe.learning_rate == 1e-4
-        assert not options.find_rate
-
-    def test_a_run_from_the_command_line_tells_where_things_are(
-        self, tiny_base: Path, drawings: Path, shared_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        out = tmp_path / "adapters" / "shapes"
-        words = f"--images {drawings} --out {out} --base {tiny_base} --cache {shared_cache} --cpu --steps 2 --rank 4"
-        words += " --batch-size 2 --held-out 0.25 --sample-steps 2 --check-every 2 --stop-after 11h --prompt circle"
-        assert run_finetune(self.parse(*words.split())) == 0
-        told = capsys.readouterr().err
-        assert "pytorch_lora_weights.safetensors" in told.replace("\n", "")
-        assert "report.html" in told.replace("\n", "")
-
-    def test_a_rate_or_time_that_is_none_is_refused(self) -> None:
-        arguments = ("--images", "a", "--out", "b", "--cpu")
-        with pytest.raises(InvalidRecipe, match="number such as 1e-4"):
-            options_from(self.parse(*arguments, "--learning-rate", "fast"))
-        with pytest.raises(InvalidRecipe, match="--stop-after"):
-            run_finetune(self.parse(*arguments, "--stop-after", "soon"))
-
-    def test_help_loads_no_model_library(self) -> None:
-        code = (
-            "import argparse, sys; from core.finetuning import command;"
-            "command.add_finetune_arguments(argparse.ArgumentParser());"
-            "assert not {'torch', 'diffusers', 'mediapipe', 'scipy'} & set(sys.modules)"
-        )
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def _keys(path: Path) -> list[str]:
