@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from diffusers import StableDiffusionXLPipeline
-from PIL import Image
-from torch import Tensor
 
 from core.finetuning.guard import Reading, statistics_of
-from core.finetuning.network import Caption, Conditions, bind
-from core.finetuning.objective import Config, Objective, RawLatents, is_edm
+from core.finetuning.network import Conditions, bind
+from core.finetuning.objective import Objective, RawLatents
+from core.finetuning.painting import EncodedPrompts, SampledPictures, SamplingSettings, paint
 
 GENERIC_PROMPTS = (
     "a red apple on a wooden table",
@@ -27,11 +26,6 @@ GENERIC_PROMPTS = (
 )
 """Captions that no training set is about; the base model paints them once, and must still know them later."""
 
-PLAYGROUND_GUIDANCE = 3.0
-"""Playground v2.5's recommended guidance."""
-SDXL_GUIDANCE = 5.0
-"""The stock SDXL pipeline's default."""
-
 FIRST_SEED = 1_000
 
 NO_GRADIENT_BATCHES = 4
@@ -44,71 +38,6 @@ class Probe:
 
     latents: RawLatents
     conditions: Conditions
-
-
-@dataclass(frozen=True)
-class Painted:
-    """Pictures and the latents they came from ([B, 4, h, w], the network's space, CPU)."""
-
-    images: tuple[Image.Image, ...]
-    latents: Tensor
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How pictures are painted for comparison."""
-
-    steps: int
-    guidance: float
-    height: int
-    width: int
-    batch_size: int = 4
-
-
-def usual_guidance(scheduler: Config) -> float:
-    """The guidance that the model is usually sampled with."""
-    return PLAYGROUND_GUIDANCE if is_edm(scheduler) else SDXL_GUIDANCE
-
-
-def paint(
-    pipeline: StableDiffusionXLPipeline,
-    captions: Sequence[Caption],
-    no_caption: Caption,
-    seeds: Sequence[int],
-    settings: SamplingSettings,
-) -> Painted:
-    """Paint one picture for each caption with the stock pipeline."""
-    images: list[Image.Image] = []
-    latents: list[Tensor] = []
-    device, dtype = pipeline.unet.device, pipeline.unet.dtype
-    for start in range(0, len(captions), settings.batch_size):
-        chunk = captions[start : start + settings.batch_size]
-        last: dict[str, Tensor] = {}
-
-        def keep(
-            _pipeline: object, _step: int, _time: object, values: dict[str, Tensor], last: dict[str, Tensor] = last
-        ) -> dict[str, Tensor]:
-            last.update(values)
-            return values
-
-        decoded: Tensor = pipeline(
-            prompt_embeds=torch.cat([caption.text for caption in chunk]).to(device, dtype),
-            pooled_prompt_embeds=torch.cat([caption.pooled for caption in chunk]).to(device, dtype),
-            negative_prompt_embeds=no_caption.text.expand(len(chunk), -1, -1).to(device, dtype),
-            negative_pooled_prompt_embeds=no_caption.pooled.expand(len(chunk), -1).to(device, dtype),
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance,
-            height=settings.height,
-            width=settings.width,
-            generator=[torch.Generator().manual_seed(seed) for seed in seeds[start : start + len(chunk)]],
-            callback_on_step_end=keep,
-            output_type="pt",
-        ).images
-        latents.append(last["latents"].float().cpu())
-        images += pipeline.image_processor.numpy_to_pil(
-            pipeline.image_processor.pt_to_numpy(decoded.float().nan_to_num(0.5).clamp(0, 1))
-        )
-    return Painted(tuple(images), torch.cat(latents))
 
 
 @torch.no_grad()
@@ -150,24 +79,18 @@ class Examiner:
         objective: Objective,
         held_out: Sequence[Probe],
         generic: Sequence[Probe],
-        sample_captions: Sequence[Caption],
-        no_caption: Caption,
+        samples: EncodedPrompts,
         settings: SamplingSettings,
     ) -> None:
         """`objective` is the one that belongs to the model, whatever the trainer does."""
         self._pipeline, self._objective = pipeline, objective
         self._held_out, self._generic = held_out, generic
-        self._captions, self._no_caption, self._settings = sample_captions, no_caption, settings
+        self._samples, self._settings = samples, settings
 
-    def look(self) -> tuple[Reading, Painted]:
+    def look(self) -> tuple[Reading, SampledPictures]:
         """One reading, and the pictures that belong to it."""
-        painted = paint(
-            self._pipeline,
-            self._captions,
-            self._no_caption,
-            range(FIRST_SEED, FIRST_SEED + len(self._captions)),
-            self._settings,
-        )
+        seeds = range(FIRST_SEED, FIRST_SEED + len(self._samples.captions))
+        painted = paint(self._pipeline, self._samples, seeds, self._settings)
         return Reading(
             self._losses(self._held_out), self._losses(self._generic), statistics_of(painted.latents)
         ), painted
@@ -180,12 +103,12 @@ class Examiner:
 def generic_probe(
     pipeline: StableDiffusionXLPipeline,
     objective: Objective,
-    captions: Sequence[Caption],
-    no_caption: Caption,
+    prompts: EncodedPrompts,
     settings: SamplingSettings,
 ) -> Probe:
     """What the base model paints for generic captions, to measure later whether it still would."""
-    painted = paint(pipeline, captions, no_caption, range(len(captions)), settings)
+    captions = prompts.captions
+    painted = paint(pipeline, prompts, range(len(captions)), settings)
     height, width = float(settings.height), float(settings.width)
     return Probe(
         objective.raw_from_samples(painted.latents),

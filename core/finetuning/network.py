@@ -203,21 +203,3 @@ def bind(unet: torch.nn.Module, conditions: Conditions, dtype: torch.dtype) -> N
         return output.float()
 
     return network
-
-
-def painting_pipeline(base: Base) -> StableDiffusionXLPipeline:
-    """The stock pipeline around the same network and VAE, without text encoders: it wants embeddings."""
-    whole = base.pipeline
-    pipeline = StableDiffusionXLPipeline(
-        vae=whole.vae,
-        text_encoder=None,
-        text_encoder_2=None,
-        tokenizer=None,
-        tokenizer_2=None,
-        unet=whole.unet,
-        scheduler=type(whole.scheduler).from_config(whole.scheduler.config),
-        force_zeros_for_empty_prompt=whole.config.force_zeros_for_empty_prompt,
-        add_watermarker=False,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline

@@ -10,8 +10,9 @@ from core.errors import InvalidRecipe, UnusableData
 from core.finetuning.buckets import make_buckets
 from core.finetuning.cache import CachedImage, cache_captions, cache_images, encode_caption, encode_no_caption
 from core.finetuning.datasets import Listing, Rejected
-from core.finetuning.measuring import GENERIC_PROMPTS, usual_guidance
+from core.finetuning.measuring import GENERIC_PROMPTS
 from core.finetuning.network import Base, Caption, full_precision_vae, weights_sha256
+from core.finetuning.painting import SamplingSettings, usual_guidance
 from core.finetuning.prior import paint_prior
 from core.finetuning.progress import Progress
 from core.finetuning.recipe import Recipe
@@ -142,16 +143,14 @@ def mixed_in(prior: Sequence[CachedImage], own: int, share: float) -> list[Cache
 def _prior(base: Base, recipe: Recipe, resolution: int, cache: Path, progress: Progress) -> list[GoodImage]:
     if recipe.prior_share == 0:
         return []
-    examples = paint_prior(
-        base,
-        cache / "prior",
+    settings = SamplingSettings(
         steps=recipe.sample_steps,
         guidance=usual_guidance(base.pipeline.scheduler.config),
-        side=resolution,
+        height=resolution,
+        width=resolution,
         batch_size=recipe.batch_size,
-        progress=progress,
     )
-    return screen(examples, min_side=1)[0]
+    return screen(paint_prior(base, cache / "prior", settings, progress), min_side=1)[0]
 
 
 def _choose(

@@ -7,10 +7,9 @@ The idea is DreamBooth's (Ruiz et al., arXiv 2208.12242). The guard measures on 
 import hashlib
 from pathlib import Path
 
-import torch
-
 from core.finetuning.datasets import Example
 from core.finetuning.network import Base
+from core.finetuning.painting import PictureFile, SamplingSettings, paint_files
 from core.finetuning.progress import Progress
 
 PRIOR_PROMPTS = (
@@ -50,31 +49,16 @@ PRIOR_PROMPTS = (
 FIRST_SEED = 500
 
 
-def paint_prior(
-    base: Base, directory: Path, *, steps: int, guidance: float, side: int, batch_size: int, progress: Progress
-) -> list[Example]:
+def paint_prior(base: Base, directory: Path, settings: SamplingSettings, progress: Progress) -> list[Example]:
     """One picture for each prompt, kept in `directory` under a name that holds base and settings."""
-    key = hashlib.sha256(f"{base.fingerprint} {steps} {guidance} {side}".encode()).hexdigest()[:16]
-    folder = directory / key
+    key = f"{base.fingerprint} {settings.steps} {settings.guidance} {settings.width}"
+    folder = directory / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    examples = [Example(folder / f"{number:02d}.png", prompt) for number, prompt in enumerate(PRIOR_PROMPTS)]
-    missing = [number for number, example in enumerate(examples) if not example.path.is_file()]
-    if not missing:
-        return examples
-    with progress.task("Painting what must not be forgotten", len(missing)) as advance:
-        for start in range(0, len(missing), batch_size):
-            chunk = missing[start : start + batch_size]
-            images = base.pipeline(
-                [examples[number].caption for number in chunk],
-                num_inference_steps=steps,
-                guidance_scale=guidance,
-                height=side,
-                width=side,
-                generator=[torch.Generator().manual_seed(FIRST_SEED + number) for number in chunk],
-            ).images
-            for number, image in zip(chunk, images, strict=True):
-                temporary = examples[number].path.with_suffix(".part")
-                image.save(temporary, "PNG")
-                temporary.replace(examples[number].path)
-            advance(start + len(chunk))
-    return examples
+    files = [
+        PictureFile(prompt, FIRST_SEED + number, folder / f"{number:02d}.png")
+        for number, prompt in enumerate(PRIOR_PROMPTS)
+    ]
+    if missing := [file for file in files if not file.path.is_file()]:
+        with progress.task("Painting what must not be forgotten", len(missing)) as advance:
+            paint_files(base.pipeline, missing, settings, advance)
+    return [Example(file.path, file.prompt) for file in files]

@@ -11,9 +11,10 @@ from core.finetuning.cache import CachedImage, read_caption, read_encoded
 from core.finetuning.checkpoints import Checkpoints
 from core.finetuning.guard import Reading, white_noise_share
 from core.finetuning.journal import Journal, StepEntry
-from core.finetuning.measuring import Examiner, Probe, SamplingSettings, generic_probe, usual_guidance
-from core.finetuning.network import Base, Conditions, adapter_parameters, add_adapter, bind, painting_pipeline
+from core.finetuning.measuring import Examiner, Probe, generic_probe
+from core.finetuning.network import Base, Conditions, adapter_parameters, add_adapter, bind
 from core.finetuning.objective import Objective, RawLatents
+from core.finetuning.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
 from core.finetuning.preparing import PreparedData, resolution_of
 from core.finetuning.range_test import RangeTest, range_test
 from core.finetuning.recipe import Recipe
@@ -44,14 +45,13 @@ class Session:
         if recipe.gradient_checkpointing:
             unet.enable_gradient_checkpointing()
         add_adapter(unet, recipe)
-        pipeline = painting_pipeline(base)
+        pipeline = pipeline_without_encoders(base)
         self._examiner = Examiner(
             pipeline,
             objective,
             held_out_probes(data),
-            [generic_probe(pipeline, objective, data.generic, data.no_caption, settings)],
-            data.samples,
-            data.no_caption,
+            [generic_probe(pipeline, objective, EncodedPrompts(data.generic, data.no_caption), settings)],
+            EncodedPrompts(data.samples, data.no_caption),
             settings,
         )
         self._data = data

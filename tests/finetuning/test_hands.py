@@ -256,7 +256,7 @@ class TestWithMediaPipe:
             assert sheet.width > 500
 
         painted: list[object] = []
-        monkeypatch.setattr("core.finetuning.hands.painting.StableDiffusionXLPipeline.__call__", painted.append)
+        monkeypatch.setattr("core.finetuning.painting.StableDiffusionXLPipeline.__call__", painted.append)
         assert evaluate.run(parser.parse_args(words.split())) == 0
         assert not painted, "pictures that are there are not painted again"
 

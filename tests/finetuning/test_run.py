@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 from core.cli.progress import ProgressBars
 from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory, UnusableBase
 from core.finetuning.cache import encode_caption, encode_no_caption
-from core.finetuning.measuring import FIRST_SEED, GENERIC_PROMPTS, SamplingSettings
-from core.finetuning.measuring import paint as paint_embedded
+from core.finetuning.measuring import FIRST_SEED, GENERIC_PROMPTS
 from core.finetuning.network import best_precision, weights_sha256
+from core.finetuning.painting import EncodedPrompts, SamplingSettings
+from core.finetuning.painting import paint as paint_encoded
 from core.finetuning.prior import PRIOR_PROMPTS
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
 from core.finetuning.saving import read_metadata
@@ -80,8 +81,8 @@ class TestAdapter:
         pipeline.load_lora_weights(options.out)
         prompt = "a red apple on a wooden table"
         settings = SamplingSettings(options.recipe.sample_steps, 3.0, 32, 32, batch_size=1)
-        caption, nothing = encode_caption(pipeline, prompt), encode_no_caption(pipeline)
-        (image,) = paint_embedded(pipeline, [caption], nothing, [FIRST_SEED + 2], settings).images
+        prompts = EncodedPrompts((encode_caption(pipeline, prompt),), encode_no_caption(pipeline))
+        (image,) = paint_encoded(pipeline, prompts, [FIRST_SEED + 2], settings).images
         seen = Image.open(options.out / "training" / "samples" / "attempt-0-step-000008" / "2.png")
         assert np.abs(np.asarray(image, dtype=int) - np.asarray(seen, dtype=int)).max() <= 2
 
@@ -221,7 +222,7 @@ class TestSettings:
         def too_large(*_: object, **__: object) -> None:
             raise torch.OutOfMemoryError("no memory left")
 
-        monkeypatch.setattr("core.finetuning.measuring.StableDiffusionXLPipeline.__call__", too_large)
+        monkeypatch.setattr("core.finetuning.painting.StableDiffusionXLPipeline.__call__", too_large)
         with pytest.raises(OutOfTrainingMemory, match="--gradient-checkpointing"):
             finetune(make_options(), bars)
 

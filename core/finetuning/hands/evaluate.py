@@ -16,9 +16,10 @@ from core.finetuning.hands.comparison import Comparison, compare
 from core.finetuning.hands.landmarks import MAIN_THRESHOLD, Hand, HandDetector
 from core.finetuning.hands.measures import Measures, measure
 from core.finetuning.hands.pages import LIMITS, contact_sheet, write_page
-from core.finetuning.hands.painting import Job, PaintingSettings, Pair, paint_pairs
+from core.finetuning.hands.painting import Job, Pair, paint_pairs
 from core.finetuning.hands.prompts import EvaluationPrompt
 from core.finetuning.network import load_base
+from core.finetuning.painting import SamplingSettings
 from core.finetuning.progress import Progress
 from core.finetuning.recipe import Precision
 from core.finetuning.screening import open_upright
@@ -113,9 +114,8 @@ def _paint(options: HandEvaluationOptions, progress: Progress) -> list[Pair]:
         for prompt in (*options.hand_prompts, *options.other_prompts)
         for seed in range(options.seeds)
     ]
-    settings = PaintingSettings(
-        options.steps, options.guidance, options.side or base.native_resolution, options.batch_size
-    )
+    side = options.side or base.native_resolution
+    settings = SamplingSettings(options.steps, options.guidance, side, side, options.batch_size)
     try:
         with progress.task("Painting", 2 * len(jobs)) as advance:
             return paint_pairs(base, options.adapter, jobs, settings, options.out / "pictures", advance)

@@ -8,22 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from diffusers import StableDiffusionXLPipeline
-
 from core.errors import EvaluationError
 from core.finetuning.hands.prompts import EvaluationPrompt
 from core.finetuning.network import Base
-
-
-@dataclass(frozen=True)
-class PaintingSettings:
-    """How the pairs are painted; `side` in pixels."""
-
-    steps: int
-    guidance: float
-    side: int
-    batch_size: int
+from core.finetuning.painting import PictureFile, SamplingSettings, paint_files
+from core.finetuning.saving import ADAPTER_FILE
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,7 @@ def adapter_sha256(adapter: Path) -> str:
 
 def adapter_file(adapter: Path) -> Path:
     """The file in an adapter's directory, or the file itself."""
-    path = adapter / "pytorch_lora_weights.safetensors" if adapter.is_dir() else adapter
+    path = adapter / ADAPTER_FILE if adapter.is_dir() else adapter
     if not path.is_file():
         raise EvaluationError(f"There is no adapter at {adapter}; --adapter wants its folder or .safetensors file.")
     return path
@@ -61,54 +50,32 @@ def paint_pairs(
     base: Base,
     adapter: Path,
     jobs: Sequence[Job],
-    settings: PaintingSettings,
+    settings: SamplingSettings,
     directory: Path,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Pair]:
     """Paint what is missing, all without the adapter first."""
-    sides = (
-        _folder(directory, base.fingerprint, "base", settings),
-        _folder(directory, base.fingerprint, adapter_sha256(adapter), settings),
-    )
-    pipeline, done = base.pipeline, 0
-    for number, folder in enumerate(sides):
-        folder.mkdir(parents=True, exist_ok=True)
-        if number == 1:
-            try:
-                pipeline.load_lora_weights(adapter_file(adapter))
-            except (ValueError, KeyError, RuntimeError) as error:
-                raise EvaluationError(f"{adapter} is no adapter for {base.name}.") from error
-        for start in range(0, len(jobs), settings.batch_size):
-            chunk = jobs[start : start + settings.batch_size]
-            _paint([job for job in chunk if not _file(folder, job).is_file()], pipeline, settings, folder)
-            done += len(chunk)
-            on_progress(done)
-    return [Pair(job, _file(sides[0], job), _file(sides[1], job)) for job in jobs]
+    without = _files(jobs, _folder(directory, base.fingerprint, "base", settings))
+    with_adapter = _files(jobs, _folder(directory, base.fingerprint, adapter_sha256(adapter), settings))
+    paint_files(base.pipeline, without, settings, on_progress)
+    try:
+        base.pipeline.load_lora_weights(adapter_file(adapter))
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise EvaluationError(f"{adapter} is no adapter for {base.name}.") from error
+    paint_files(base.pipeline, with_adapter, settings, lambda done: on_progress(len(jobs) + done))
+    return [Pair(job, one.path, two.path) for job, one, two in zip(jobs, without, with_adapter, strict=True)]
 
 
-def _paint(jobs: Sequence[Job], pipeline: StableDiffusionXLPipeline, settings: PaintingSettings, folder: Path) -> None:
-    if not jobs:
-        return
-    images = pipeline(
-        [job.prompt.text for job in jobs],
-        num_inference_steps=settings.steps,
-        guidance_scale=settings.guidance,
-        height=settings.side,
-        width=settings.side,
-        generator=[torch.Generator().manual_seed(job.seed) for job in jobs],
-    ).images
-    for job, image in zip(jobs, images, strict=True):
-        temporary = _file(folder, job).with_suffix(".part")
-        image.save(temporary, "PNG")
-        temporary.replace(_file(folder, job))
+def _files(jobs: Sequence[Job], folder: Path) -> list[PictureFile]:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [hashlib.sha256(job.prompt.text.encode()).hexdigest()[:16] for job in jobs]
+    return [
+        PictureFile(job.prompt.text, job.seed, folder / f"{name}-{job.seed}.png")
+        for job, name in zip(jobs, names, strict=True)
+    ]
 
 
-def _file(folder: Path, job: Job) -> Path:
-    name = hashlib.sha256(job.prompt.text.encode()).hexdigest()[:16]
-    return folder / f"{name}-{job.seed}.png"
-
-
-def _folder(directory: Path, base: str, adapter: str, settings: PaintingSettings) -> Path:
-    key = f"{base} {adapter} {settings.steps} {settings.guidance} {settings.side}"
+def _folder(directory: Path, base: str, adapter: str, settings: SamplingSettings) -> Path:
+    key = f"{base} {adapter} {settings.steps} {settings.guidance} {settings.width}"
     kind = "base" if adapter == "base" else "adapter"
     return directory / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
