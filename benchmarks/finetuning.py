@@ -148,13 +148,11 @@ def cached(args: argparse.Namespace, base) -> list[float]:
     from accelerate import Accelerator
 
     from core.cli.progress import ProgressBars
-    from core.finetuning.checkpoints import Checkpoints
     from core.finetuning.datasets import list_examples
-    from core.finetuning.journal import Journal
     from core.finetuning.objective import objective_for
     from core.finetuning.preparing import prepare
     from core.finetuning.recipe import Recipe
-    from core.finetuning.session import Session
+    from core.finetuning.session import RunFiles, Session
 
     steps = WARM_UP + args.steps
     recipe = Recipe(
@@ -185,12 +183,7 @@ def cached(args: argparse.Namespace, base) -> list[float]:
             torch.cuda.synchronize()
         moments.append(clock(args))
 
-    trainer = session.trainer(
-        Checkpoints(args.work / "checkpoints", recipe, data.key),
-        Journal(args.work / "journal.jsonl"),
-        args.work / "samples",
-        on_step=tick,
-    )
+    trainer = session.trainer(recipe, RunFiles.in_folder(args.work, recipe, data.key), on_step=tick)
     base.pipeline.vae.to(accelerator.device)
     if not args.miniature:
         # The first look paints pictures; what is compared is the memory of training.

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
+from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from core.finetuning.cache import CachedImage, read_caption, read_encoded
-from core.finetuning.network import Caption, Conditions
+from core.finetuning.network import Caption, Conditions, bind
 from core.finetuning.objective import Objective, RawLatents
 from core.finetuning.recipe import Recipe
 
@@ -42,6 +44,17 @@ class Moment:
     def seed(self, base: int) -> int:
         """A seed for this moment's randomness."""
         return ((base * _PRIME + self.attempt) * _PRIME + self.step) % 2**63
+
+
+def batch_loss(batch: Batch, unet: UNet2DConditionModel, objective: Objective, accelerator: Accelerator) -> Tensor:
+    """The mean loss of one forward pass on the accelerator's device; a scalar in fp32 with gradients."""
+    device = accelerator.device
+    network = bind(unet, batch.conditions.to(device, unet.dtype), unet.dtype)
+    with accelerator.autocast():
+        losses = objective.loss(
+            network, RawLatents(batch.latents.to(device)), batch.levels.to(device), batch.noise.to(device)
+        )
+    return torch.mean(losses)
 
 
 def epoch_order(groups: Sequence[Sequence[int]], batch_size: int, seed: int) -> list[tuple[int, ...]]:

@@ -50,6 +50,15 @@ class Weights:
     average_steps: int
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Which checkpoint becomes the adapter, and why."""
+
+    checkpoint: str
+    step: int
+    reason: str
+
+
 class Checkpoints:
     """The checkpoints of one run in one directory."""
 
@@ -118,7 +127,7 @@ class Checkpoints:
     def _names(self) -> list[str]:
         """Complete ones, oldest first."""
         found = [path.parent.name for path in self._directory.glob(f"attempt-*/{STATE_NAME}")]
-        return sorted(found, key=_order)
+        return sorted(found, key=lambda name: (moment_of(name).attempt, moment_of(name).step))
 
     def _document(self, name: str) -> dict[str, object]:
         document: dict[str, object] = json.loads((self._directory / name / STATE_NAME).read_text())
@@ -139,9 +148,10 @@ def name_of(moment: Moment) -> str:
     return f"attempt-{moment.attempt}-step-{moment.step:06d}"
 
 
-def _order(name: str) -> tuple[int, int]:
+def moment_of(name: str) -> Moment:
+    """The reverse of `name_of`."""
     _, attempt, _, step = name.split("-")
-    return int(attempt), int(step)
+    return Moment(int(step), int(attempt))
 
 
 def _flush(directory: Path) -> None:

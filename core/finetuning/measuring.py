@@ -9,22 +9,12 @@ from dataclasses import dataclass
 import torch
 from diffusers import StableDiffusionXLPipeline
 
+from core.finetuning.cache import CachedImage, read_caption, read_encoded
 from core.finetuning.guard import Reading, statistics_of
 from core.finetuning.network import Conditions, bind
 from core.finetuning.objective import Objective, RawLatents
 from core.finetuning.painting import EncodedPrompts, SampledPictures, SamplingSettings, paint
-
-GENERIC_PROMPTS = (
-    "a red apple on a wooden table",
-    "a mountain lake at sunrise",
-    "a dog running on a beach",
-    "a busy street in the rain at night",
-    "a steam train crossing a bridge",
-    "a cat sleeping on a windowsill",
-    "a lighthouse in a storm",
-    "a bowl of soup, studio photograph",
-)
-"""Captions that no training set is about; the base model paints them once, and must still know them later."""
+from core.finetuning.preparing import PreparedData
 
 FIRST_SEED = 1_000
 
@@ -113,4 +103,20 @@ def generic_probe(
     return Probe(
         objective.raw_from_samples(painted.latents),
         Conditions.of(captions, [(height, width, 0.0, 0.0, height, width)] * len(captions)),
+    )
+
+
+def held_out_probes(data: PreparedData) -> list[Probe]:
+    """The held-out images, those of one size together; the VAE's mean, not a draw."""
+    by_size: dict[object, list[CachedImage]] = {}
+    for image in data.held_out:
+        by_size.setdefault(image.fitting.bucket, []).append(image)
+    return [_probe(images, data) for images in by_size.values()]
+
+
+def _probe(images: Sequence[CachedImage], data: PreparedData) -> Probe:
+    captions = [read_caption(data.captions[image.image.example.caption]) for image in images]
+    return Probe(
+        RawLatents(torch.cat([read_encoded(image.latents).mean for image in images])),
+        Conditions.of(captions, [image.fitting.time_ids for image in images]),
     )

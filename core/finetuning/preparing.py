@@ -10,7 +10,6 @@ from core.errors import InvalidRecipe, UnusableData
 from core.finetuning.buckets import make_buckets
 from core.finetuning.cache import CachedImage, cache_captions, cache_images, encode_caption, encode_no_caption
 from core.finetuning.datasets import Listing, Rejected
-from core.finetuning.measuring import GENERIC_PROMPTS
 from core.finetuning.network import Base, Caption, full_precision_vae, weights_sha256
 from core.finetuning.painting import SamplingSettings, usual_guidance
 from core.finetuning.prior import paint_prior
@@ -18,6 +17,18 @@ from core.finetuning.progress import Progress
 from core.finetuning.recipe import Recipe
 from core.finetuning.screening import GoodImage, screen
 from core.finetuning.selection import Split, split, stratified_sample
+
+GENERIC_PROMPTS = (
+    "a red apple on a wooden table",
+    "a mountain lake at sunrise",
+    "a dog running on a beach",
+    "a busy street in the rain at night",
+    "a steam train crossing a bridge",
+    "a cat sleeping on a windowsill",
+    "a lighthouse in a storm",
+    "a bowl of soup, studio photograph",
+)
+"""Captions that no training set is about; the base model paints them once, and must still know them later."""
 
 MAX_PROBES = 16
 """Held-out images that the guard measures on; more would cost time and tell little more."""

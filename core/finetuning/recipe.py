@@ -102,15 +102,6 @@ class Recipe:
         return [name for name in mine if mine[name] != theirs[name]]
 
 
-def learning_rate_at(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then half a cosine down to zero; `step` counts from 0."""
-    warmup = min(recipe.warmup_steps, recipe.steps // 2)
-    if step < warmup:
-        return recipe.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, recipe.steps - warmup)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
 def _require(holds: bool, name: str, wanted: str) -> None:
     if not holds:
         raise InvalidRecipe(f"--{name.replace('_', '-')} must be {wanted}.")

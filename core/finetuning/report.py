@@ -1,83 +1,104 @@
 """The run's report: one HTML page that needs no other file and no network."""
 
+import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
 
-from core.finetuning.checkpoints import RunState
+from core.finetuning.batches import Moment
+from core.finetuning.checkpoints import Kept, RunState, name_of
 from core.finetuning.guard import Reading, is_over_trained
 from core.finetuning.journal import Entry, EventEntry, LookEntry, StepEntry
 from core.finetuning.measuring import FIRST_SEED
-from core.finetuning.pictures import inline_picture
 from core.finetuning.preparing import DataSummary
 from core.finetuning.recipe import Recipe
+from core.finetuning.trainer import Ending
 
 PICTURE_SIDE = 512
 """Pictures are made no larger than this in the page."""
 
 
-def write_report(
-    path: Path,
-    *,
-    recipe: Recipe,
-    base_name: str,
-    base_sha256: str,
-    objective: str,
-    levels: Sequence[float],
-    data: DataSummary,
-    prompts: Sequence[str],
-    samples: Path,
-    entries: Sequence[Entry],
-    state: RunState,
-    ending: str,
-    kept: tuple[str, int, str] | None,
-) -> None:
-    """Write the page. `kept`: the chosen checkpoint's name, its step, and why it was chosen."""
-    looks = [entry for entry in entries if isinstance(entry, LookEntry)]
-    steps = [entry for entry in entries if isinstance(entry, StepEntry)]
-    base = looks[0].reading
-    chosen = _look_of(kept[0], looks) if kept else None
-    shown = kept[0] if kept else _last_label(looks)
+@dataclass(frozen=True)
+class RunFacts:
+    """All that a report tells of. `samples` holds a folder of pictures for each look, `entries` are the diary's."""
+
+    recipe: Recipe
+    base_name: str
+    base_sha256: str
+    objective: str
+    levels: tuple[float, ...]
+    """The fixed noise levels."""
+    data: DataSummary
+    prompts: tuple[str, ...]
+    """Of the sample pictures."""
+    samples: Path
+    entries: Sequence[Entry]
+    state: RunState
+    ending: Ending
+    kept: Kept | None
+
+
+def write_report(path: Path, facts: RunFacts) -> None:
+    """Write the page."""
+    looks = [entry for entry in facts.entries if isinstance(entry, LookEntry)]
+    steps = [entry for entry in facts.entries if isinstance(entry, StepEntry)]
+    kept, base, levels = facts.kept, looks[0].reading, facts.levels
+    chosen = _look_of(kept.checkpoint, looks) if kept else None
+    shown = kept.checkpoint if kept else _last_label(looks)
     environment = Environment(
         loader=PackageLoader("core.finetuning", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template("report.html.jinja").render(
         name=path.resolve().parent.name,
-        base_name=base_name,
-        base_sha256=base_sha256,
-        objective=objective,
-        recipe=recipe,
-        recipe_table=recipe.as_dict(),
-        steps_done=state.moment.step,
-        ending=ending,
-        kept=None
-        if kept is None or chosen is None
-        else {
-            "step": kept[1],
-            "reason": kept[2],
-            "held_out": 100 * (chosen.reading.held_out_mean / base.held_out_mean - 1),
-            "generic": 100 * (mean(chosen.reading.generic) / mean(base.generic) - 1),
-        },
-        over_trained=is_over_trained([loss for _, loss in state.held_out]),
-        pairs=_pairs(prompts, samples, shown, "after" if kept else "what the guard saw last"),
+        base_name=facts.base_name,
+        base_sha256=facts.base_sha256,
+        objective=facts.objective,
+        recipe=facts.recipe,
+        recipe_table=facts.recipe.as_dict(),
+        steps_done=facts.state.moment.step,
+        ending=facts.ending.value,
+        kept=None if kept is None or chosen is None else _gain(kept, chosen.reading, base),
+        over_trained=is_over_trained([loss for _, loss in facts.state.held_out]),
+        pairs=_pairs(facts.prompts, facts.samples, shown, "after" if kept else "what the guard saw last"),
         levels=levels,
         losses=_loss_rows(base, chosen.reading if chosen else None),
         held_out_chart=_ratio_chart(looks, levels, "held-out images", "held_out", None),
-        generic_chart=_ratio_chart(looks, levels, "generic captions", "generic", recipe.alarm_ratio),
+        generic_chart=_ratio_chart(looks, levels, "generic captions", "generic", facts.recipe.alarm_ratio),
         training_chart=_training_chart(steps),
         looks=[_look_row(look, base) for look in looks],
-        events=[f"step {entry.step}: {entry.text}" for entry in entries if isinstance(entry, EventEntry)],
-        data=data,
+        events=[f"step {entry.step}: {entry.text}" for entry in facts.entries if isinstance(entry, EventEntry)],
+        data=facts.data,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
 
 
+def inline_picture(path: Path, longest_side: int) -> str:
+    """A `data:` address with a JPEG, made smaller where it is larger than `longest_side` pixels."""
+    with Image.open(path) as image:
+        image.thumbnail((longest_side, longest_side * 8))
+        buffer = io.BytesIO()
+        image.convert("RGB").save(buffer, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _gain(kept: Kept, chosen: Reading, base: Reading) -> dict[str, object]:
+    """What the adapter is, and its losses against the base's in per cent."""
+    return {
+        "step": kept.step,
+        "reason": kept.reason,
+        "held_out": 100 * (chosen.held_out_mean / base.held_out_mean - 1),
+        "generic": 100 * (mean(chosen.generic) / mean(base.generic) - 1),
+    }
+
+
 def _label(look: LookEntry) -> str:
-    return f"attempt-{look.attempt}-step-{look.step:06d}"
+    return name_of(Moment(look.step, look.attempt))
 
 
 def _look_of(label: str, looks: Sequence[LookEntry]) -> LookEntry | None:

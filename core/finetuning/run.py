@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,18 +10,19 @@ import torch
 from accelerate import Accelerator
 
 from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory
-from core.finetuning.checkpoints import Checkpoints, RunState
+from core.finetuning.batches import Moment
+from core.finetuning.checkpoints import Kept, RunState, moment_of, name_of
 from core.finetuning.datasets import list_examples
-from core.finetuning.journal import Journal, StepEntry
+from core.finetuning.journal import StepEntry
 from core.finetuning.network import Base, load_base
 from core.finetuning.objective import Objective, objective_for
 from core.finetuning.preparing import PreparedData, prepare
 from core.finetuning.progress import Progress
 from core.finetuning.recipe import Recipe
-from core.finetuning.report import write_report
+from core.finetuning.report import RunFacts, write_report
 from core.finetuning.saving import adapter_metadata, save_adapter, save_kohya, set_adapter
-from core.finetuning.session import Session
-from core.finetuning.trainer import Ending, Trainer
+from core.finetuning.session import RunFiles, Session
+from core.finetuning.trainer import Ending
 
 STILL_AS_GOOD = 1.02
 """The last adapter is taken if its held-out loss is at most this many times the best one's."""
@@ -61,15 +63,6 @@ class Outcome:
     report: Path
 
 
-@dataclass(frozen=True)
-class Kept:
-    """Which checkpoint becomes the adapter, and why."""
-
-    checkpoint: str
-    step: int
-    reason: str
-
-
 def finetune(options: FinetuneOptions, progress: Progress, should_stop: Callable[[], bool] = lambda: False) -> Outcome:
     """Prepare, train, save and report. Raises FinetuningError; `should_stop` is asked before each step."""
     try:
@@ -81,12 +74,93 @@ def finetune(options: FinetuneOptions, progress: Progress, should_stop: Callable
         ) from error
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """What a run starts from: the loaded base, its objective, and the data in its terms."""
+
+    base: Base
+    objective: Objective
+    data: PreparedData
+
+
 def _finetune(options: FinetuneOptions, progress: Progress, should_stop: Callable[[], bool]) -> Outcome:
-    recipe, work = options.recipe, options.out / WORK
-    _check_place(options, work)
-    accelerator = Accelerator(cpu=options.cpu, mixed_precision="no" if recipe.precision == "fp32" else recipe.precision)
+    _check_place(options)
+    accelerator = _accelerator(options)
+    prepared = _prepare(options, accelerator.device, progress)
+    progress.say("measuring the base model")
+    with closing(Session(prepared.base, prepared.data, prepared.objective, options.recipe, accelerator)) as session:
+        recipe = replace(options.recipe, learning_rate=_rate(options, session, progress))
+        files = RunFiles.in_folder(options.out / WORK, recipe, prepared.data.key)
+        if not options.resume:
+            files.clear()
+        with progress.task("Training", recipe.steps) as advance:
+            trainer = session.trainer(
+                recipe, files, on_step=lambda entry: advance(entry.step, _remark(entry)), on_event=progress.say
+            )
+            if options.resume:
+                trainer.resume()
+            ending = trainer.run(should_stop)
+    return _finish(options, prepared, recipe, files, trainer.state, ending)
+
+
+def _finish(
+    options: FinetuneOptions, prepared: _Prepared, recipe: Recipe, files: RunFiles, state: RunState, ending: Ending
+) -> Outcome:
+    """Save the adapter, if anything learnt is worth it, and write the report."""
+    kept = choose(state, ending)
+    adapter = None if kept is None else _save(prepared, recipe, files, kept, options.out)
+    kohya = save_kohya(adapter, recipe) if options.kohya and adapter is not None else None
+    facts = RunFacts(
+        recipe=recipe,
+        base_name=prepared.base.name,
+        base_sha256=prepared.base.fingerprint,
+        objective=prepared.objective.name,
+        levels=prepared.objective.validation_levels,
+        data=prepared.data.summary,
+        prompts=prepared.data.sample_prompts,
+        samples=files.samples,
+        entries=files.journal.entries(),
+        state=state,
+        ending=ending,
+        kept=kept,
+    )
+    report = options.out / REPORT_NAME
+    write_report(report, facts)
+    return Outcome(ending, state, adapter, kohya, report)
+
+
+def choose(state: RunState, ending: Ending) -> Kept | None:
+    """The last good state if it is still as good as the best, else the best; None if nothing was learnt."""
+    if not state.held_out or state.best is None:
+        return None
+    last_step, last_loss = state.held_out[-1]
+    if ending is Ending.FINISHED and last_loss <= STILL_AS_GOOD * state.best_loss:
+        return Kept(name_of(Moment(last_step, state.moment.attempt)), last_step, "the last step's")
+    why = "over-trained later" if ending is Ending.FINISHED else ending.value
+    return Kept(state.best, moment_of(state.best).step, f"the best on held-out images ({why})")
+
+
+def _check_place(options: FinetuneOptions) -> None:
+    has_run = any((options.out / WORK / "checkpoints").glob("attempt-*"))
+    if options.resume and not has_run:
+        raise CannotResume(f"There is no run to resume in {options.out}; leave out --resume to start one.")
+    if has_run and not (options.resume or options.restart):
+        raise CannotResume(
+            f"{options.out} holds a run already: --resume goes on with it, --restart deletes it and begins anew."
+        )
+
+
+def _accelerator(options: FinetuneOptions) -> Accelerator:
+    precision = options.recipe.precision
+    accelerator = Accelerator(cpu=options.cpu, mixed_precision="no" if precision == "fp32" else precision)
     if accelerator.num_processes > 1:
         raise InvalidRecipe("The trainer works on one GPU; start it without a multi-process launcher.")
+    return accelerator
+
+
+def _prepare(options: FinetuneOptions, device: torch.device, progress: Progress) -> _Prepared:
+    """Load the base and encode the data; the text encoders are let go of."""
+    recipe = options.recipe
     listing = list_examples(options.images)
     progress.say(f"loading {options.base}")
     base = load_base(options.base, options.base_revision, recipe.precision)
@@ -97,130 +171,43 @@ def _finetune(options: FinetuneOptions, progress: Progress, should_stop: Callabl
         log_sigma_std=recipe.sigma_std,
     )
     progress.say(f"objective, as the model's scheduler wants it: {objective.name}")
-    base.pipeline.to(accelerator.device)
-    data = prepare(listing, base, recipe, options.cache or work / "cache", options.prompts, progress)
+    base.pipeline.to(device)
+    data = prepare(listing, base, recipe, options.cache or options.out / WORK / "cache", options.prompts, progress)
     base.pipeline.text_encoder = base.pipeline.text_encoder_2 = None
     progress.say(f"{data.summary.training} images to learn from, {data.summary.held_out} held out")
-    return _train(options, base, data, objective, accelerator, progress, should_stop)
+    return _Prepared(base, objective, data)
 
 
-def choose(state: RunState, ending: Ending) -> Kept | None:
-    """The last good state if it is still as good as the best, else the best; None if nothing was learnt."""
-    if not state.held_out or state.best is None:
-        return None
-    last_step, last_loss = state.held_out[-1]
-    if ending is Ending.FINISHED and last_loss <= STILL_AS_GOOD * state.best_loss:
-        return Kept(f"attempt-{state.moment.attempt}-step-{last_step:06d}", last_step, "the last step's")
-    best_step = int(state.best.rsplit("-", 1)[1])
-    why = "over-trained later" if ending is Ending.FINISHED else ending.value
-    return Kept(state.best, best_step, f"the best on held-out images ({why})")
-
-
-def _check_place(options: FinetuneOptions, work: Path) -> None:
-    has_run = any((work / "checkpoints").glob("attempt-*"))
-    if options.resume and not has_run:
-        raise CannotResume(f"There is no run to resume in {options.out}; leave out --resume to start one.")
-    if has_run and not (options.resume or options.restart):
-        raise CannotResume(
-            f"{options.out} holds a run already: --resume goes on with it, --restart deletes it and begins anew."
-        )
-
-
-def _train(
-    options: FinetuneOptions,
-    base: Base,
-    data: PreparedData,
-    objective: Objective,
-    accelerator: Accelerator,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-) -> Outcome:
-    work = options.out / WORK
-    progress.say("measuring the base model")
-    session = Session(base, data, objective, options.recipe, accelerator)
-    try:
-        recipe = replace(options.recipe, learning_rate=_rate(options, session, work, progress))
-        session.use(recipe)
-        checkpoints = Checkpoints(work / "checkpoints", recipe, data.key)
-        journal = Journal(work / "journal.jsonl")
-        if not options.resume:
-            checkpoints.clear()
-            journal.clear()
-        with progress.task("Training", recipe.steps) as advance:
-            trainer = session.trainer(
-                checkpoints,
-                journal,
-                work / "samples",
-                on_step=lambda entry: advance(entry.step, _remark(entry)),
-                on_event=progress.say,
-            )
-            if options.resume:
-                trainer.resume()
-            ending = trainer.run(should_stop)
-        return _finish(options, recipe, base, data, objective, trainer, checkpoints, journal, ending)
-    finally:
-        session.close()
-
-
-def _finish(
-    options: FinetuneOptions,
-    recipe: Recipe,
-    base: Base,
-    data: PreparedData,
-    objective: Objective,
-    trainer: Trainer,
-    checkpoints: Checkpoints,
-    journal: Journal,
-    ending: Ending,
-) -> Outcome:
-    kept = choose(trainer.state, ending)
-    adapter = kohya = None
-    if kept is not None:
-        set_adapter(base.pipeline.unet, checkpoints.average(kept.checkpoint))
-        metadata = adapter_metadata(
-            base_name=base.name,
-            base_sha256=base.fingerprint,
-            objective=objective.name,
-            recipe=recipe,
-            data=data.summary.as_metadata(),
-            steps=kept.step,
-        )
-        adapter = save_adapter(base.pipeline.unet, options.out, metadata)
-        kohya = save_kohya(adapter, recipe) if options.kohya else None
-    report = options.out / REPORT_NAME
-    write_report(
-        report,
-        recipe=recipe,
+def _save(prepared: _Prepared, recipe: Recipe, files: RunFiles, kept: Kept, directory: Path) -> Path:
+    """Write the kept checkpoint's average as an adapter that says what it is."""
+    base = prepared.base
+    set_adapter(base.pipeline.unet, files.checkpoints.average(kept.checkpoint))
+    metadata = adapter_metadata(
         base_name=base.name,
         base_sha256=base.fingerprint,
-        objective=objective.name,
-        levels=objective.validation_levels,
-        data=data.summary,
-        prompts=data.sample_prompts,
-        samples=options.out / WORK / "samples",
-        entries=journal.entries(),
-        state=trainer.state,
-        ending=ending.value,
-        kept=None if kept is None else (kept.checkpoint, kept.step, kept.reason),
+        objective=prepared.objective.name,
+        recipe=recipe,
+        data=prepared.data.summary.as_metadata(),
+        steps=kept.step,
     )
-    return Outcome(ending, trainer.state, adapter, kohya, report)
+    return save_adapter(base.pipeline.unet, directory, metadata)
 
 
-def _rate(options: FinetuneOptions, session: Session, work: Path, progress: Progress) -> float:
+def _rate(options: FinetuneOptions, session: Session, progress: Progress) -> float:
     """The recipe's rate, or one from a range test; a resumed run keeps the one that was found."""
     if not options.find_rate:
         return options.recipe.learning_rate
-    found_before = work / RATE_NAME
+    found_before = options.out / WORK / RATE_NAME
     if options.resume and found_before.is_file():
         return float(json.loads(found_before.read_text())["learning_rate"])
     with progress.task("Finding a learning rate", options.rate_steps) as advance:
-        found = session.find_rate(advance, options.rate_steps)
+        found = session.find_rate(options.recipe, options.rate_steps, advance)
     progress.say(
         f"learning rate {found.suggestion:.1e}: the loss blew up at {found.blow_up:.1e}"
         if found.blow_up
         else f"learning rate {found.suggestion:.1e}: the loss stood even {found.rates[-1]:.1e}"
     )
-    work.mkdir(parents=True, exist_ok=True)
+    found_before.parent.mkdir(parents=True, exist_ok=True)
     found_before.write_text(json.dumps({"learning_rate": found.suggestion, "blow_up": found.blow_up}))
     return found.suggestion
 

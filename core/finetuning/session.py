@@ -1,26 +1,47 @@
 """Puts a trainer together from a base model and prepared data, and finds a learning rate for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator
 
-from core.finetuning.batches import Batch, BatchSource, Moment
-from core.finetuning.cache import CachedImage, read_caption, read_encoded
+from core.finetuning.batches import BatchSource, Moment, batch_loss
 from core.finetuning.checkpoints import Checkpoints
 from core.finetuning.guard import Reading, white_noise_share
 from core.finetuning.journal import Journal, StepEntry
-from core.finetuning.measuring import Examiner, Probe, generic_probe
-from core.finetuning.network import Base, Conditions, adapter_parameters, add_adapter, bind
-from core.finetuning.objective import Objective, RawLatents
+from core.finetuning.learning_rate import RangeTest, find_rate
+from core.finetuning.measuring import Examiner, generic_probe, held_out_probes
+from core.finetuning.network import Base, adapter_parameters, add_adapter
+from core.finetuning.objective import Objective
 from core.finetuning.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
 from core.finetuning.preparing import PreparedData, resolution_of
-from core.finetuning.range_test import RangeTest, range_test
 from core.finetuning.recipe import Recipe
-from core.finetuning.trainer import Trainer, make_optimizer
+from core.finetuning.trainer import Trainer, TrainingSetup
 
-RANGE_TEST_SEEDS = 4
+RANGE_TEST_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run is kept on disk; `samples` holds a folder of pictures for each look of the guard."""
+
+    checkpoints: Checkpoints
+    journal: Journal
+    samples: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path, recipe: Recipe, data_key: str) -> "RunFiles":
+        """`data_key` names the images and captions; a checkpoint of other data is refused."""
+        return cls(
+            Checkpoints(folder / "checkpoints", recipe, data_key), Journal(folder / "journal.jsonl"), folder / "samples"
+        )
+
+    def clear(self) -> None:
+        """A new run begins."""
+        self.checkpoints.clear()
+        self.journal.clear()
 
 
 class Session:
@@ -30,7 +51,7 @@ class Session:
         self, base: Base, data: PreparedData, objective: Objective, recipe: Recipe, accelerator: Accelerator
     ) -> None:
         """`objective` must be the one that belongs to the base. Paints the generic pictures, seconds to minutes."""
-        self._base, self._objective, self._recipe, self._accelerator = base, objective, recipe, accelerator
+        self._base, self._data, self._objective, self._accelerator = base, data, objective, accelerator
         side = resolution_of(recipe, base)
         self._grid = side // base.latent_scale
         settings = SamplingSettings(
@@ -54,12 +75,7 @@ class Session:
             EncodedPrompts(data.samples, data.no_caption),
             settings,
         )
-        self._data = data
         self._sources: list[BatchSource] = []
-
-    def use(self, recipe: Recipe) -> None:
-        """Train with another learning rate than the session was made with."""
-        self._recipe = recipe
 
     def close(self) -> None:
         """End the reading threads."""
@@ -68,72 +84,46 @@ class Session:
 
     def trainer(
         self,
-        checkpoints: Checkpoints,
-        journal: Journal,
-        samples: Path,
+        recipe: Recipe,
+        files: RunFiles,
         *,
         trained: Objective | None = None,
         on_step: Callable[[StepEntry], None] = lambda entry: None,
         on_event: Callable[[str], None] = lambda text: None,
     ) -> Trainer:
-        """`samples`: where each look's pictures go. `trained`: another objective to train, as an experiment;
-        the guard measures the model's own in any case.
+        """`recipe` may have another learning rate than the session's. `trained`: another objective to train, as an
+        experiment; the guard measures the model's own in any case.
         """
+        objective = trained or self._objective
         return Trainer(
-            accelerator=self._accelerator,
-            unet=self._base.pipeline.unet,
-            objective=trained or self._objective,
-            source=self._source(self._recipe, trained),
-            look=lambda label: self._look(samples / label),
-            white_noise=white_noise_share(self._grid, self._grid),
-            recipe=self._recipe,
-            checkpoints=checkpoints,
-            journal=journal,
-            on_step=on_step,
-            on_event=on_event,
+            TrainingSetup(
+                accelerator=self._accelerator,
+                unet=self._base.pipeline.unet,
+                objective=objective,
+                source=self._source(recipe, objective),
+                look=lambda label: self._look(files.samples / label),
+                white_noise=white_noise_share(self._grid, self._grid),
+                recipe=recipe,
+                checkpoints=files.checkpoints,
+                journal=files.journal,
+                on_step=on_step,
+                on_event=on_event,
+            )
         )
 
-    def find_rate(self, on_progress: Callable[[int], None], steps: int) -> RangeTest:
+    def find_rate(self, recipe: Recipe, steps: int, on_progress: Callable[[int], None]) -> RangeTest:
         """A learning-rate range test on a few fixed batches; the adapter is as before afterwards."""
         unet = self._base.pipeline.unet
-        parameters = adapter_parameters(unet)
-        before = {name: value.detach().clone() for name, value in parameters.items()}
-        source = self._source(self._recipe, None)
-        batches = [source.at(Moment(number))[0] for number in range(RANGE_TEST_SEEDS)]
-        optimizer = make_optimizer(list(parameters.values()), self._recipe)
-        references = [float(self._loss(batch).detach()) for batch in batches]
+        source = self._source(recipe, self._objective)
+        batches = [source.at(Moment(number))[0] for number in range(RANGE_TEST_BATCHES)]
+        losses = [partial(batch_loss, batch, unet, self._objective, self._accelerator) for batch in batches]
+        return find_rate(adapter_parameters(unet), losses, recipe, steps, on_progress)
 
-        def step_at(number: int, rate: float) -> float:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            which = number % len(batches)
-            loss = self._loss(batches[which])
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(parameters.values(), self._recipe.max_gradient_norm)
-            optimizer.step()
-            on_progress(number + 1)
-            return float(loss.detach()) / references[which]
-
-        found = range_test(step_at, steps=steps)
-        with torch.no_grad():
-            for name, value in parameters.items():
-                value.copy_(before[name])
-        return found
-
-    def _source(self, recipe: Recipe, trained: Objective | None) -> BatchSource:
+    def _source(self, recipe: Recipe, objective: Objective) -> BatchSource:
         data = self._data
-        source = BatchSource(data.training, data.captions, data.no_caption, trained or self._objective, recipe)
+        source = BatchSource(data.training, data.captions, data.no_caption, objective, recipe)
         self._sources.append(source)
         return source
-
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        device, unet = self._accelerator.device, self._base.pipeline.unet
-        latents = RawLatents(batch.latents.to(device))
-        with self._accelerator.autocast():
-            network = bind(unet, batch.conditions.to(device, unet.dtype), unet.dtype)
-            losses = self._objective.loss(network, latents, batch.levels.to(device), batch.noise.to(device))
-            return torch.mean(losses)
 
     def _look(self, directory: Path) -> Reading:
         reading, painted = self._examiner.look()
@@ -141,19 +131,3 @@ class Session:
         for number, image in enumerate(painted.images):
             image.save(directory / f"{number}.png")
         return reading
-
-
-def held_out_probes(data: PreparedData) -> list[Probe]:
-    """The held-out images, those of one size together; the VAE's mean, not a draw."""
-    by_size: dict[object, list[CachedImage]] = {}
-    for image in data.held_out:
-        by_size.setdefault(image.fitting.bucket, []).append(image)
-    return [_probe(images, data) for images in by_size.values()]
-
-
-def _probe(images: Sequence[CachedImage], data: PreparedData) -> Probe:
-    captions = [read_caption(data.captions[image.image.example.caption]) for image in images]
-    return Probe(
-        RawLatents(torch.cat([read_encoded(image.latents).mean for image in images])),
-        Conditions.of(captions, [image.fitting.time_ids for image in images]),
-    )

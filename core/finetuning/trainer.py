@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -16,13 +16,14 @@ from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 
-from core.finetuning.batches import Batch, BatchSource, Moment
+from core.finetuning.batches import Batch, BatchSource, Moment, batch_loss
 from core.finetuning.checkpoints import Checkpoints, RunState, Weights, name_of
 from core.finetuning.guard import MAX_ALARMS, Limits, Reading, StepWatch, alarms
 from core.finetuning.journal import EventEntry, Journal, LookEntry, StepEntry
-from core.finetuning.network import adapter_parameters, adapter_strength, bind
-from core.finetuning.objective import Objective, RawLatents
-from core.finetuning.recipe import Recipe, learning_rate_at
+from core.finetuning.learning_rate import learning_rate_at, make_optimizer
+from core.finetuning.network import adapter_parameters, adapter_strength
+from core.finetuning.objective import Objective
+from core.finetuning.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -50,40 +51,39 @@ def look_steps(recipe: Recipe) -> frozenset[int]:
     return frozenset({*regular, *early, recipe.steps}) - {0}
 
 
-class Trainer:
-    """One run. The network must have its adapter already."""
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What a run trains, with what, and where it is kept. The network must have its adapter already."""
 
-    def __init__(
-        self,
-        *,
-        accelerator: Accelerator,
-        unet: UNet2DConditionModel,
-        objective: Objective,
-        source: BatchSource,
-        look: Look,
-        white_noise: float,
-        recipe: Recipe,
-        checkpoints: Checkpoints,
-        journal: Journal,
-        on_step: Callable[[StepEntry], None] = lambda entry: None,
-        on_event: Callable[[str], None] = lambda text: None,
-    ) -> None:
-        """`white_noise`: the high-frequency share of white noise on the samples' latent grid."""
-        self._accelerator, self._look_at = accelerator, look
-        self._objective, self._source = objective, source
-        self._white_noise, self._recipe = white_noise, recipe
-        self._checkpoints, self._journal = checkpoints, journal
-        self._on_step, self._on_event = on_step, on_event
-        self._unet = unet
-        self._dtype = unet.dtype
-        self._parameters = adapter_parameters(unet)
-        self._optimizer = make_optimizer(list(self._parameters.values()), recipe)
+    accelerator: Accelerator
+    unet: UNet2DConditionModel
+    objective: Objective
+    source: BatchSource
+    look: Look
+    white_noise: float
+    """The high-frequency share of white noise on the samples' latent grid."""
+    recipe: Recipe
+    checkpoints: Checkpoints
+    journal: Journal
+    on_step: Callable[[StepEntry], None] = lambda entry: None
+    on_event: Callable[[str], None] = lambda text: None
+
+
+class Trainer:
+    """One run."""
+
+    def __init__(self, setup: TrainingSetup) -> None:
+        self._setup = setup
+        self._recipe, self._accelerator = setup.recipe, setup.accelerator
+        self._checkpoints, self._journal = setup.checkpoints, setup.journal
+        self._parameters = adapter_parameters(setup.unet)
+        self._optimizer = make_optimizer(list(self._parameters.values()), setup.recipe)
         # Only the optimiser is prepared: accelerate would make the network answer in fp32, for the sampler as well.
-        self._stepper = accelerator.prepare(self._optimizer)
-        self._average = EMAModel(self._parameters.values(), decay=recipe.ema_decay, foreach=True)
+        self._stepper = setup.accelerator.prepare(self._optimizer)
+        self._average = EMAModel(self._parameters.values(), decay=setup.recipe.ema_decay, foreach=True)
         self._watch = StepWatch()
-        self._limits = Limits(generic_ratio=recipe.alarm_ratio)
-        self._look_steps = look_steps(recipe)
+        self._limits = Limits(generic_ratio=setup.recipe.alarm_ratio)
+        self._look_steps = look_steps(setup.recipe)
         self.state: RunState = RunState()
 
     def resume(self) -> bool:
@@ -116,7 +116,7 @@ class Trainer:
 
     def _begin(self) -> None:
         """Measure the untouched model and keep its state as the first good one."""
-        base = self._look_at("base")
+        base = self._setup.look("base")
         self._journal.write(LookEntry(0, 0, base, (), 0.0))
         self.state = replace(self.state, base=base)
         self._save(good=True)
@@ -127,7 +127,7 @@ class Trainer:
         rate = learning_rate_at(moment.step, self._recipe) * self.state.rate_scale
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        batches = self._source.at(moment)
+        batches = self._setup.source.at(moment)
         losses = [self._accumulate(batch, len(batches)) for batch in batches]
         loss = float(torch.stack(losses).mean())
         norm = float(self._accelerator.clip_grad_norm_(self._parameters.values(), self._recipe.max_gradient_norm))
@@ -136,7 +136,7 @@ class Trainer:
         self.state = replace(self.state, moment=Moment(moment.step + 1, moment.attempt))
         entry = StepEntry(moment.step + 1, moment.attempt, loss, rate, norm, time.perf_counter() - started, taken)
         self._journal.write(entry)
-        self._on_step(entry)
+        self._setup.on_step(entry)
 
     def _take(self, loss: float, norm: float) -> bool:
         """Change the adapter, unless the gradients have run away; whether it was changed."""
@@ -154,12 +154,7 @@ class Trainer:
         return True
 
     def _accumulate(self, batch: Batch, parts: int) -> torch.Tensor:
-        device = self._accelerator.device
-        network = bind(self._unet, batch.conditions.to(device, self._dtype), self._dtype)
-        latents = RawLatents(batch.latents.to(device))
-        with self._accelerator.autocast():
-            losses = self._objective.loss(network, latents, batch.levels.to(device), batch.noise.to(device))
-        loss = torch.mean(losses)
+        loss = batch_loss(batch, self._setup.unet, self._setup.objective, self._accelerator)
         self._accelerator.backward(loss / parts)
         return loss.detach()
 
@@ -169,11 +164,11 @@ class Trainer:
         assert state.base is not None
         label = name_of(state.moment)
         reading = self._look_at_average(label)
-        found: tuple[str, ...] = alarms(reading, state.base, self._limits, self._white_noise)
+        found: tuple[str, ...] = alarms(reading, state.base, self._limits, self._setup.white_noise)
         if runaway is not None:
             found = (runaway, *found)
         self._journal.write(
-            LookEntry(state.moment.step, state.moment.attempt, reading, found, adapter_strength(self._unet))
+            LookEntry(state.moment.step, state.moment.attempt, reading, found, adapter_strength(self._setup.unet))
         )
         if found:
             self.state = replace(state, alarms=(*state.alarms, "; ".join(found)))
@@ -193,7 +188,7 @@ class Trainer:
         self._average.store(self._parameters.values())
         self._average.copy_to(self._parameters.values())
         try:
-            return self._look_at(label)
+            return self._setup.look(label)
         finally:
             self._average.restore(self._parameters.values())
 
@@ -253,14 +248,4 @@ class Trainer:
         moment = self.state.moment
         logger.info("%s", text)
         self._journal.write(EventEntry(moment.step, moment.attempt, text))
-        self._on_event(text)
-
-
-def make_optimizer(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW, or bitsandbytes' 8-bit one. Raises InvalidRecipe if that is wanted and not installed."""
-    betas = (0.9, 0.99)
-    if recipe.optimizer == "adamw8bit":
-        from core.finetuning.eight_bit import adamw_8bit
-
-        return adamw_8bit(parameters, recipe.learning_rate, betas, recipe.weight_decay)
-    return torch.optim.AdamW(parameters, lr=recipe.learning_rate, betas=betas, weight_decay=recipe.weight_decay)
+        self._setup.on_event(text)

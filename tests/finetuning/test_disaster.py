@@ -11,15 +11,14 @@ import pytest
 from accelerate import Accelerator
 
 from core.cli.progress import ProgressBars
-from core.finetuning.checkpoints import Checkpoints
 from core.finetuning.datasets import list_examples
-from core.finetuning.journal import Entry, EventEntry, Journal, LookEntry, StepEntry
+from core.finetuning.journal import Entry, EventEntry, LookEntry, StepEntry
 from core.finetuning.network import load_base
 from core.finetuning.objective import Objective
 from core.finetuning.preparing import prepare
 from core.finetuning.recipe import Recipe
 from core.finetuning.run import choose
-from core.finetuning.session import Session
+from core.finetuning.session import RunFiles, Session
 from core.finetuning.trainer import Ending, Trainer
 from tests.finetuning.conftest import edm_objective, quick_recipe
 from tests.finetuning.old_recipe import OldRecipe
@@ -40,11 +39,10 @@ class Experiment:
         data = prepare(list_examples(self._images), base, recipe, self._cache, (), ProgressBars())
         session = Session(base, data, objective, recipe, Accelerator(cpu=True))
         self.sessions.append(session)
-        journal = Journal(self._work / "journal.jsonl")
-        checkpoints = Checkpoints(self._work / "checkpoints", recipe, data.key)
-        trainer = session.trainer(checkpoints, journal, self._work / "samples", trained=trained)
+        files = RunFiles.in_folder(self._work, recipe, data.key)
+        trainer = session.trainer(recipe, files, trained=trained)
         ending = trainer.run(lambda: False)
-        return ending, trainer, journal.entries()
+        return ending, trainer, files.journal.entries()
 
 
 @pytest.fixture

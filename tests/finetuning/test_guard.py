@@ -15,7 +15,8 @@ from core.finetuning.guard import (
     statistics_of,
     white_noise_share,
 )
-from core.finetuning.range_test import range_test
+from core.finetuning.learning_rate import find_rate, range_test
+from core.finetuning.recipe import Recipe
 
 BASE = Reading((0.4,) * 8, (0.3,) * 8, (SampleStatistics(0.5, 0.1),) * 4)
 WHITE = 0.8
@@ -113,6 +114,18 @@ class TestRangeTest:
     def test_nan_is_a_blow_up(self) -> None:
         found = range_test(lambda number, rate: 1.0 if number < 50 else float("nan"))
         assert found.blow_up == found.rates[50]
+
+    def test_the_search_for_a_rate_leaves_the_parameters_as_they_were(self) -> None:
+        weight = torch.nn.Parameter(torch.tensor([1.0]))
+        seen: list[float] = []
+
+        def loss() -> torch.Tensor:
+            seen.append(weight.item())
+            return torch.mean((weight - 3.0).square())
+
+        find_rate({"weight": weight}, [loss, loss], Recipe(), steps=20)
+        assert len(set(seen)) > 10, "it trains"
+        assert weight.item() == 1.0
 
     def test_without_a_blow_up_the_highest_rate_counts(self) -> None:
         found = range_test(lambda number, rate: 0.9, highest=1e-2)

@@ -6,12 +6,11 @@ import torch
 from accelerate import Accelerator
 
 from core.cli.progress import ProgressBars
-from core.finetuning.checkpoints import Checkpoints
 from core.finetuning.datasets import list_examples
-from core.finetuning.journal import Journal, StepEntry
+from core.finetuning.journal import StepEntry
 from core.finetuning.network import load_base
 from core.finetuning.preparing import prepare
-from core.finetuning.session import Session
+from core.finetuning.session import RunFiles, Session
 from core.finetuning.trainer import Ending
 from tests.finetuning.conftest import edm_objective, quick_recipe
 
@@ -33,13 +32,13 @@ def test_a_scaler_that_starts_too_high_loses_some_steps_and_nothing_else(
     data = prepare(list_examples(drawings), base, recipe, shared_cache, (), bars)
     accelerator = scaling_accelerator(2.0**28)
     session = Session(base, data, edm_objective(base.pipeline), recipe, accelerator)
-    journal = Journal(tmp_path / "journal.jsonl")
-    trainer = session.trainer(Checkpoints(tmp_path / "checkpoints", recipe, data.key), journal, tmp_path / "samples")
+    files = RunFiles.in_folder(tmp_path, recipe, data.key)
+    trainer = session.trainer(recipe, files)
     try:
         ending = trainer.run(lambda: False)
     finally:
         session.close()
-    taken = [entry.taken for entry in journal.entries() if isinstance(entry, StepEntry)]
+    taken = [entry.taken for entry in files.journal.entries() if isinstance(entry, StepEntry)]
     assert ending is Ending.FINISHED
     assert trainer.state.alarms == ()
     assert not taken[0]

@@ -3,7 +3,8 @@
 import pytest
 
 from core.errors import InvalidRecipe
-from core.finetuning.recipe import Recipe, learning_rate_at
+from core.finetuning.learning_rate import learning_rate_at
+from core.finetuning.recipe import Recipe
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from core.finetuning.hands.comparison import Comparison
 from core.finetuning.hands.landmarks import Hand
-from core.finetuning.pictures import inline_picture
+from core.finetuning.report import inline_picture
 
 TILE = 256
 MAX_ROWS = 24
