@@ -150,7 +150,7 @@ def cached(args: argparse.Namespace, base) -> list[float]:
     from core.cli.progress import ProgressBars
     from core.finetuning.datasets import list_examples
     from core.finetuning.objective import objective_for
-    from core.finetuning.preparing import prepare
+    from core.finetuning.prepare import prepare
     from core.finetuning.recipe import Recipe
     from core.finetuning.session import RunFiles, Session
 

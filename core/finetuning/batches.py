@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from core.finetuning.cache import CachedImage, read_caption, read_encoded
+from core.finetuning.encoding import CachedImage, read_caption, read_encoded
 from core.finetuning.network import Caption, Conditions, bind
 from core.finetuning.objective import Objective, RawLatents
 from core.finetuning.recipe import Recipe

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from core.finetuning.cache import CachedImage, read_caption, read_encoded
+from core.finetuning.encoding import CachedImage, read_caption, read_encoded
 from core.finetuning.guard import Reading, statistics_of
 from core.finetuning.network import Conditions, bind
 from core.finetuning.objective import Objective, RawLatents
 from core.finetuning.painting import EncodedPrompts, SampledPictures, SamplingSettings, paint
-from core.finetuning.preparing import PreparedData
+from core.finetuning.prepare import PreparedData
 
 FIRST_SEED = 1_000
 

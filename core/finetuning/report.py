@@ -15,7 +15,7 @@ from core.finetuning.checkpoints import Kept, RunState, name_of
 from core.finetuning.guard import Reading, is_over_trained
 from core.finetuning.journal import Entry, EventEntry, LookEntry, StepEntry
 from core.finetuning.measuring import FIRST_SEED
-from core.finetuning.preparing import DataSummary
+from core.finetuning.prepare import DataSummary
 from core.finetuning.recipe import Recipe
 from core.finetuning.trainer import Ending
 

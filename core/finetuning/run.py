@@ -16,7 +16,7 @@ from core.finetuning.datasets import list_examples
 from core.finetuning.journal import StepEntry
 from core.finetuning.network import Base, load_base
 from core.finetuning.objective import Objective, objective_for
-from core.finetuning.preparing import PreparedData, prepare
+from core.finetuning.prepare import PreparedData, prepare
 from core.finetuning.progress import Progress
 from core.finetuning.recipe import Recipe
 from core.finetuning.report import RunFacts, write_report

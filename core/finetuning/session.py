@@ -16,7 +16,7 @@ from core.finetuning.measuring import Examiner, generic_probe, held_out_probes
 from core.finetuning.network import Base, adapter_parameters, add_adapter
 from core.finetuning.objective import Objective
 from core.finetuning.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
-from core.finetuning.preparing import PreparedData, resolution_of
+from core.finetuning.prepare import PreparedData, resolution_of
 from core.finetuning.recipe import Recipe
 from core.finetuning.trainer import Trainer, TrainingSetup
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.errors import UnusableData
-from core.finetuning.buckets import fit, fitting_for, make_buckets, nearest_bucket
 from core.finetuning.datasets import Example, hand_caption, list_examples
-from core.finetuning.screening import GoodImage, open_upright, screen
-from core.finetuning.selection import split, stratified_sample
+from core.finetuning.encoding import fit, fitting_for, make_buckets, nearest_bucket
+from core.finetuning.selection import GoodImage, open_upright, screen, split, stratified_sample
 from tests.finetuning.drawings import draw, write_imagefolder
 
 HAND_COLUMNS = (

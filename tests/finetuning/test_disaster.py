@@ -15,7 +15,7 @@ from core.finetuning.datasets import list_examples
 from core.finetuning.journal import Entry, EventEntry, LookEntry, StepEntry
 from core.finetuning.network import load_base
 from core.finetuning.objective import Objective
-from core.finetuning.preparing import prepare
+from core.finetuning.prepare import prepare
 from core.finetuning.recipe import Recipe
 from core.finetuning.run import choose
 from core.finetuning.session import RunFiles, Session

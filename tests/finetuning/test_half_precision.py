@@ -9,7 +9,7 @@ from core.cli.progress import ProgressBars
 from core.finetuning.datasets import list_examples
 from core.finetuning.journal import StepEntry
 from core.finetuning.network import load_base
-from core.finetuning.preparing import prepare
+from core.finetuning.prepare import prepare
 from core.finetuning.session import RunFiles, Session
 from core.finetuning.trainer import Ending
 from tests.finetuning.conftest import edm_objective, quick_recipe

@@ -17,13 +17,11 @@ from core.cli import evaluate
 from core.cli.arguments import HAND_MODEL_VARIABLE, add_evaluate_hands_arguments
 from core.cli.progress import ProgressBars
 from core.errors import EvaluationError
-from core.finetuning.hands.anatomy import RealHands, bone_ratios, joint_angles
 from core.finetuning.hands.comparison import compare, mcnemar, paired_interval
 from core.finetuning.hands.landmarks import THRESHOLDS, Hand, HandDetector
-from core.finetuning.hands.measures import measure
+from core.finetuning.hands.measures import RealHands, bone_ratios, joint_angles, measure, stability, warps
 from core.finetuning.hands.pages import LIMITS
 from core.finetuning.hands.prompts import hand_prompts, other_prompts, read_prompts
-from core.finetuning.hands.stability import stability, warps
 from core.finetuning.network import load_base
 from core.finetuning.run import FinetuneOptions, finetune
 from tests.finetuning.conftest import quick_recipe

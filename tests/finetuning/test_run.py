@@ -17,13 +17,12 @@ from safetensors.torch import load_file
 
 from core.cli.progress import ProgressBars
 from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory, UnusableBase
-from core.finetuning.cache import encode_caption, encode_no_caption
+from core.finetuning.encoding import encode_caption, encode_no_caption
 from core.finetuning.measuring import FIRST_SEED
 from core.finetuning.network import best_precision, weights_sha256
 from core.finetuning.painting import EncodedPrompts, SamplingSettings
 from core.finetuning.painting import paint as paint_encoded
-from core.finetuning.preparing import GENERIC_PROMPTS
-from core.finetuning.prior import PRIOR_PROMPTS
+from core.finetuning.prepare import GENERIC_PROMPTS, PRIOR_PROMPTS
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
 from core.finetuning.saving import read_metadata
 from core.finetuning.trainer import Ending

@@ -1,11 +1,13 @@
 """Images and captions, encoded once and kept on disk: training then needs neither the VAE nor the text encoders.
 
-Entries are named by the hash of all that they depend on (pixels or words, bucket, encoder weights), so a cache can be
-shared by runs and never goes stale. Of an image the VAE's mean and standard deviation are kept (fp16), and each use
-draws anew. At 1024 px that is 256 kB an image, and 0.3 MB for each different caption.
+An image is scaled to the nearest of a few sizes of about the same area (aspect buckets), so that a tall one need not be
+cut square. Entries are named by the hash of all that they depend on (pixels or words, bucket, encoder weights), so a
+cache can be shared by runs and never goes stale. Of an image the VAE's mean and standard deviation are kept (fp16), and
+each use draws anew. At 1024 px that is 256 kB an image, and 0.3 MB for each different caption.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,12 +20,67 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core.finetuning.buckets import Bucket, Fitting, fit, fitting_for, nearest_bucket
 from core.finetuning.network import Caption
 from core.finetuning.objective import RawLatents
-from core.finetuning.screening import GoodImage, open_upright
+from core.finetuning.selection import GoodImage, open_upright
+
+MAX_ASPECT = 2.0
+"""Longer images than 2 : 1 are cut."""
 
 OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True, order=True)
+class Bucket:
+    """A picture size in pixels."""
+
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How an image was brought to its bucket: SDXL's micro-conditions, in pixels (arXiv 2307.01952, section 2.2)."""
+
+    original: tuple[int, int]
+    """Height and width before scaling."""
+    crop: tuple[int, int]
+    """Top and left of what was kept, after scaling."""
+    bucket: Bucket
+
+    @property
+    def time_ids(self) -> tuple[float, ...]:
+        """The six numbers that the network is given."""
+        return (*self.original, *self.crop, self.bucket.height, self.bucket.width)
+
+
+def make_buckets(resolution: int, step: int) -> tuple[Bucket, ...]:
+    """All sizes in multiples of `step` with at most `resolution`² pixels and an aspect of at most 2 : 1."""
+    area = resolution * resolution
+    found = {Bucket(resolution, resolution)}
+    for short in range(step, resolution + 1, step):
+        long = area // short // step * step
+        if long / short <= MAX_ASPECT and long >= resolution:
+            found |= {Bucket(short, long), Bucket(long, short)}
+    return tuple(sorted(found))
+
+
+def nearest_bucket(width: int, height: int, buckets: Sequence[Bucket]) -> Bucket:
+    """The bucket of the most similar aspect."""
+    return min(buckets, key=lambda bucket: abs(math.log(width / height) - math.log(bucket.width / bucket.height)))
+
+
+def fitting_for(width: int, height: int, bucket: Bucket) -> Fitting:
+    """How an image of `width` × `height` covers the bucket: scaled as little as possible, cut in the middle."""
+    scaled_width, scaled_height = _covering_size(width, height, bucket)
+    return Fitting((height, width), ((scaled_height - bucket.height) // 2, (scaled_width - bucket.width) // 2), bucket)
+
+
+def fit(image: Image.Image, bucket: Bucket) -> Image.Image:
+    """Scale and cut as `fitting_for` says."""
+    scaled = image.resize(_covering_size(*image.size, bucket), Image.Resampling.LANCZOS)
+    top, left = fitting_for(*image.size, bucket).crop
+    return scaled.crop((left, top, left + bucket.width, top + bucket.height))
 
 
 @dataclass(frozen=True)
@@ -116,6 +173,11 @@ def encode_no_caption(pipeline: StableDiffusionXLPipeline) -> Caption:
         "", device=pipeline.text_encoder.device, do_classifier_free_guidance=True
     )
     return Caption(text.cpu().contiguous(), pooled.cpu().contiguous())
+
+
+def _covering_size(width: int, height: int, bucket: Bucket) -> tuple[int, int]:
+    scale = max(bucket.width / width, bucket.height / height)
+    return max(bucket.width, round(width * scale)), max(bucket.height, round(height * scale))
 
 
 @torch.no_grad()

@@ -1,4 +1,9 @@
-"""From a folder to cached training data: list, screen, choose, split, encode. Prints what it left out."""
+"""From a folder to encoded training data: list, screen, choose, split, encode. Tells what it left out.
+
+Prior preservation: some of what the base model paints by itself is mixed into the training, so that it is not lost.
+Without it, whatever the training images share (a white background, say) leaks into everything that the adapter paints.
+The idea is DreamBooth's (Ruiz et al., arXiv 2208.12242). The guard measures on other prompts than these.
+"""
 
 import hashlib
 from collections import Counter
@@ -7,16 +12,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import InvalidRecipe, UnusableData
-from core.finetuning.buckets import make_buckets
-from core.finetuning.cache import CachedImage, cache_captions, cache_images, encode_caption, encode_no_caption
-from core.finetuning.datasets import Listing, Rejected
+from core.finetuning.datasets import Example, Listing, Rejected
+from core.finetuning.encoding import (
+    CachedImage,
+    cache_captions,
+    cache_images,
+    encode_caption,
+    encode_no_caption,
+    make_buckets,
+)
 from core.finetuning.network import Base, Caption, full_precision_vae, weights_sha256
-from core.finetuning.painting import SamplingSettings, usual_guidance
-from core.finetuning.prior import paint_prior
+from core.finetuning.painting import PictureFile, SamplingSettings, paint_files, usual_guidance
 from core.finetuning.progress import Progress
 from core.finetuning.recipe import Recipe
-from core.finetuning.screening import GoodImage, screen
-from core.finetuning.selection import Split, split, stratified_sample
+from core.finetuning.selection import GoodImage, Split, screen, split, stratified_sample
+
+PRIOR_PROMPTS = (
+    "a dog in a garden",
+    "a cat on a street",
+    "a bird in a forest",
+    "a horse in a field",
+    "a car on a country road",
+    "a motorcycle in the city",
+    "a train in a station",
+    "a fishing boat at sea",
+    "a guitar on a stage",
+    "a piano in a large hall",
+    "a violin on a chair",
+    "waves on a beach",
+    "rain on a window",
+    "a thunderstorm over fields",
+    "a waterfall in the mountains",
+    "a desert at noon",
+    "a forest path in autumn",
+    "a snowy village at night",
+    "a castle on a hill",
+    "a clock tower",
+    "a city skyline",
+    "a portrait of a woman",
+    "an old man with a beard",
+    "a child running through a park",
+    "people laughing at a table",
+    "a robot in a workshop",
+    "an astronaut, detailed illustration",
+    "an owl in a tree",
+    "a bowl of fruit, still life",
+    "a chocolate cake on a plate",
+    "a vase of flowers, watercolour painting",
+    "a stack of books, oil painting",
+)
+"""What the base model paints by itself, to be mixed into the training."""
+PRIOR_FIRST_SEED = 500
 
 GENERIC_PROMPTS = (
     "a red apple on a wooden table",
@@ -152,16 +198,22 @@ def mixed_in(prior: Sequence[CachedImage], own: int, share: float) -> list[Cache
 
 
 def _prior(base: Base, recipe: Recipe, resolution: int, cache: Path, progress: Progress) -> list[GoodImage]:
+    """One picture for each prior prompt, kept in a folder whose name holds base and settings; none if not wanted."""
     if recipe.prior_share == 0:
         return []
-    settings = SamplingSettings(
-        steps=recipe.sample_steps,
-        guidance=usual_guidance(base.pipeline.scheduler.config),
-        height=resolution,
-        width=resolution,
-        batch_size=recipe.batch_size,
-    )
-    return screen(paint_prior(base, cache / "prior", settings, progress), min_side=1)[0]
+    guidance = usual_guidance(base.pipeline.scheduler.config)
+    settings = SamplingSettings(recipe.sample_steps, guidance, resolution, resolution, recipe.batch_size)
+    key = f"{base.fingerprint} {settings.steps} {settings.guidance} {resolution}"
+    folder = cache / "prior" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [
+        PictureFile(prompt, PRIOR_FIRST_SEED + number, folder / f"{number:02d}.png")
+        for number, prompt in enumerate(PRIOR_PROMPTS)
+    ]
+    if missing := [file for file in files if not file.path.is_file()]:
+        with progress.task("Painting what must not be forgotten", len(missing)) as advance:
+            paint_files(base.pipeline, missing, settings, advance)
+    return screen([Example(file.path, file.prompt) for file in files], min_side=1)[0]
 
 
 def _choose(
