@@ -50,14 +50,10 @@ class HandEvaluationOptions:
 
 @dataclass(frozen=True)
 class HandEvaluation:
-    """What was found, and where it is written."""
+    """What was found on prompts with hands, and the page that shows it all."""
 
     on_hands: tuple[Comparison, ...]
-    on_others: tuple[Comparison, ...]
-    real_hands: int | None
     page: Path
-    numbers: Path
-    sheet: Path
 
 
 def evaluate_hands(options: HandEvaluationOptions, progress: Progress) -> HandEvaluation:
@@ -98,7 +94,7 @@ def evaluate_hands(options: HandEvaluationOptions, progress: Progress) -> HandEv
         if real
         else "Bone ratios and joint angles were not measured: give photos of real hands with --real.",
     )
-    return HandEvaluation(tuple(on_hands), tuple(on_others), real.count if real else None, page, numbers, sheet)
+    return HandEvaluation(tuple(on_hands), page)
 
 
 Measured = tuple[Pair, Measures, Measures]
