@@ -130,7 +130,7 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def load(args: argparse.Namespace):
-    from core.finetuning.network import load_base
+    from core.finetuning.model.network import load_base
 
     if args.miniature:
         return load_base(str(MINIATURE), None, args.precision)
@@ -148,11 +148,11 @@ def cached(args: argparse.Namespace, base) -> list[float]:
     from accelerate import Accelerator
 
     from core.cli.progress import ProgressBars
-    from core.finetuning.datasets import list_examples
-    from core.finetuning.objective import objective_for
-    from core.finetuning.prepare import prepare
-    from core.finetuning.recipe import Recipe
-    from core.finetuning.session import RunFiles, Session
+    from core.finetuning.data.prepare import prepare
+    from core.finetuning.data.sources import list_examples
+    from core.finetuning.hyperparameters import Recipe
+    from core.finetuning.model.objective import objective_for
+    from core.finetuning.training.session import RunFiles, Session
 
     steps = WARM_UP + args.steps
     recipe = Recipe(
@@ -200,8 +200,8 @@ def straightforward(args: argparse.Namespace, base) -> list[float]:
     import torch
     from PIL import Image
 
-    from core.finetuning.network import add_adapter, full_precision_vae
-    from core.finetuning.recipe import Recipe
+    from core.finetuning.hyperparameters import Recipe
+    from core.finetuning.model.network import add_adapter, full_precision_vae
 
     device = torch.device("cpu" if args.miniature else "cuda")
     pipeline = base.pipeline.to(device)
@@ -267,7 +267,7 @@ def true_architecture(args: argparse.Namespace):
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     from benchmarks.architecture import PLAYGROUND_UNET, PLAYGROUND_VAE
-    from core.finetuning.network import DTYPES, Base
+    from core.finetuning.model.network import DTYPES, Base
     from tests.tiny_pipeline import build_tiny_tokenizer
 
     tokenizer = build_tiny_tokenizer(args.work / "tokenizer")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from core.finetuning.recipe import Recipe
+from core.finetuning.hyperparameters import Recipe
 
 HAND_MODEL_VARIABLE = "HAND_LANDMARKER_MODEL"
 

@@ -9,11 +9,11 @@ from core.cli.common import load_settings
 from core.cli.progress import ProgressBars
 from core.errors import EvaluationError
 from core.finetuning.hands.comparison import Comparison
-from core.finetuning.hands.evaluate import HandEvaluationOptions, evaluate_hands
+from core.finetuning.hands.evaluation import HandEvaluationOptions, evaluate_hands
 from core.finetuning.hands.landmarks import MODEL_HINT
-from core.finetuning.hands.pages import LIMITS, NAMES
+from core.finetuning.hands.page import LIMITS, NAMES
 from core.finetuning.hands.prompts import hand_prompts, other_prompts, read_prompts
-from core.finetuning.network import best_precision, default_base
+from core.finetuning.model.network import best_precision, default_base
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,10 +11,10 @@ from types import FrameType
 from core.cli.common import load_settings
 from core.cli.progress import ProgressBars
 from core.errors import InvalidRecipe
-from core.finetuning.network import best_precision, default_base
-from core.finetuning.recipe import Recipe
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.network import best_precision, default_base
 from core.finetuning.run import FinetuneOptions, finetune
-from core.finetuning.trainer import Ending
+from core.finetuning.training.trainer import Ending
 
 EXIT_WELL = 0
 EXIT_NOTHING_LEARNT = 3

@@ -10,14 +10,14 @@ from statistics import mean
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from core.finetuning.batches import Moment
-from core.finetuning.checkpoints import Kept, RunState, name_of
-from core.finetuning.guard import Reading, is_over_trained
-from core.finetuning.journal import Entry, EventEntry, LookEntry, StepEntry
-from core.finetuning.measuring import FIRST_SEED
-from core.finetuning.prepare import DataSummary
-from core.finetuning.recipe import Recipe
-from core.finetuning.trainer import Ending
+from core.finetuning.data.prepare import DataSummary
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.training.batches import Moment
+from core.finetuning.training.checkpoints import Kept, RunState, name_of
+from core.finetuning.training.guard import Reading, is_over_trained
+from core.finetuning.training.journal import Entry, EventEntry, LookEntry, StepEntry
+from core.finetuning.training.readings import FIRST_SEED
+from core.finetuning.training.trainer import Ending
 
 PICTURE_SIDE = 512
 """Pictures are made no larger than this in the page."""

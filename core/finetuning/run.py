@@ -10,19 +10,19 @@ import torch
 from accelerate import Accelerator
 
 from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory
-from core.finetuning.batches import Moment
-from core.finetuning.checkpoints import Kept, RunState, moment_of, name_of
-from core.finetuning.datasets import list_examples
-from core.finetuning.journal import StepEntry
-from core.finetuning.network import Base, load_base
-from core.finetuning.objective import Objective, objective_for
-from core.finetuning.prepare import PreparedData, prepare
+from core.finetuning.data.prepare import PreparedData, prepare
+from core.finetuning.data.sources import list_examples
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.adapter_file import adapter_metadata, save_adapter, save_kohya, set_adapter
+from core.finetuning.model.network import Base, load_base
+from core.finetuning.model.objective import Objective, objective_for
 from core.finetuning.progress import Progress
-from core.finetuning.recipe import Recipe
 from core.finetuning.report import RunFacts, write_report
-from core.finetuning.saving import adapter_metadata, save_adapter, save_kohya, set_adapter
-from core.finetuning.session import RunFiles, Session
-from core.finetuning.trainer import Ending
+from core.finetuning.training.batches import Moment
+from core.finetuning.training.checkpoints import Kept, RunState, moment_of, name_of
+from core.finetuning.training.journal import StepEntry
+from core.finetuning.training.session import RunFiles, Session
+from core.finetuning.training.trainer import Ending
 
 STILL_AS_GOOD = 1.02
 """The last adapter is taken if its held-out loss is at most this many times the best one's."""

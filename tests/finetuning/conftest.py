@@ -11,9 +11,9 @@ from diffusers import StableDiffusionXLPipeline
 from rich.console import Console
 
 from core.cli.progress import ProgressBars
-from core.finetuning.network import load_base
-from core.finetuning.objective import Objective, objective_for
-from core.finetuning.recipe import Recipe
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.network import load_base
+from core.finetuning.model.objective import Objective, objective_for
 from core.finetuning.run import FinetuneOptions
 from tests.finetuning.drawings import write_imagefolder
 from tests.finetuning.pretraining import pretrain

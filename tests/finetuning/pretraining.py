@@ -6,7 +6,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from core.finetuning.objective import Objective
+from core.finetuning.model.objective import Objective
 
 GRID = 16
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.errors import UnusableData
-from core.finetuning.datasets import Example, hand_caption, list_examples
-from core.finetuning.encoding import fit, fitting_for, make_buckets, nearest_bucket
-from core.finetuning.selection import GoodImage, open_upright, screen, split, stratified_sample
+from core.finetuning.data.encoding import fit, fitting_for, make_buckets, nearest_bucket
+from core.finetuning.data.selection import GoodImage, open_upright, screen, split, stratified_sample
+from core.finetuning.data.sources import Example, hand_caption, list_examples
 from tests.finetuning.drawings import draw, write_imagefolder
 
 HAND_COLUMNS = (

@@ -11,15 +11,15 @@ import pytest
 from accelerate import Accelerator
 
 from core.cli.progress import ProgressBars
-from core.finetuning.datasets import list_examples
-from core.finetuning.journal import Entry, EventEntry, LookEntry, StepEntry
-from core.finetuning.network import load_base
-from core.finetuning.objective import Objective
-from core.finetuning.prepare import prepare
-from core.finetuning.recipe import Recipe
+from core.finetuning.data.prepare import prepare
+from core.finetuning.data.sources import list_examples
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.network import load_base
+from core.finetuning.model.objective import Objective
 from core.finetuning.run import choose
-from core.finetuning.session import RunFiles, Session
-from core.finetuning.trainer import Ending, Trainer
+from core.finetuning.training.journal import Entry, EventEntry, LookEntry, StepEntry
+from core.finetuning.training.session import RunFiles, Session
+from core.finetuning.training.trainer import Ending, Trainer
 from tests.finetuning.conftest import edm_objective, quick_recipe
 from tests.finetuning.old_recipe import OldRecipe
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.finetuning.guard import (
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.training.guard import (
     Limits,
     Reading,
     SampleStatistics,
@@ -15,8 +16,7 @@ from core.finetuning.guard import (
     statistics_of,
     white_noise_share,
 )
-from core.finetuning.learning_rate import find_rate, range_test
-from core.finetuning.recipe import Recipe
+from core.finetuning.training.learning_rate import find_rate, range_test
 
 BASE = Reading((0.4,) * 8, (0.3,) * 8, (SampleStatistics(0.5, 0.1),) * 4)
 WHITE = 0.8

@@ -6,12 +6,12 @@ import torch
 from accelerate import Accelerator
 
 from core.cli.progress import ProgressBars
-from core.finetuning.datasets import list_examples
-from core.finetuning.journal import StepEntry
-from core.finetuning.network import load_base
-from core.finetuning.prepare import prepare
-from core.finetuning.session import RunFiles, Session
-from core.finetuning.trainer import Ending
+from core.finetuning.data.prepare import prepare
+from core.finetuning.data.sources import list_examples
+from core.finetuning.model.network import load_base
+from core.finetuning.training.journal import StepEntry
+from core.finetuning.training.session import RunFiles, Session
+from core.finetuning.training.trainer import Ending
 from tests.finetuning.conftest import edm_objective, quick_recipe
 
 

@@ -20,9 +20,9 @@ from core.errors import EvaluationError
 from core.finetuning.hands.comparison import compare, mcnemar, paired_interval
 from core.finetuning.hands.landmarks import THRESHOLDS, Hand, HandDetector
 from core.finetuning.hands.measures import RealHands, bone_ratios, joint_angles, measure, stability, warps
-from core.finetuning.hands.pages import LIMITS
+from core.finetuning.hands.page import LIMITS
 from core.finetuning.hands.prompts import hand_prompts, other_prompts, read_prompts
-from core.finetuning.network import load_base
+from core.finetuning.model.network import load_base
 from core.finetuning.run import FinetuneOptions, finetune
 from tests.finetuning.conftest import quick_recipe
 from tests.finetuning.drawn_hand import drawn_hand, skeleton
@@ -254,7 +254,7 @@ class TestWithMediaPipe:
             assert sheet.width > 500
 
         painted: list[object] = []
-        monkeypatch.setattr("core.finetuning.painting.StableDiffusionXLPipeline.__call__", painted.append)
+        monkeypatch.setattr("core.finetuning.model.painting.StableDiffusionXLPipeline.__call__", painted.append)
         assert evaluate.run(parser.parse_args(words.split())) == 0
         assert not painted, "pictures that are there are not painted again"
 

@@ -6,7 +6,7 @@ from diffusers import EDMDPMSolverMultistepScheduler, EulerDiscreteScheduler
 from torch import Tensor
 
 from core.errors import ObjectiveMismatch, UnusableBase
-from core.finetuning.objective import (
+from core.finetuning.model.objective import (
     Config,
     DiscreteObjective,
     EdmObjective,

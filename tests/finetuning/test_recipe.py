@@ -3,8 +3,8 @@
 import pytest
 
 from core.errors import InvalidRecipe
-from core.finetuning.learning_rate import learning_rate_at
-from core.finetuning.recipe import Recipe
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.training.learning_rate import learning_rate_at
 
 
 @pytest.mark.parametrize(

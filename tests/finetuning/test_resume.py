@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 
 from core.cli.progress import ProgressBars
 from core.errors import CannotResume
-from core.finetuning.batches import Moment, epoch_order
-from core.finetuning.checkpoints import KEEP
-from core.finetuning.journal import Journal, StepEntry
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
-from core.finetuning.trainer import Ending
+from core.finetuning.training.batches import Moment, epoch_order
+from core.finetuning.training.checkpoints import KEEP
+from core.finetuning.training.journal import Journal, StepEntry
+from core.finetuning.training.trainer import Ending
 from tests.finetuning.conftest import quick_recipe
 from tests.finetuning.drawings import write_imagefolder
 

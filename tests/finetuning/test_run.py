@@ -17,15 +17,15 @@ from safetensors.torch import load_file
 
 from core.cli.progress import ProgressBars
 from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory, UnusableBase
-from core.finetuning.encoding import encode_caption, encode_no_caption
-from core.finetuning.measuring import FIRST_SEED
-from core.finetuning.network import best_precision, weights_sha256
-from core.finetuning.painting import EncodedPrompts, SamplingSettings
-from core.finetuning.painting import paint as paint_encoded
-from core.finetuning.prepare import GENERIC_PROMPTS, PRIOR_PROMPTS
+from core.finetuning.data.encoding import encode_caption, encode_no_caption
+from core.finetuning.data.prepare import GENERIC_PROMPTS, PRIOR_PROMPTS
+from core.finetuning.model.adapter_file import read_metadata
+from core.finetuning.model.network import best_precision, weights_sha256
+from core.finetuning.model.painting import EncodedPrompts, SamplingSettings
+from core.finetuning.model.painting import paint as paint_encoded
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
-from core.finetuning.saving import read_metadata
-from core.finetuning.trainer import Ending
+from core.finetuning.training.readings import FIRST_SEED
+from core.finetuning.training.trainer import Ending
 from tests.finetuning.conftest import quick_recipe
 from tests.finetuning.drawings import draw
 from tests.tiny_pipeline import build_tiny_pipeline
@@ -222,7 +222,7 @@ class TestSettings:
         def too_large(*_: object, **__: object) -> None:
             raise torch.OutOfMemoryError("no memory left")
 
-        monkeypatch.setattr("core.finetuning.painting.StableDiffusionXLPipeline.__call__", too_large)
+        monkeypatch.setattr("core.finetuning.model.painting.StableDiffusionXLPipeline.__call__", too_large)
         with pytest.raises(OutOfTrainingMemory, match="--gradient-checkpointing"):
             finetune(make_options(), bars)
 

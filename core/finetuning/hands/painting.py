@@ -10,9 +10,9 @@ from pathlib import Path
 
 from core.errors import EvaluationError
 from core.finetuning.hands.prompts import EvaluationPrompt
-from core.finetuning.network import Base
-from core.finetuning.painting import PictureFile, SamplingSettings, paint_files
-from core.finetuning.saving import ADAPTER_FILE
+from core.finetuning.model.adapter_file import ADAPTER_FILE
+from core.finetuning.model.network import Base
+from core.finetuning.model.painting import PictureFile, SamplingSettings, paint_files
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor
 
-from core.finetuning.network import Base, Caption
-from core.finetuning.objective import Config, is_edm
+from core.finetuning.model.network import Base, Caption
+from core.finetuning.model.objective import Config, is_edm
 
 PLAYGROUND_GUIDANCE = 3.0
 """Playground v2.5's recommended guidance."""

@@ -16,10 +16,10 @@ from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from core.finetuning.encoding import CachedImage, read_caption, read_encoded
-from core.finetuning.network import Caption, Conditions, bind
-from core.finetuning.objective import Objective, RawLatents
-from core.finetuning.recipe import Recipe
+from core.finetuning.data.encoding import CachedImage, read_caption, read_encoded
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.network import Caption, Conditions, bind
+from core.finetuning.model.objective import Objective, RawLatents
 
 _PRIME = 1_000_003
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from core.errors import UnusableData
-from core.finetuning.datasets import Example, Rejected
+from core.finetuning.data.sources import Example, Rejected
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Recipe:
     sigma_std: float = 1.2
     """Standard deviation of ln σ in training (EDM's P_std)."""
     prior_share: float = 0.2
-    """Share of the training that is the base model's own pictures of other things; see `prepare.py`."""
+    """Share of the training that is the base model's own pictures of other things; see `data/prepare.py`."""
     held_out: float = 0.05
     """Share of the images that is kept for validation."""
     limit: int | None = None

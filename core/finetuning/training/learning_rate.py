@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.errors import InvalidRecipe
-from core.finetuning.recipe import Recipe
+from core.finetuning.hyperparameters import Recipe
 
 BETAS = (0.9, 0.99)
 BLOW_UP = 1.10

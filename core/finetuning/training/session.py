@@ -7,18 +7,18 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from core.finetuning.batches import BatchSource, Moment, batch_loss
-from core.finetuning.checkpoints import Checkpoints
-from core.finetuning.guard import Reading, white_noise_share
-from core.finetuning.journal import Journal, StepEntry
-from core.finetuning.learning_rate import RangeTest, find_rate
-from core.finetuning.measuring import Examiner, generic_probe, held_out_probes
-from core.finetuning.network import Base, adapter_parameters, add_adapter
-from core.finetuning.objective import Objective
-from core.finetuning.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
-from core.finetuning.prepare import PreparedData, resolution_of
-from core.finetuning.recipe import Recipe
-from core.finetuning.trainer import Trainer, TrainingSetup
+from core.finetuning.data.prepare import PreparedData, resolution_of
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.network import Base, adapter_parameters, add_adapter
+from core.finetuning.model.objective import Objective
+from core.finetuning.model.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
+from core.finetuning.training.batches import BatchSource, Moment, batch_loss
+from core.finetuning.training.checkpoints import Checkpoints
+from core.finetuning.training.guard import Reading, white_noise_share
+from core.finetuning.training.journal import Journal, StepEntry
+from core.finetuning.training.learning_rate import RangeTest, find_rate
+from core.finetuning.training.readings import Examiner, generic_probe, held_out_probes
+from core.finetuning.training.trainer import Trainer, TrainingSetup
 
 RANGE_TEST_BATCHES = 4
 

@@ -16,14 +16,14 @@ from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 
-from core.finetuning.batches import Batch, BatchSource, Moment, batch_loss
-from core.finetuning.checkpoints import Checkpoints, RunState, Weights, name_of
-from core.finetuning.guard import MAX_ALARMS, Limits, Reading, StepWatch, alarms
-from core.finetuning.journal import EventEntry, Journal, LookEntry, StepEntry
-from core.finetuning.learning_rate import learning_rate_at, make_optimizer
-from core.finetuning.network import adapter_parameters, adapter_strength
-from core.finetuning.objective import Objective
-from core.finetuning.recipe import Recipe
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.network import adapter_parameters, adapter_strength
+from core.finetuning.model.objective import Objective
+from core.finetuning.training.batches import Batch, BatchSource, Moment, batch_loss
+from core.finetuning.training.checkpoints import Checkpoints, RunState, Weights, name_of
+from core.finetuning.training.guard import MAX_ALARMS, Limits, Reading, StepWatch, alarms
+from core.finetuning.training.journal import EventEntry, Journal, LookEntry, StepEntry
+from core.finetuning.training.learning_rate import learning_rate_at, make_optimizer
 
 logger = logging.getLogger(__name__)
 

@@ -10,18 +10,18 @@ import torch
 from PIL import Image
 
 from core.errors import EvaluationError, OutOfTrainingMemory
-from core.finetuning.datasets import IMAGE_SUFFIXES
+from core.finetuning.data.selection import open_upright
+from core.finetuning.data.sources import IMAGE_SUFFIXES
 from core.finetuning.hands.comparison import Comparison, compare
 from core.finetuning.hands.landmarks import MAIN_THRESHOLD, Hand, HandDetector
 from core.finetuning.hands.measures import Measures, RealHands, measure
-from core.finetuning.hands.pages import LIMITS, contact_sheet, write_page
+from core.finetuning.hands.page import LIMITS, contact_sheet, write_page
 from core.finetuning.hands.painting import Job, Pair, paint_pairs
 from core.finetuning.hands.prompts import EvaluationPrompt
-from core.finetuning.network import load_base
-from core.finetuning.painting import SamplingSettings
+from core.finetuning.hyperparameters import Precision
+from core.finetuning.model.network import load_base
+from core.finetuning.model.painting import SamplingSettings
 from core.finetuning.progress import Progress
-from core.finetuning.recipe import Precision
-from core.finetuning.selection import open_upright
 
 FIRST_SEED = 7_000
 MAX_REAL = 500

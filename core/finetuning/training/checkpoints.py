@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import CannotResume
-from core.finetuning.batches import Moment
-from core.finetuning.guard import Reading
-from core.finetuning.recipe import Recipe
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.training.batches import Moment
+from core.finetuning.training.guard import Reading
 
 KEEP = 3
 STATE_NAME = "state.json"

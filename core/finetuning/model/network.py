@@ -16,8 +16,8 @@ from peft import LoraConfig
 from torch import Tensor
 
 from core.errors import InvalidRecipe, UnusableBase
-from core.finetuning.objective import Network
-from core.finetuning.recipe import TARGET_MODULES, Precision, Recipe
+from core.finetuning.hyperparameters import TARGET_MODULES, Precision, Recipe
+from core.finetuning.model.objective import Network
 from core.generation.loading import quiet_libraries
 from core.models import ModelStore
 from core.settings import CoreSettings

@@ -20,9 +20,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core.finetuning.network import Caption
-from core.finetuning.objective import RawLatents
-from core.finetuning.selection import GoodImage, open_upright
+from core.finetuning.data.selection import GoodImage, open_upright
+from core.finetuning.model.network import Caption
+from core.finetuning.model.objective import RawLatents
 
 MAX_ASPECT = 2.0
 """Longer images than 2 : 1 are cut."""

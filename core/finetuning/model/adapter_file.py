@@ -18,8 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core.finetuning.network import adapter_parameters
-from core.finetuning.recipe import Recipe
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.network import adapter_parameters
 
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"
 METADATA_PREFIX = "imagine_sound."

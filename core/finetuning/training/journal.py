@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.finetuning.batches import Moment
-from core.finetuning.guard import Reading
+from core.finetuning.training.batches import Moment
+from core.finetuning.training.guard import Reading
 
 
 @dataclass(frozen=True)

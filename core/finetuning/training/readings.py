@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from core.finetuning.encoding import CachedImage, read_caption, read_encoded
-from core.finetuning.guard import Reading, statistics_of
-from core.finetuning.network import Conditions, bind
-from core.finetuning.objective import Objective, RawLatents
-from core.finetuning.painting import EncodedPrompts, SampledPictures, SamplingSettings, paint
-from core.finetuning.prepare import PreparedData
+from core.finetuning.data.encoding import CachedImage, read_caption, read_encoded
+from core.finetuning.data.prepare import PreparedData
+from core.finetuning.model.network import Conditions, bind
+from core.finetuning.model.objective import Objective, RawLatents
+from core.finetuning.model.painting import EncodedPrompts, SampledPictures, SamplingSettings, paint
+from core.finetuning.training.guard import Reading, statistics_of
 
 FIRST_SEED = 1_000
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import InvalidRecipe, UnusableData
-from core.finetuning.datasets import Example, Listing, Rejected
-from core.finetuning.encoding import (
+from core.finetuning.data.encoding import (
     CachedImage,
     cache_captions,
     cache_images,
@@ -21,11 +20,12 @@ from core.finetuning.encoding import (
     encode_no_caption,
     make_buckets,
 )
-from core.finetuning.network import Base, Caption, full_precision_vae, weights_sha256
-from core.finetuning.painting import PictureFile, SamplingSettings, paint_files, usual_guidance
+from core.finetuning.data.selection import GoodImage, Split, screen, split, stratified_sample
+from core.finetuning.data.sources import Example, Listing, Rejected
+from core.finetuning.hyperparameters import Recipe
+from core.finetuning.model.network import Base, Caption, full_precision_vae, weights_sha256
+from core.finetuning.model.painting import PictureFile, SamplingSettings, paint_files, usual_guidance
 from core.finetuning.progress import Progress
-from core.finetuning.recipe import Recipe
-from core.finetuning.selection import GoodImage, Split, screen, split, stratified_sample
 
 PRIOR_PROMPTS = (
     "a dog in a garden",

@@ -1,0 +1,1 @@
+"""LoRA steps under guard, which can stop and resume anywhere."""
