@@ -150,12 +150,12 @@ def cached(args: argparse.Namespace, base) -> list[float]:
     from core.cli.progress import ProgressBars
     from core.finetuning.data.prepare import prepare
     from core.finetuning.data.sources import list_examples
-    from core.finetuning.hyperparameters import Recipe
+    from core.finetuning.hyperparameters import Hyperparameters
     from core.finetuning.model.objective import objective_for
     from core.finetuning.training.session import RunFiles, Session
 
     steps = WARM_UP + args.steps
-    recipe = Recipe(
+    hyperparameters = Hyperparameters(
         steps=steps + 1,
         rank=RANK,
         alpha=RANK,
@@ -169,12 +169,12 @@ def cached(args: argparse.Namespace, base) -> list[float]:
     precision = "no" if args.precision == "fp32" else args.precision
     accelerator = Accelerator(cpu=args.miniature, mixed_precision=precision)
     base.pipeline.to(accelerator.device)
-    data = prepare(list_examples(args.work / "images"), base, recipe, args.work / "cache", (), ProgressBars())
+    data = prepare(list_examples(args.work / "images"), base, hyperparameters, args.work / "cache", (), ProgressBars())
     base.pipeline.text_encoder = base.pipeline.text_encoder_2 = None
     objective = objective_for(
         base.pipeline.scheduler.config, base.pipeline.vae.config, log_sigma_mean=-0.4, log_sigma_std=1.2
     )
-    session = Session(base, data, objective, recipe, accelerator)
+    session = Session(base, data, objective, hyperparameters, accelerator)
     base.pipeline.vae.to("cpu")
     moments: list[float] = []
 
@@ -183,7 +183,7 @@ def cached(args: argparse.Namespace, base) -> list[float]:
             torch.cuda.synchronize()
         moments.append(clock(args))
 
-    trainer = session.trainer(recipe, RunFiles.in_folder(args.work, recipe, data.key), on_step=tick)
+    trainer = session.trainer(hyperparameters, RunFiles.in_folder(args.work, hyperparameters, data.key), on_step=tick)
     base.pipeline.vae.to(accelerator.device)
     if not args.miniature:
         # The first look paints pictures; what is compared is the memory of training.
@@ -200,7 +200,7 @@ def straightforward(args: argparse.Namespace, base) -> list[float]:
     import torch
     from PIL import Image
 
-    from core.finetuning.hyperparameters import Recipe
+    from core.finetuning.hyperparameters import Hyperparameters
     from core.finetuning.model.network import add_adapter, full_precision_vae
 
     device = torch.device("cpu" if args.miniature else "cuda")
@@ -209,7 +209,7 @@ def straightforward(args: argparse.Namespace, base) -> list[float]:
     vae = full_precision_vae(base)
     if args.gradient_checkpointing:
         pipeline.unet.enable_gradient_checkpointing()
-    add_adapter(pipeline.unet, Recipe(rank=RANK, alpha=RANK))
+    add_adapter(pipeline.unet, Hyperparameters(rank=RANK, alpha=RANK))
     parameters = [parameter for parameter in pipeline.unet.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=1e-2)
     config = pipeline.vae.config

@@ -146,8 +146,8 @@ class ObjectiveMismatch(FinetuningError):
     """Scheduler, VAE and objective do not belong together; training would end in noise."""
 
 
-class InvalidRecipe(FinetuningError):
-    """A hyper-parameter is out of range, or its library is not installed."""
+class InvalidHyperparameters(FinetuningError):
+    """A hyperparameter is out of range, or its library is not installed."""
 
 
 class CannotResume(FinetuningError):

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 
 HAND_MODEL_VARIABLE = "HAND_LANDMARKER_MODEL"
 
@@ -16,8 +16,8 @@ def add_finetune_arguments(parser: argparse.ArgumentParser) -> None:
         "--base", default=None, help="base model: a diffusers directory or hub name (default: IMAGE_MODEL)"
     )
     parser.add_argument("--base-revision", default=None, help="hub revision of the base model")
-    _add_training(parser, Recipe())
-    _add_data_and_guard(parser, Recipe())
+    _add_training(parser, Hyperparameters())
+    _add_data_and_guard(parser, Hyperparameters())
     parser.add_argument("--prompt", action="append", default=[], help="a prompt for the samples; up to four times")
     parser.add_argument("--cache", type=Path, default=None, help="where encoded images are kept (OUT/training/cache)")
     parser.add_argument("--stop-after", default=None, metavar="TIME", help="stop in time to resume later: 11h, 90m")
@@ -56,7 +56,7 @@ def add_evaluate_hands_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cpu", action="store_true", help="paint on the CPU even where there is a GPU")
 
 
-def _add_training(parser: argparse.ArgumentParser, default: Recipe) -> None:
+def _add_training(parser: argparse.ArgumentParser, default: Hyperparameters) -> None:
     """The adapter, and the steps that train it."""
     parser.add_argument("--steps", type=int, default=default.steps, help="optimiser steps (%(default)s)")
     parser.add_argument("--rank", type=int, default=default.rank, help="rank of the adapter (%(default)s)")
@@ -90,7 +90,7 @@ def _add_training(parser: argparse.ArgumentParser, default: Recipe) -> None:
     parser.add_argument("--sigma-std", type=float, default=default.sigma_std, help="spread of ln sigma (%(default)s)")
 
 
-def _add_data_and_guard(parser: argparse.ArgumentParser, default: Recipe) -> None:
+def _add_data_and_guard(parser: argparse.ArgumentParser, default: Hyperparameters) -> None:
     """Which pictures are learnt from and kept for validation, and how the guard watches."""
     parser.add_argument("--limit", type=int, default=None, help="use at most so many images, each kind in proportion")
     parser.add_argument(

@@ -10,8 +10,8 @@ from types import FrameType
 
 from core.cli.common import load_settings
 from core.cli.progress import ProgressBars
-from core.errors import InvalidRecipe
-from core.finetuning.hyperparameters import Recipe
+from core.errors import InvalidHyperparameters
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import best_precision, default_base
 from core.finetuning.run import FinetuneOptions, finetune
 from core.finetuning.training.trainer import Ending
@@ -42,14 +42,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def options_from(args: argparse.Namespace) -> FinetuneOptions:
-    """The options in the arguments; asks torch which precision the machine can do. Raises InvalidRecipe."""
+    """The options in the arguments; asks torch which precision the machine can do. Raises InvalidHyperparameters."""
     find_rate = args.learning_rate == "auto"
-    recipe = Recipe(
+    hyperparameters = Hyperparameters(
         steps=args.steps,
         rank=args.rank,
         alpha=float(args.rank) if args.alpha is None else args.alpha,
         targets=args.targets,
-        learning_rate=Recipe.learning_rate if find_rate else _rate(args.learning_rate),
+        learning_rate=Hyperparameters.learning_rate if find_rate else _rate(args.learning_rate),
         warmup_steps=args.warmup_steps,
         batch_size=args.batch_size,
         accumulation=args.accumulation,
@@ -74,7 +74,7 @@ def options_from(args: argparse.Namespace) -> FinetuneOptions:
         images=args.images,
         out=args.out,
         base=base,
-        recipe=recipe,
+        hyperparameters=hyperparameters,
         base_revision=args.base_revision or revision,
         cache=args.cache,
         prompts=tuple(args.prompt),
@@ -100,7 +100,7 @@ def _rate(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise InvalidRecipe("--learning-rate must be a number such as 1e-4, or auto.") from error
+        raise InvalidHyperparameters("--learning-rate must be a number such as 1e-4, or auto.") from error
 
 
 def _deadline(stop_after: str | None) -> float:
@@ -109,7 +109,7 @@ def _deadline(stop_after: str | None) -> float:
     try:
         return time.monotonic() + seconds_of(stop_after)
     except ValueError as error:
-        raise InvalidRecipe(f"--stop-after: {error}.") from error
+        raise InvalidHyperparameters(f"--stop-after: {error}.") from error
 
 
 class _Interrupts:

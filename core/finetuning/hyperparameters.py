@@ -1,13 +1,13 @@
-"""The recipe: every number that shapes a training run. Two runs with the same recipe and data give the same adapter.
+"""Every number that shapes a training run: with the same ones and the same data two runs give the same adapter.
 
-Where to stop, resume or write is not part of it. This module imports no model library.
+Where to stop, resume or write is not part of them. This module imports no model library.
 """
 
 import math
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, Self
 
-from core.errors import InvalidRecipe
+from core.errors import InvalidHyperparameters
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "adamw8bit"]
@@ -21,8 +21,8 @@ TARGET_MODULES: dict[Targets, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Hyper-parameters of one run; the defaults are for about 1,000 images at 1024 px.
+class Hyperparameters:
+    """Those of one run; the defaults are for about 1,000 images at 1024 px.
 
     Sources: EDM (Karras et al., arXiv 2206.00364) for the log-normal noise levels, with Playground v2.5's stronger
     noise for large images (arXiv 2402.17245) in mind; the usual SDXL LoRA practice for the rest.
@@ -65,7 +65,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raises InvalidRecipe with the first field that is out of range."""
+        """Raises InvalidHyperparameters with the first field that is out of range."""
         for name in ("steps", "rank", "batch_size", "accumulation", "check_every", "sample_steps"):
             _require(getattr(self, name) >= 1, name, "at least 1")
         for name in ("alpha", "learning_rate", "max_gradient_norm", "sigma_std"):
@@ -96,7 +96,7 @@ class Recipe:
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})  # type: ignore[arg-type]
 
-    def differences(self, other: "Recipe") -> list[str]:
+    def differences(self, other: "Hyperparameters") -> list[str]:
         """The names of the fields in which the two differ."""
         mine, theirs = self.as_dict(), other.as_dict()
         return [name for name in mine if mine[name] != theirs[name]]
@@ -104,4 +104,4 @@ class Recipe:
 
 def _require(holds: bool, name: str, wanted: str) -> None:
     if not holds:
-        raise InvalidRecipe(f"--{name.replace('_', '-')} must be {wanted}.")
+        raise InvalidHyperparameters(f"--{name.replace('_', '-')} must be {wanted}.")

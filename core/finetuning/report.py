@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from core.finetuning.data.prepare import DataSummary
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.training.batches import Moment
 from core.finetuning.training.checkpoints import Kept, RunState, name_of
 from core.finetuning.training.guard import Reading, is_over_trained
@@ -27,7 +27,7 @@ PICTURE_SIDE = 512
 class RunFacts:
     """All that a report tells of. `samples` holds a folder of pictures for each look, `entries` are the diary's."""
 
-    recipe: Recipe
+    hyperparameters: Hyperparameters
     base_name: str
     base_sha256: str
     objective: str
@@ -58,8 +58,8 @@ def write_report(path: Path, facts: RunFacts) -> None:
         base_name=facts.base_name,
         base_sha256=facts.base_sha256,
         objective=facts.objective,
-        recipe=facts.recipe,
-        recipe_table=facts.recipe.as_dict(),
+        hyperparameters=facts.hyperparameters,
+        hyperparameter_table=facts.hyperparameters.as_dict(),
         steps_done=facts.state.moment.step,
         ending=facts.ending.value,
         kept=None if kept is None or chosen is None else _gain(kept, chosen.reading, base),
@@ -68,7 +68,7 @@ def write_report(path: Path, facts: RunFacts) -> None:
         levels=levels,
         losses=_loss_rows(base, chosen.reading if chosen else None),
         held_out_chart=_ratio_chart(looks, levels, "held-out images", "held_out", None),
-        generic_chart=_ratio_chart(looks, levels, "generic captions", "generic", facts.recipe.alarm_ratio),
+        generic_chart=_ratio_chart(looks, levels, "generic captions", "generic", facts.hyperparameters.alarm_ratio),
         training_chart=_training_chart(steps),
         looks=[_look_row(look, base) for look in looks],
         events=[f"step {entry.step}: {entry.text}" for entry in facts.entries if isinstance(entry, EventEntry)],

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory
+from core.errors import CannotResume, InvalidHyperparameters, OutOfTrainingMemory
 from core.finetuning.data.prepare import PreparedData, prepare
 from core.finetuning.data.sources import list_examples
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.adapter_file import adapter_metadata, save_adapter, save_kohya, set_adapter
 from core.finetuning.model.network import Base, load_base
 from core.finetuning.model.objective import Objective, objective_for
@@ -34,12 +34,12 @@ RATE_NAME = "learning_rate.json"
 
 @dataclass(frozen=True)
 class FinetuneOptions:
-    """One call of `imagine-sound finetune`. `recipe.learning_rate` is replaced where `find_rate` is set."""
+    """One call of `imagine-sound finetune`. `hyperparameters.learning_rate` is replaced where `find_rate` is set."""
 
     images: Path
     out: Path
     base: str
-    recipe: Recipe
+    hyperparameters: Hyperparameters
     base_revision: str | None = None
     cache: Path | None = None
     prompts: tuple[str, ...] = ()
@@ -88,30 +88,37 @@ def _finetune(options: FinetuneOptions, progress: Progress, should_stop: Callabl
     accelerator = _accelerator(options)
     prepared = _prepare(options, accelerator.device, progress)
     progress.say("measuring the base model")
-    with closing(Session(prepared.base, prepared.data, prepared.objective, options.recipe, accelerator)) as session:
-        recipe = replace(options.recipe, learning_rate=_rate(options, session, progress))
-        files = RunFiles.in_folder(options.out / WORK, recipe, prepared.data.key)
+    with closing(
+        Session(prepared.base, prepared.data, prepared.objective, options.hyperparameters, accelerator)
+    ) as session:
+        hyperparameters = replace(options.hyperparameters, learning_rate=_rate(options, session, progress))
+        files = RunFiles.in_folder(options.out / WORK, hyperparameters, prepared.data.key)
         if not options.resume:
             files.clear()
-        with progress.task("Training", recipe.steps) as advance:
+        with progress.task("Training", hyperparameters.steps) as advance:
             trainer = session.trainer(
-                recipe, files, on_step=lambda entry: advance(entry.step, _remark(entry)), on_event=progress.say
+                hyperparameters, files, on_step=lambda entry: advance(entry.step, _remark(entry)), on_event=progress.say
             )
             if options.resume:
                 trainer.resume()
             ending = trainer.run(should_stop)
-    return _finish(options, prepared, recipe, files, trainer.state, ending)
+    return _finish(options, prepared, hyperparameters, files, trainer.state, ending)
 
 
 def _finish(
-    options: FinetuneOptions, prepared: _Prepared, recipe: Recipe, files: RunFiles, state: RunState, ending: Ending
+    options: FinetuneOptions,
+    prepared: _Prepared,
+    hyperparameters: Hyperparameters,
+    files: RunFiles,
+    state: RunState,
+    ending: Ending,
 ) -> Outcome:
     """Save the adapter, if anything learnt is worth it, and write the report."""
     kept = choose(state, ending)
-    adapter = None if kept is None else _save(prepared, recipe, files, kept, options.out)
-    kohya = save_kohya(adapter, recipe) if options.kohya and adapter is not None else None
+    adapter = None if kept is None else _save(prepared, hyperparameters, files, kept, options.out)
+    kohya = save_kohya(adapter, hyperparameters) if options.kohya and adapter is not None else None
     facts = RunFacts(
-        recipe=recipe,
+        hyperparameters=hyperparameters,
         base_name=prepared.base.name,
         base_sha256=prepared.base.fingerprint,
         objective=prepared.objective.name,
@@ -151,34 +158,36 @@ def _check_place(options: FinetuneOptions) -> None:
 
 
 def _accelerator(options: FinetuneOptions) -> Accelerator:
-    precision = options.recipe.precision
+    precision = options.hyperparameters.precision
     accelerator = Accelerator(cpu=options.cpu, mixed_precision="no" if precision == "fp32" else precision)
     if accelerator.num_processes > 1:
-        raise InvalidRecipe("The trainer works on one GPU; start it without a multi-process launcher.")
+        raise InvalidHyperparameters("The trainer works on one GPU; start it without a multi-process launcher.")
     return accelerator
 
 
 def _prepare(options: FinetuneOptions, device: torch.device, progress: Progress) -> _Prepared:
     """Load the base and encode the data; the text encoders are let go of."""
-    recipe = options.recipe
+    hyperparameters = options.hyperparameters
     listing = list_examples(options.images)
     progress.say(f"loading {options.base}")
-    base = load_base(options.base, options.base_revision, recipe.precision)
+    base = load_base(options.base, options.base_revision, hyperparameters.precision)
     objective = objective_for(
         base.pipeline.scheduler.config,
         base.pipeline.vae.config,
-        log_sigma_mean=recipe.sigma_mean,
-        log_sigma_std=recipe.sigma_std,
+        log_sigma_mean=hyperparameters.sigma_mean,
+        log_sigma_std=hyperparameters.sigma_std,
     )
     progress.say(f"objective, as the model's scheduler wants it: {objective.name}")
     base.pipeline.to(device)
-    data = prepare(listing, base, recipe, options.cache or options.out / WORK / "cache", options.prompts, progress)
+    data = prepare(
+        listing, base, hyperparameters, options.cache or options.out / WORK / "cache", options.prompts, progress
+    )
     base.pipeline.text_encoder = base.pipeline.text_encoder_2 = None
     progress.say(f"{data.summary.training} images to learn from, {data.summary.held_out} held out")
     return _Prepared(base, objective, data)
 
 
-def _save(prepared: _Prepared, recipe: Recipe, files: RunFiles, kept: Kept, directory: Path) -> Path:
+def _save(prepared: _Prepared, hyperparameters: Hyperparameters, files: RunFiles, kept: Kept, directory: Path) -> Path:
     """Write the kept checkpoint's average as an adapter that says what it is."""
     base = prepared.base
     set_adapter(base.pipeline.unet, files.checkpoints.average(kept.checkpoint))
@@ -186,7 +195,7 @@ def _save(prepared: _Prepared, recipe: Recipe, files: RunFiles, kept: Kept, dire
         base_name=base.name,
         base_sha256=base.fingerprint,
         objective=prepared.objective.name,
-        recipe=recipe,
+        hyperparameters=hyperparameters,
         data=prepared.data.summary.as_metadata(),
         steps=kept.step,
     )
@@ -194,14 +203,14 @@ def _save(prepared: _Prepared, recipe: Recipe, files: RunFiles, kept: Kept, dire
 
 
 def _rate(options: FinetuneOptions, session: Session, progress: Progress) -> float:
-    """The recipe's rate, or one from a range test; a resumed run keeps the one that was found."""
+    """The rate that is wanted, or one from a range test; a resumed run keeps the one that was found."""
     if not options.find_rate:
-        return options.recipe.learning_rate
+        return options.hyperparameters.learning_rate
     found_before = options.out / WORK / RATE_NAME
     if options.resume and found_before.is_file():
         return float(json.loads(found_before.read_text())["learning_rate"])
     with progress.task("Finding a learning rate", options.rate_steps) as advance:
-        found = session.find_rate(options.recipe, options.rate_steps, advance)
+        found = session.find_rate(options.hyperparameters, options.rate_steps, advance)
     progress.say(
         f"learning rate {found.suggestion:.1e}: the loss blew up at {found.blow_up:.1e}"
         if found.blow_up

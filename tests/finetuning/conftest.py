@@ -1,4 +1,4 @@
-"""A tiny Playground on disk, drawings to learn from, and recipes that take seconds."""
+"""A tiny Playground on disk, drawings to learn from, and hyperparameters that take seconds."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 from rich.console import Console
 
 from core.cli.progress import ProgressBars
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import load_base
 from core.finetuning.model.objective import Objective, objective_for
 from core.finetuning.run import FinetuneOptions
@@ -70,7 +70,7 @@ def edm_objective(pipeline: StableDiffusionXLPipeline) -> Objective:
     return objective_for(pipeline.scheduler.config, pipeline.vae.config, log_sigma_mean=-0.4, log_sigma_std=1.2)
 
 
-def quick_recipe(**changes: object) -> Recipe:
+def quick_hyperparameters(**changes: object) -> Hyperparameters:
     """A few steps at low cost."""
     values: dict[str, object] = {
         "steps": 8,
@@ -85,7 +85,7 @@ def quick_recipe(**changes: object) -> Recipe:
         "sample_steps": 2,
         **changes,
     }
-    return Recipe(**values)  # type: ignore[arg-type]
+    return Hyperparameters(**values)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def make_options(tiny_base: Path, drawings: Path, shared_cache: Path, tmp_path: 
             "images": drawings,
             "out": tmp_path / "adapters" / "shapes",
             "base": str(tiny_base),
-            "recipe": quick_recipe(),
+            "hyperparameters": quick_hyperparameters(),
             "cache": shared_cache,
             "cpu": True,
             **changes,

@@ -10,7 +10,7 @@ import pytest
 from core.cli import finetune
 from core.cli.arguments import add_finetune_arguments
 from core.cli.common import WrongSetting
-from core.errors import InvalidRecipe
+from core.errors import InvalidHyperparameters
 
 
 class TestCommandLine:
@@ -21,9 +21,9 @@ class TestCommandLine:
 
     def test_the_short_form_has_sensible_defaults(self) -> None:
         options = finetune.options_from(self.parse("--images", "photos", "--out", "adapters/hands", "--cpu"))
-        assert options.recipe.precision == "fp32"
-        assert options.recipe.alpha == options.recipe.rank == 16
-        assert options.recipe.learning_rate == 1e-4
+        assert options.hyperparameters.precision == "fp32"
+        assert options.hyperparameters.alpha == options.hyperparameters.rank == 16
+        assert options.hyperparameters.learning_rate == 1e-4
         assert not options.find_rate
 
     def test_a_run_from_the_command_line_tells_where_things_are(
@@ -39,9 +39,9 @@ class TestCommandLine:
 
     def test_a_rate_or_time_that_is_none_is_refused(self) -> None:
         arguments = ("--images", "a", "--out", "b", "--cpu")
-        with pytest.raises(InvalidRecipe, match="number such as 1e-4"):
+        with pytest.raises(InvalidHyperparameters, match="number such as 1e-4"):
             finetune.options_from(self.parse(*arguments, "--learning-rate", "fast"))
-        with pytest.raises(InvalidRecipe, match="--stop-after"):
+        with pytest.raises(InvalidHyperparameters, match="--stop-after"):
             finetune.run(self.parse(*arguments, "--stop-after", "soon"))
 
     def test_a_wrong_setting_is_told_in_a_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:

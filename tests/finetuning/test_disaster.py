@@ -13,15 +13,15 @@ from accelerate import Accelerator
 from core.cli.progress import ProgressBars
 from core.finetuning.data.prepare import prepare
 from core.finetuning.data.sources import list_examples
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import load_base
 from core.finetuning.model.objective import Objective
 from core.finetuning.run import choose
 from core.finetuning.training.journal import Entry, EventEntry, LookEntry, StepEntry
 from core.finetuning.training.session import RunFiles, Session
 from core.finetuning.training.trainer import Ending, Trainer
-from tests.finetuning.conftest import edm_objective, quick_recipe
-from tests.finetuning.old_recipe import OldRecipe
+from tests.finetuning.conftest import edm_objective, quick_hyperparameters
+from tests.finetuning.wrong_objective import WrongObjective
 
 USUAL_RATE = 1e-4
 
@@ -33,14 +33,16 @@ class Experiment:
         self._base, self._images, self._cache, self._work = base, images, cache, work
         self.sessions: list[Session] = []
 
-    def run(self, recipe: Recipe, trained: Objective | None = None) -> tuple[Ending, Trainer, list[Entry]]:
+    def run(
+        self, hyperparameters: Hyperparameters, trained: Objective | None = None
+    ) -> tuple[Ending, Trainer, list[Entry]]:
         base = load_base(str(self._base), None, "fp32")
         objective = edm_objective(base.pipeline)
-        data = prepare(list_examples(self._images), base, recipe, self._cache, (), ProgressBars())
-        session = Session(base, data, objective, recipe, Accelerator(cpu=True))
+        data = prepare(list_examples(self._images), base, hyperparameters, self._cache, (), ProgressBars())
+        session = Session(base, data, objective, hyperparameters, Accelerator(cpu=True))
         self.sessions.append(session)
-        files = RunFiles.in_folder(self._work, recipe, data.key)
-        trainer = session.trainer(recipe, files, trained=trained)
+        files = RunFiles.in_folder(self._work, hyperparameters, data.key)
+        trainer = session.trainer(hyperparameters, files, trained=trained)
         ending = trainer.run(lambda: False)
         return ending, trainer, files.journal.entries()
 
@@ -53,12 +55,14 @@ def experiment(painting_base: Path, drawings: Path, shared_cache: Path, tmp_path
         session.close()
 
 
-def recipe(rate: float, steps: int) -> Recipe:
-    return quick_recipe(steps=steps, learning_rate=rate, batch_size=4, warmup_steps=5, check_every=20, sample_steps=5)
+def hyperparameters(rate: float, steps: int) -> Hyperparameters:
+    return quick_hyperparameters(
+        steps=steps, learning_rate=rate, batch_size=4, warmup_steps=5, check_every=20, sample_steps=5
+    )
 
 
 def test_the_original_disaster_is_seen_undone_and_stopped(experiment: Experiment) -> None:
-    ending, trainer, entries = experiment.run(recipe(100 * USUAL_RATE, 160), trained=OldRecipe())
+    ending, trainer, entries = experiment.run(hyperparameters(100 * USUAL_RATE, 160), trained=WrongObjective())
 
     assert ending is Ending.DIVERGED
     steps = [entry for entry in entries if isinstance(entry, StepEntry)]
@@ -93,13 +97,13 @@ def test_the_original_disaster_is_seen_undone_and_stopped(experiment: Experiment
 
 
 def test_the_right_objective_at_a_hundred_times_the_rate_is_stopped_too(experiment: Experiment) -> None:
-    ending, trainer, _ = experiment.run(recipe(100 * USUAL_RATE, 160))
+    ending, trainer, _ = experiment.run(hyperparameters(100 * USUAL_RATE, 160))
     assert ending is Ending.DIVERGED
     assert len(trainer.state.alarms) == 3
 
 
 def test_the_right_objective_at_the_usual_rate_is_left_alone(experiment: Experiment) -> None:
-    ending, trainer, entries = experiment.run(recipe(10 * USUAL_RATE, 20))
+    ending, trainer, entries = experiment.run(hyperparameters(10 * USUAL_RATE, 20))
     assert ending is Ending.FINISHED
     assert trainer.state.alarms == ()
     looks = [entry for entry in entries if isinstance(entry, LookEntry)]

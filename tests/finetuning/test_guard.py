@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.training.guard import (
     Limits,
     Reading,
@@ -123,7 +123,7 @@ class TestRangeTest:
             seen.append(weight.item())
             return torch.mean((weight - 3.0).square())
 
-        find_rate({"weight": weight}, [loss, loss], Recipe(), steps=20)
+        find_rate({"weight": weight}, [loss, loss], Hyperparameters(), steps=20)
         assert len(set(seen)) > 10, "it trains"
         assert weight.item() == 1.0
 

@@ -12,7 +12,7 @@ from core.finetuning.model.network import load_base
 from core.finetuning.training.journal import StepEntry
 from core.finetuning.training.session import RunFiles, Session
 from core.finetuning.training.trainer import Ending
-from tests.finetuning.conftest import edm_objective, quick_recipe
+from tests.finetuning.conftest import edm_objective, quick_hyperparameters
 
 
 def scaling_accelerator(scale: float) -> Accelerator:
@@ -27,13 +27,13 @@ def scaling_accelerator(scale: float) -> Accelerator:
 def test_a_scaler_that_starts_too_high_loses_some_steps_and_nothing_else(
     tiny_base: Path, drawings: Path, shared_cache: Path, tmp_path: Path, bars: ProgressBars
 ) -> None:
-    recipe = quick_recipe(steps=16, check_every=100)
+    hyperparameters = quick_hyperparameters(steps=16, check_every=100)
     base = load_base(str(tiny_base), None, "fp32")
-    data = prepare(list_examples(drawings), base, recipe, shared_cache, (), bars)
+    data = prepare(list_examples(drawings), base, hyperparameters, shared_cache, (), bars)
     accelerator = scaling_accelerator(2.0**28)
-    session = Session(base, data, edm_objective(base.pipeline), recipe, accelerator)
-    files = RunFiles.in_folder(tmp_path, recipe, data.key)
-    trainer = session.trainer(recipe, files)
+    session = Session(base, data, edm_objective(base.pipeline), hyperparameters, accelerator)
+    files = RunFiles.in_folder(tmp_path, hyperparameters, data.key)
+    trainer = session.trainer(hyperparameters, files)
     try:
         ending = trainer.run(lambda: False)
     finally:

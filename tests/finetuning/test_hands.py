@@ -24,7 +24,7 @@ from core.finetuning.hands.page import LIMITS
 from core.finetuning.hands.prompts import hand_prompts, other_prompts, read_prompts
 from core.finetuning.model.network import load_base
 from core.finetuning.run import FinetuneOptions, finetune
-from tests.finetuning.conftest import quick_recipe
+from tests.finetuning.conftest import quick_hyperparameters
 from tests.finetuning.drawn_hand import drawn_hand, skeleton
 
 MODEL = os.environ.get(HAND_MODEL_VARIABLE, "")
@@ -228,8 +228,8 @@ class TestWithMediaPipe:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         out = tmp_path / "adapters" / "shapes"
-        recipe = quick_recipe(steps=1)
-        finetune(FinetuneOptions(drawings, out, str(tiny_base), recipe, cache=shared_cache, cpu=True), bars)
+        hyperparameters = quick_hyperparameters(steps=1)
+        finetune(FinetuneOptions(drawings, out, str(tiny_base), hyperparameters, cache=shared_cache, cpu=True), bars)
         photos = tmp_path / "real"
         photos.mkdir()
         for number in range(45):

@@ -17,11 +17,11 @@ from core.finetuning.training.batches import Moment, epoch_order
 from core.finetuning.training.checkpoints import KEEP
 from core.finetuning.training.journal import Journal, StepEntry
 from core.finetuning.training.trainer import Ending
-from tests.finetuning.conftest import quick_recipe
+from tests.finetuning.conftest import quick_hyperparameters
 from tests.finetuning.drawings import write_imagefolder
 
 MakeOptions = Callable[..., FinetuneOptions]
-RECIPE = quick_recipe(steps=8, accumulation=2, check_every=4, learning_rate=1e-3)
+HYPERPARAMETERS = quick_hyperparameters(steps=8, accumulation=2, check_every=4, learning_rate=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def unbroken(
 ) -> FinetuneOptions:
     """A run without a stop, to compare with."""
     out = tmp_path_factory.mktemp("unbroken") / "shapes"
-    options = FinetuneOptions(drawings, out, str(tiny_base), RECIPE, cache=shared_cache, cpu=True)
+    options = FinetuneOptions(drawings, out, str(tiny_base), HYPERPARAMETERS, cache=shared_cache, cpu=True)
     assert finetune(options, ProgressBars()).ending is Ending.FINISHED
     return options
 
@@ -53,7 +53,7 @@ def assert_same(options: FinetuneOptions, outcome: Outcome, unbroken: FinetuneOp
 def test_stopping_and_resuming_gives_the_same_losses_and_the_same_adapter(
     stop_at: int, make_options: MakeOptions, bars: ProgressBars, unbroken: FinetuneOptions
 ) -> None:
-    options = make_options(recipe=RECIPE)
+    options = make_options(hyperparameters=HYPERPARAMETERS)
     asked = iter(range(100))
     stopped = finetune(options, bars, lambda: next(asked) == stop_at)
     assert stopped.ending is Ending.STOPPED
@@ -65,7 +65,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     make_options: MakeOptions, bars: ProgressBars, unbroken: FinetuneOptions
 ) -> None:
     """Killed after step 6: the checkpoint of step 4 is there, that of step 6 half written, the diary cut off."""
-    options = make_options(recipe=RECIPE)
+    options = make_options(hyperparameters=HYPERPARAMETERS)
 
     def killed(moment: int = 0) -> bool:
         raise KeyboardInterrupt
@@ -90,7 +90,7 @@ def test_only_the_last_checkpoints_and_the_best_are_kept(unbroken: FinetuneOptio
 def test_a_run_is_not_resumed_with_other_settings_or_other_data(
     make_options: MakeOptions, bars: ProgressBars, unbroken: FinetuneOptions, tmp_path: Path
 ) -> None:
-    other = replace(unbroken, resume=True, recipe=replace(RECIPE, batch_size=4))
+    other = replace(unbroken, resume=True, hyperparameters=replace(HYPERPARAMETERS, batch_size=4))
     with pytest.raises(CannotResume, match="--batch-size was 2"):
         finetune(other, bars)
     images = write_imagefolder(tmp_path / "more", count=13)

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from core.cli.progress import ProgressBars
-from core.errors import CannotResume, InvalidRecipe, OutOfTrainingMemory, UnusableBase
+from core.errors import CannotResume, InvalidHyperparameters, OutOfTrainingMemory, UnusableBase
 from core.finetuning.data.encoding import encode_caption, encode_no_caption
 from core.finetuning.data.prepare import GENERIC_PROMPTS, PRIOR_PROMPTS
 from core.finetuning.model.adapter_file import read_metadata
@@ -26,7 +26,7 @@ from core.finetuning.model.painting import paint as paint_encoded
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
 from core.finetuning.training.readings import FIRST_SEED
 from core.finetuning.training.trainer import Ending
-from tests.finetuning.conftest import quick_recipe
+from tests.finetuning.conftest import quick_hyperparameters
 from tests.finetuning.drawings import draw
 from tests.tiny_pipeline import build_tiny_pipeline
 
@@ -38,9 +38,9 @@ def trained(
     tiny_base: Path, drawings: Path, shared_cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Outcome, FinetuneOptions]:
     """One run that several tests look at; its rate is so high that the adapter visibly does something."""
-    recipe = quick_recipe(learning_rate=3e-2, alpha=8.0, alarm_ratio=9.0, check_every=8)
+    hyperparameters = quick_hyperparameters(learning_rate=3e-2, alpha=8.0, alarm_ratio=9.0, check_every=8)
     out = tmp_path_factory.mktemp("adapters") / "shapes"
-    options = FinetuneOptions(drawings, out, str(tiny_base), recipe, cache=shared_cache, kohya=True, cpu=True)
+    options = FinetuneOptions(drawings, out, str(tiny_base), hyperparameters, cache=shared_cache, kohya=True, cpu=True)
     return finetune(options, ProgressBars()), options
 
 
@@ -80,7 +80,7 @@ class TestAdapter:
         pipeline.set_progress_bar_config(disable=True)
         pipeline.load_lora_weights(options.out)
         prompt = "a red apple on a wooden table"
-        settings = SamplingSettings(options.recipe.sample_steps, 3.0, 32, 32, batch_size=1)
+        settings = SamplingSettings(options.hyperparameters.sample_steps, 3.0, 32, 32, batch_size=1)
         prompts = EncodedPrompts((encode_caption(pipeline, prompt),), encode_no_caption(pipeline))
         (image,) = paint_encoded(pipeline, prompts, [FIRST_SEED + 2], settings).images
         seen = Image.open(options.out / "training" / "samples" / "attempt-0-step-000008" / "2.png")
@@ -94,7 +94,7 @@ class TestAdapter:
             assert path.stat().st_mode & 0o044 == 0o044, "the bot may run as another user"
             metadata = read_metadata(path)
             assert metadata["imagine_sound.base_unet_sha256"] == weights_sha256(tiny_base / "unet")
-            assert json.loads(metadata["imagine_sound.recipe"])["rank"] == options.recipe.rank
+            assert json.loads(metadata["imagine_sound.recipe"])["rank"] == options.hyperparameters.rank
             data = json.loads(metadata["imagine_sound.data"])
             assert data["training_images"] == 9
             assert data["split_by_subject"] is True
@@ -117,28 +117,28 @@ class TestCache:
     def test_a_second_run_encodes_nothing(
         self, make_options: MakeOptions, bars: ProgressBars, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        finetune(make_options(recipe=quick_recipe(steps=1)), bars)
+        finetune(make_options(hyperparameters=quick_hyperparameters(steps=1)), bars)
 
         def never(*_: object, **__: object) -> None:
             raise AssertionError("the VAE was used to encode again")
 
         monkeypatch.setattr(AutoencoderKL, "encode", never)
-        finetune(make_options(recipe=quick_recipe(steps=1), out=tmp_path / "second"), bars)
+        finetune(make_options(hyperparameters=quick_hyperparameters(steps=1), out=tmp_path / "second"), bars)
 
 
 class TestPrior:
     def test_the_bases_own_pictures_are_mixed_in_and_painted_once(
         self, make_options: MakeOptions, bars: ProgressBars, tmp_path: Path
     ) -> None:
-        recipe = quick_recipe(steps=1, prior_share=0.5, batch_size=8)
-        outcome = finetune(make_options(recipe=recipe, cache=tmp_path / "cache"), bars)
+        hyperparameters = quick_hyperparameters(steps=1, prior_share=0.5, batch_size=8)
+        outcome = finetune(make_options(hyperparameters=hyperparameters, cache=tmp_path / "cache"), bars)
         assert outcome.adapter is not None
         data = json.loads(read_metadata(outcome.adapter)["imagine_sound.data"])
         assert (data["training_images"], data["prior_images"]) == (9, 9)
         painted = sorted((tmp_path / "cache" / "prior").rglob("*.png"))
         assert len(painted) == len(PRIOR_PROMPTS)
         written = [path.stat().st_mtime_ns for path in painted]
-        finetune(make_options(recipe=recipe, cache=tmp_path / "cache", out=tmp_path / "again"), bars)
+        finetune(make_options(hyperparameters=hyperparameters, cache=tmp_path / "cache", out=tmp_path / "again"), bars)
         assert [path.stat().st_mtime_ns for path in painted] == written
 
     def test_the_guard_measures_on_other_prompts(self) -> None:
@@ -159,7 +159,9 @@ class TestOtherModels:
         index = json.loads((base / "model_index.json").read_text())
         index["scheduler"] = ["diffusers", "EulerDiscreteScheduler"]
         (base / "model_index.json").write_text(json.dumps(index))
-        outcome = finetune(make_options(base=str(base), recipe=quick_recipe(steps=2, check_every=2)), bars)
+        outcome = finetune(
+            make_options(base=str(base), hyperparameters=quick_hyperparameters(steps=2, check_every=2)), bars
+        )
         assert outcome.adapter is not None
         assert read_metadata(outcome.adapter)["imagine_sound.objective"] == "SDXL, epsilon"
 
@@ -179,20 +181,22 @@ class TestSettings:
         for number, size in enumerate([(40, 40), (60, 40), (40, 60), (64, 40), (40, 44), (48, 48)]):
             draw("circle", "red", size, offset=number).save(folder / f"{number}.png")
             (folder / f"{number}.txt").write_text(f"circle number {number}")
-        recipe = quick_recipe(steps=3, accumulation=2, gradient_checkpointing=True, targets="attention+ff")
-        outcome = finetune(make_options(images=folder, recipe=recipe), bars)
+        hyperparameters = quick_hyperparameters(
+            steps=3, accumulation=2, gradient_checkpointing=True, targets="attention+ff"
+        )
+        outcome = finetune(make_options(images=folder, hyperparameters=hyperparameters), bars)
         assert outcome.adapter is not None
         assert "ff.net" in " ".join(_keys(outcome.adapter))
         assert len(re.findall(r"\d+ × \d+ \(\d+\)", outcome.report.read_text())) >= 3
 
     def test_bf16_trains_the_adapter_in_fp32(self, make_options: MakeOptions, bars: ProgressBars) -> None:
-        outcome = finetune(make_options(recipe=quick_recipe(steps=2, precision="bf16")), bars)
+        outcome = finetune(make_options(hyperparameters=quick_hyperparameters(steps=2, precision="bf16")), bars)
         assert outcome.adapter is not None
         assert {value.dtype for value in load_file(outcome.adapter).values()} == {torch.float32}
 
     def test_a_rate_is_found_and_kept_when_resuming(self, make_options: MakeOptions, bars: ProgressBars) -> None:
         asked = iter([False, False, True])
-        options = make_options(recipe=quick_recipe(steps=4), find_rate=True, rate_steps=40)
+        options = make_options(hyperparameters=quick_hyperparameters(steps=4), find_rate=True, rate_steps=40)
         stopped = finetune(options, bars, lambda: next(asked))
         assert stopped.ending is Ending.STOPPED
         found = json.loads((options.out / "training" / "learning_rate.json").read_text())["learning_rate"]
@@ -207,14 +211,14 @@ class TestSettings:
     ) -> None:
         monkeypatch.setitem(sys.modules, "bitsandbytes", None)
         monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
-        with pytest.raises(InvalidRecipe, match="pip install bitsandbytes"):
-            finetune(make_options(recipe=quick_recipe(optimizer="adamw8bit")), bars)
+        with pytest.raises(InvalidHyperparameters, match="pip install bitsandbytes"):
+            finetune(make_options(hyperparameters=quick_hyperparameters(optimizer="adamw8bit")), bars)
 
     def test_a_resolution_that_does_not_fit_the_network_is_refused(
         self, make_options: MakeOptions, bars: ProgressBars
     ) -> None:
-        with pytest.raises(InvalidRecipe, match="multiple of 4"):
-            finetune(make_options(recipe=quick_recipe(resolution=34)), bars)
+        with pytest.raises(InvalidHyperparameters, match="multiple of 4"):
+            finetune(make_options(hyperparameters=quick_hyperparameters(resolution=34)), bars)
 
     def test_too_little_memory_is_told_with_what_to_do(
         self, make_options: MakeOptions, bars: ProgressBars, monkeypatch: pytest.MonkeyPatch
@@ -228,14 +232,14 @@ class TestSettings:
 
     def test_without_a_gpu_the_cpu_must_be_wanted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        with pytest.raises(InvalidRecipe, match="--cpu"):
+        with pytest.raises(InvalidHyperparameters, match="--cpu"):
             best_precision("auto", cpu=False)
         assert best_precision("auto", cpu=True) == "fp32"
 
 
 class TestPlace:
     def test_a_finished_run_is_not_overwritten_by_accident(self, make_options: MakeOptions, bars: ProgressBars) -> None:
-        options = make_options(recipe=quick_recipe(steps=1))
+        options = make_options(hyperparameters=quick_hyperparameters(steps=1))
         finetune(options, bars)
         with pytest.raises(CannotResume, match="--restart"):
             finetune(options, bars)

@@ -11,7 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 from core.cli.progress import ProgressBars
 from core.finetuning.run import FinetuneOptions, finetune
 from docs.finetuning_example import MINIATURE, SCARVES, draw_snowman
-from tests.finetuning.conftest import quick_recipe
+from tests.finetuning.conftest import quick_hyperparameters
 
 pytestmark = pytest.mark.skipif(not (MINIATURE / "unet").is_dir(), reason="the bundled miniature is not there")
 
@@ -40,7 +40,7 @@ def paint(pipeline: StableDiffusionXLPipeline, prompt: str) -> np.ndarray:
 
 
 def test_a_few_steps_teach_the_miniature_what_a_snowman_is(snowmen: Path, tmp_path: Path, bars: ProgressBars) -> None:
-    recipe = quick_recipe(
+    hyperparameters = quick_hyperparameters(
         steps=30,
         rank=16,
         alpha=16.0,
@@ -54,7 +54,7 @@ def test_a_few_steps_teach_the_miniature_what_a_snowman_is(snowmen: Path, tmp_pa
         alarm_ratio=4.0,
     )
     out = tmp_path / "adapters" / "snowman"
-    outcome = finetune(FinetuneOptions(snowmen, out, str(MINIATURE), recipe, cpu=True), bars)
+    outcome = finetune(FinetuneOptions(snowmen, out, str(MINIATURE), hyperparameters, cpu=True), bars)
 
     assert outcome.adapter is not None
     assert outcome.state.base is not None

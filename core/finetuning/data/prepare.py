@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import InvalidRecipe, UnusableData
+from core.errors import InvalidHyperparameters, UnusableData
 from core.finetuning.data.encoding import (
     CachedImage,
     cache_captions,
@@ -22,7 +22,7 @@ from core.finetuning.data.encoding import (
 )
 from core.finetuning.data.selection import GoodImage, Split, screen, split, stratified_sample
 from core.finetuning.data.sources import Example, Listing, Rejected
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import Base, Caption, full_precision_vae, weights_sha256
 from core.finetuning.model.painting import PictureFile, SamplingSettings, paint_files, usual_guidance
 from core.finetuning.progress import Progress
@@ -129,26 +129,31 @@ class PreparedData:
     """Changes with the images, their captions and the base model."""
 
 
-def resolution_of(recipe: Recipe, base: Base) -> int:
-    """The recipe's picture side, or the model's own. Raises InvalidRecipe if the model cannot work with it."""
-    resolution = recipe.resolution or base.native_resolution
+def resolution_of(hyperparameters: Hyperparameters, base: Base) -> int:
+    """The wanted picture side, or the model's own. Raises InvalidHyperparameters if the model cannot paint it."""
+    resolution = hyperparameters.resolution or base.native_resolution
     if resolution % base.size_step:
-        raise InvalidRecipe(f"--resolution must be a multiple of {base.size_step} for this model.")
+        raise InvalidHyperparameters(f"--resolution must be a multiple of {base.size_step} for this model.")
     return resolution
 
 
 def prepare(
-    listing: Listing, base: Base, recipe: Recipe, cache: Path, prompts: Sequence[str], progress: Progress
+    listing: Listing,
+    base: Base,
+    hyperparameters: Hyperparameters,
+    cache: Path,
+    prompts: Sequence[str],
+    progress: Progress,
 ) -> PreparedData:
     """Encode with the base's VAE and text encoders where they are; raises UnusableData if too little is left."""
-    resolution = resolution_of(recipe, base)
-    chosen, rejected = _choose(listing, resolution, recipe, progress)
+    resolution = resolution_of(hyperparameters, base)
+    chosen, rejected = _choose(listing, resolution, hyperparameters, progress)
     buckets = make_buckets(resolution, base.size_step)
     vae_key, text_key = (
         weights_sha256(base.directory / "vae"),
         "".join(weights_sha256(base.directory / part) for part in ("text_encoder", "text_encoder_2")),
     )
-    prior = _prior(base, recipe, resolution, cache, progress)
+    prior = _prior(base, hyperparameters, resolution, cache, progress)
     everything = (*chosen.training, *chosen.held_out, *prior)
     with progress.task("Encoding images", len(everything)) as advance:
         cached = cache_images(everything, buckets, full_precision_vae(base), vae_key, cache / "images", advance)
@@ -157,7 +162,7 @@ def prepare(
         paths = cache_captions(captions, base.pipeline, text_key, cache / "captions", advance)
     own, rest = cached[: len(chosen.training)], cached[len(chosen.training) :]
     held_out, prior_cached = tuple(rest[: len(chosen.held_out)]), rest[len(chosen.held_out) :]
-    training = (*own, *mixed_in(prior_cached, len(own), recipe.prior_share))
+    training = (*own, *mixed_in(prior_cached, len(own), hyperparameters.prior_share))
     sample_prompts = sample_prompts_for(prompts, held_out)
     summary = DataSummary(
         folder=str(listing.folder),
@@ -197,12 +202,16 @@ def mixed_in(prior: Sequence[CachedImage], own: int, share: float) -> list[Cache
     return [prior[number % len(prior)] for number in range(wanted)]
 
 
-def _prior(base: Base, recipe: Recipe, resolution: int, cache: Path, progress: Progress) -> list[GoodImage]:
+def _prior(
+    base: Base, hyperparameters: Hyperparameters, resolution: int, cache: Path, progress: Progress
+) -> list[GoodImage]:
     """One picture for each prior prompt, kept in a folder whose name holds base and settings; none if not wanted."""
-    if recipe.prior_share == 0:
+    if hyperparameters.prior_share == 0:
         return []
     guidance = usual_guidance(base.pipeline.scheduler.config)
-    settings = SamplingSettings(recipe.sample_steps, guidance, resolution, resolution, recipe.batch_size)
+    settings = SamplingSettings(
+        hyperparameters.sample_steps, guidance, resolution, resolution, hyperparameters.batch_size
+    )
     key = f"{base.fingerprint} {settings.steps} {settings.guidance} {resolution}"
     folder = cache / "prior" / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -217,7 +226,7 @@ def _prior(base: Base, recipe: Recipe, resolution: int, cache: Path, progress: P
 
 
 def _choose(
-    listing: Listing, resolution: int, recipe: Recipe, progress: Progress
+    listing: Listing, resolution: int, hyperparameters: Hyperparameters, progress: Progress
 ) -> tuple[Split, tuple[Rejected, ...]]:
     with progress.task("Looking at images", len(listing.examples)) as advance:
         good, rejected = screen(listing.examples, min_side=resolution // 2, on_progress=advance)
@@ -229,7 +238,8 @@ def _choose(
             f"Only {len(good)} of {len(listing.examples)} images can be used; at least two are needed. "
             f"Most were left out because: {rejected[0].reason if rejected else 'there are no more'}."
         )
-    return split(stratified_sample(good, recipe.limit, recipe.seed), recipe.held_out, recipe.seed), tuple(rejected)
+    chosen = stratified_sample(good, hyperparameters.limit, hyperparameters.seed)
+    return split(chosen, hyperparameters.held_out, hyperparameters.seed), tuple(rejected)
 
 
 def _bucket_counts(images: Iterable[CachedImage]) -> tuple[tuple[str, int], ...]:

@@ -1,6 +1,6 @@
 """Writing the adapter: as plain diffusers reads it, and in kohya's format for other programs.
 
-Both files carry metadata: the base model and its hash, the data, the recipe.
+Both files carry metadata: the base model and its hash, the data, the hyperparameters.
 """
 
 import json
@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import adapter_parameters
 
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"
@@ -53,18 +53,16 @@ def save_adapter(unet: UNet2DConditionModel, directory: Path, metadata: Mapping[
     return path
 
 
-def save_kohya(adapter: Path, recipe: Recipe) -> Path:
+def save_kohya(adapter: Path, hyperparameters: Hyperparameters) -> Path:
     """Write the same adapter in kohya's format beside it; the file is named after the directory."""
     state = convert_state_dict_to_kohya(convert_all_state_dict_to_peft(load_file(adapter)))
-    state = {
-        name: value.new_tensor(recipe.alpha, dtype=torch.float32) if name.endswith(".alpha") else value.contiguous()
-        for name, value in state.items()
-    }
+    alpha = torch.tensor(hyperparameters.alpha, dtype=torch.float32)
+    state = {name: alpha.clone() if name.endswith(".alpha") else value.contiguous() for name, value in state.items()}
     metadata = {name: value for name, value in read_metadata(adapter).items() if name != LORA_ADAPTER_METADATA_KEY}
     metadata |= {
         "ss_network_module": "networks.lora",
-        "ss_network_dim": str(recipe.rank),
-        "ss_network_alpha": str(recipe.alpha),
+        "ss_network_dim": str(hyperparameters.rank),
+        "ss_network_alpha": str(hyperparameters.alpha),
     }
     path = adapter.with_name(f"{adapter.parent.name}-kohya.safetensors")
     save_file(state, path, metadata=metadata)
@@ -79,14 +77,20 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def adapter_metadata(
-    *, base_name: str, base_sha256: str, objective: str, recipe: Recipe, data: Mapping[str, object], steps: int
+    *,
+    base_name: str,
+    base_sha256: str,
+    objective: str,
+    hyperparameters: Hyperparameters,
+    data: Mapping[str, object],
+    steps: int,
 ) -> dict[str, str]:
     """What an adapter should say about itself."""
     return {
         "base_model": base_name,
         "base_unet_sha256": base_sha256,
         "objective": objective,
-        "recipe": json.dumps(recipe.as_dict()),
+        "recipe": json.dumps(hyperparameters.as_dict()),  # so it is called in every adapter that there is
         "data": json.dumps(dict(data)),
         "steps": str(steps),
     }

@@ -15,8 +15,8 @@ from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from torch import Tensor
 
-from core.errors import InvalidRecipe, UnusableBase
-from core.finetuning.hyperparameters import TARGET_MODULES, Precision, Recipe
+from core.errors import InvalidHyperparameters, UnusableBase
+from core.finetuning.hyperparameters import TARGET_MODULES, Hyperparameters, Precision
 from core.finetuning.model.objective import Network
 from core.generation.loading import quiet_libraries
 from core.models import ModelStore
@@ -92,9 +92,14 @@ def default_base(settings: CoreSettings, *, cpu: bool) -> tuple[str, str | None]
 
 
 def best_precision(wanted: str, *, cpu: bool) -> Precision:
-    """bf16 where the GPU has it, fp16 on older ones, fp32 on the CPU. Raises InvalidRecipe without GPU and `cpu`."""
+    """bf16 where the GPU has it, fp16 on older ones, fp32 on the CPU.
+
+    Raises InvalidHyperparameters without a GPU, unless `cpu` says that none is wanted.
+    """
     if not (cpu or torch.cuda.is_available()):
-        raise InvalidRecipe("There is no GPU that torch can use; --cpu works without, but only the miniature is quick.")
+        raise InvalidHyperparameters(
+            "There is no GPU that torch can use; --cpu works without, but only the miniature is quick."
+        )
     if wanted in ("fp32", "bf16", "fp16"):
         return wanted  # type: ignore[return-value]
     if cpu:
@@ -152,16 +157,16 @@ def _download(name: str, revision: str | None) -> Path:
         return Path(StableDiffusionXLPipeline.download(name, revision=revision, use_safetensors=True))
 
 
-def add_adapter(unet: UNet2DConditionModel, recipe: Recipe) -> None:
+def add_adapter(unet: UNet2DConditionModel, hyperparameters: Hyperparameters) -> None:
     """Add a LoRA that changes nothing yet; only it will learn, in fp32."""
-    torch.manual_seed(recipe.seed)  # peft draws the initial weights from the global generator
+    torch.manual_seed(hyperparameters.seed)  # peft draws the initial weights from the global generator
     unet.requires_grad_(False)
     unet.add_adapter(
         LoraConfig(
-            r=recipe.rank,
-            lora_alpha=recipe.alpha,
+            r=hyperparameters.rank,
+            lora_alpha=hyperparameters.alpha,
             init_lora_weights="gaussian",
-            target_modules=list(TARGET_MODULES[recipe.targets]),
+            target_modules=list(TARGET_MODULES[hyperparameters.targets]),
         ),
         ADAPTER_NAME,
     )

@@ -17,7 +17,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from core.finetuning.data.encoding import CachedImage, read_caption, read_encoded
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import Caption, Conditions, bind
 from core.finetuning.model.objective import Objective, RawLatents
 
@@ -80,16 +80,16 @@ class BatchSource:
         captions: dict[str, Path],
         no_caption: Caption,
         objective: Objective,
-        recipe: Recipe,
+        hyperparameters: Hyperparameters,
     ) -> None:
         """`captions`: the cached entry of every image's caption."""
         self._images, self._captions, self._no_caption = images, captions, no_caption
-        self._objective, self._recipe = objective, recipe
+        self._objective, self._hyperparameters = objective, hyperparameters
         by_bucket: dict[object, list[int]] = defaultdict(list)
         for index, image in enumerate(images):
             by_bucket[image.fitting.bucket].append(index)
         self._groups = list(by_bucket.values())
-        self.batches_per_epoch = len(epoch_order(self._groups, recipe.batch_size, 0))
+        self.batches_per_epoch = len(epoch_order(self._groups, hyperparameters.batch_size, 0))
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
         self._ahead: tuple[Moment, Future[list[Batch]]] | None = None
 
@@ -106,25 +106,24 @@ class BatchSource:
         self._reader.shutdown(wait=True, cancel_futures=True)
 
     def _read(self, moment: Moment) -> list[Batch]:
-        recipe = self._recipe
-        generator = torch.Generator().manual_seed(moment.seed(recipe.seed))
-        levels = self._objective.draw_levels(recipe.effective_batch, generator).view(recipe.accumulation, -1)
-        first = moment.step * recipe.accumulation
+        images, parts = self._hyperparameters.effective_batch, self._hyperparameters.accumulation
+        generator = torch.Generator().manual_seed(moment.seed(self._hyperparameters.seed))
+        levels = self._objective.draw_levels(images, generator).view(parts, -1)
+        first = moment.step * parts
         return [
             self._batch(self._indices(first + number, moment.attempt), levels[number], generator)
-            for number in range(recipe.accumulation)
+            for number in range(parts)
         ]
 
     def _indices(self, number: int, attempt: int) -> tuple[int, ...]:
-        epoch, position = divmod(number, self.batches_per_epoch)
-        return epoch_order(self._groups, self._recipe.batch_size, Moment(epoch, attempt).seed(self._recipe.seed))[
-            position
-        ]
+        epoch, place = divmod(number, self.batches_per_epoch)
+        seed = Moment(epoch, attempt).seed(self._hyperparameters.seed)
+        return epoch_order(self._groups, self._hyperparameters.batch_size, seed)[place]
 
     def _batch(self, indices: Sequence[int], levels: Tensor, generator: torch.Generator) -> Batch:
         images = [self._images[index] for index in indices]
         encoded = torch.cat([read_encoded(image.latents).sample(generator) for image in images])
-        dropped = torch.rand(len(images), generator=generator) < self._recipe.caption_dropout
+        dropped = torch.rand(len(images), generator=generator) < self._hyperparameters.caption_dropout
         captions = [
             self._no_caption if drop else read_caption(self._captions[image.image.example.caption])
             for image, drop in zip(images, dropped.tolist(), strict=True)

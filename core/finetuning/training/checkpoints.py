@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import CannotResume
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.training.batches import Moment
 from core.finetuning.training.guard import Reading
 
@@ -62,9 +62,9 @@ class Kept:
 class Checkpoints:
     """The checkpoints of one run in one directory."""
 
-    def __init__(self, directory: Path, recipe: Recipe, data_key: str) -> None:
+    def __init__(self, directory: Path, hyperparameters: Hyperparameters, data_key: str) -> None:
         """`data_key` names the images and captions; a checkpoint of other data is refused."""
-        self._directory, self._recipe, self._data_key = directory, recipe, data_key
+        self._directory, self._hyperparameters, self._data_key = directory, hyperparameters, data_key
 
     def save(self, state: RunState, weights: Weights, *, good: bool) -> str:
         """Write one, delete old ones, and return its name. `good`: the guard has looked at it."""
@@ -79,7 +79,7 @@ class Checkpoints:
             state = replace(state, best=name)
         document = {
             "good": good,
-            "recipe": self._recipe.as_dict(),
+            "recipe": self._hyperparameters.as_dict(),  # so it is called in every checkpoint that there is
             "data": self._data_key,
             "average_steps": weights.average_steps,
             "state": _state_to_json(state),
@@ -100,9 +100,11 @@ class Checkpoints:
     def load(self, name: str) -> tuple[RunState, Weights]:
         """Read one. Raises CannotResume if it belongs to other settings or other data."""
         document = self._document(name)
-        recipe = Recipe.from_dict(document["recipe"])  # type: ignore[arg-type]
-        if differing := self._recipe.differences(recipe):
-            shown = ", ".join(f"--{field.replace('_', '-')} was {recipe.as_dict()[field]}" for field in differing)
+        hyperparameters = Hyperparameters.from_dict(document["recipe"])  # type: ignore[arg-type]
+        if differing := self._hyperparameters.differences(hyperparameters):
+            shown = ", ".join(
+                f"--{field.replace('_', '-')} was {hyperparameters.as_dict()[field]}" for field in differing
+            )
             raise CannotResume(f"The run that you want to resume had other settings ({shown}); give the same ones.")
         if document["data"] != self._data_key:
             raise CannotResume("The images, their captions or the base model have changed since the run was stopped.")

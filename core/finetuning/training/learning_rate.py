@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.errors import InvalidRecipe
-from core.finetuning.hyperparameters import Recipe
+from core.errors import InvalidHyperparameters
+from core.finetuning.hyperparameters import Hyperparameters
 
 BETAS = (0.9, 0.99)
 BLOW_UP = 1.10
@@ -21,20 +21,22 @@ SAFETY = 8.0
 SMOOTHING = 0.7
 
 
-def learning_rate_at(step: int, recipe: Recipe) -> float:
+def learning_rate_at(step: int, hyperparameters: Hyperparameters) -> float:
     """Linear warm-up, then half a cosine down to zero; `step` counts from 0."""
-    warmup = min(recipe.warmup_steps, recipe.steps // 2)
+    warmup = min(hyperparameters.warmup_steps, hyperparameters.steps // 2)
     if step < warmup:
-        return recipe.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, recipe.steps - warmup)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return hyperparameters.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / max(1, hyperparameters.steps - warmup)
+    return hyperparameters.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def make_optimizer(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW, or bitsandbytes' 8-bit one. Raises InvalidRecipe if that is wanted and not installed."""
-    if recipe.optimizer == "adamw8bit":
-        return _adamw_8bit(parameters, recipe)
-    return torch.optim.AdamW(parameters, lr=recipe.learning_rate, betas=BETAS, weight_decay=recipe.weight_decay)
+def make_optimizer(parameters: list[torch.nn.Parameter], hyperparameters: Hyperparameters) -> torch.optim.Optimizer:
+    """AdamW, or bitsandbytes' 8-bit one. Raises InvalidHyperparameters if that is wanted and not installed."""
+    if hyperparameters.optimizer == "adamw8bit":
+        return _adamw_8bit(parameters, hyperparameters)
+    return torch.optim.AdamW(
+        parameters, lr=hyperparameters.learning_rate, betas=BETAS, weight_decay=hyperparameters.weight_decay
+    )
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def range_test(
 def find_rate(
     parameters: Mapping[str, torch.nn.Parameter],
     losses: Sequence[Callable[[], Tensor]],
-    recipe: Recipe,
+    hyperparameters: Hyperparameters,
     steps: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> RangeTest:
@@ -83,7 +85,7 @@ def find_rate(
     `losses`: one for each batch, a scalar with gradients.
     """
     before = {name: value.detach().clone() for name, value in parameters.items()}
-    optimizer = make_optimizer(list(parameters.values()), recipe)
+    optimizer = make_optimizer(list(parameters.values()), hyperparameters)
     references = [float(loss().detach()) for loss in losses]
 
     def step_at(number: int, rate: float) -> float:
@@ -93,7 +95,7 @@ def find_rate(
         loss = losses[which]()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(parameters.values(), recipe.max_gradient_norm)
+        torch.nn.utils.clip_grad_norm_(parameters.values(), hyperparameters.max_gradient_norm)
         optimizer.step()
         on_progress(number + 1)
         return float(loss.detach()) / references[which]
@@ -105,14 +107,14 @@ def find_rate(
     return found
 
 
-def _adamw_8bit(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+def _adamw_8bit(parameters: list[torch.nn.Parameter], hyperparameters: Hyperparameters) -> torch.optim.Optimizer:
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
-        raise InvalidRecipe(
+        raise InvalidHyperparameters(
             "--optimizer adamw8bit needs the library bitsandbytes: pip install bitsandbytes, or use --optimizer adamw."
         ) from error
     optimizer: torch.optim.Optimizer = AdamW8bit(
-        parameters, lr=recipe.learning_rate, betas=BETAS, weight_decay=recipe.weight_decay
+        parameters, lr=hyperparameters.learning_rate, betas=BETAS, weight_decay=hyperparameters.weight_decay
     )
     return optimizer

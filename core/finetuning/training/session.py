@@ -8,7 +8,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from core.finetuning.data.prepare import PreparedData, resolution_of
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import Base, adapter_parameters, add_adapter
 from core.finetuning.model.objective import Objective
 from core.finetuning.model.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
@@ -32,10 +32,12 @@ class RunFiles:
     samples: Path
 
     @classmethod
-    def in_folder(cls, folder: Path, recipe: Recipe, data_key: str) -> "RunFiles":
+    def in_folder(cls, folder: Path, hyperparameters: Hyperparameters, data_key: str) -> "RunFiles":
         """`data_key` names the images and captions; a checkpoint of other data is refused."""
         return cls(
-            Checkpoints(folder / "checkpoints", recipe, data_key), Journal(folder / "journal.jsonl"), folder / "samples"
+            Checkpoints(folder / "checkpoints", hyperparameters, data_key),
+            Journal(folder / "journal.jsonl"),
+            folder / "samples",
         )
 
     def clear(self) -> None:
@@ -48,24 +50,29 @@ class Session:
     """A base model with a fresh adapter, its data and its examiner. Close after use."""
 
     def __init__(
-        self, base: Base, data: PreparedData, objective: Objective, recipe: Recipe, accelerator: Accelerator
+        self,
+        base: Base,
+        data: PreparedData,
+        objective: Objective,
+        hyperparameters: Hyperparameters,
+        accelerator: Accelerator,
     ) -> None:
         """`objective` must be the one that belongs to the base. Paints the generic pictures, seconds to minutes."""
         self._base, self._data, self._objective, self._accelerator = base, data, objective, accelerator
-        side = resolution_of(recipe, base)
+        side = resolution_of(hyperparameters, base)
         self._grid = side // base.latent_scale
         settings = SamplingSettings(
-            steps=recipe.sample_steps,
+            steps=hyperparameters.sample_steps,
             guidance=usual_guidance(base.pipeline.scheduler.config),
             height=side,
             width=side,
-            batch_size=recipe.batch_size,
+            batch_size=hyperparameters.batch_size,
         )
         unet = base.pipeline.unet.to(accelerator.device)
         base.pipeline.vae.to(accelerator.device)
-        if recipe.gradient_checkpointing:
+        if hyperparameters.gradient_checkpointing:
             unet.enable_gradient_checkpointing()
-        add_adapter(unet, recipe)
+        add_adapter(unet, hyperparameters)
         pipeline = pipeline_without_encoders(base)
         self._examiner = Examiner(
             pipeline,
@@ -84,15 +91,16 @@ class Session:
 
     def trainer(
         self,
-        recipe: Recipe,
+        hyperparameters: Hyperparameters,
         files: RunFiles,
         *,
         trained: Objective | None = None,
         on_step: Callable[[StepEntry], None] = lambda entry: None,
         on_event: Callable[[str], None] = lambda text: None,
     ) -> Trainer:
-        """`recipe` may have another learning rate than the session's. `trained`: another objective to train, as an
-        experiment; the guard measures the model's own in any case.
+        """`hyperparameters` may have another learning rate than the session's.
+
+        `trained`: another objective to train, as an experiment; the guard measures the model's own in any case.
         """
         objective = trained or self._objective
         return Trainer(
@@ -100,10 +108,10 @@ class Session:
                 accelerator=self._accelerator,
                 unet=self._base.pipeline.unet,
                 objective=objective,
-                source=self._source(recipe, objective),
+                source=self._source(hyperparameters, objective),
                 look=lambda label: self._look(files.samples / label),
                 white_noise=white_noise_share(self._grid, self._grid),
-                recipe=recipe,
+                hyperparameters=hyperparameters,
                 checkpoints=files.checkpoints,
                 journal=files.journal,
                 on_step=on_step,
@@ -111,17 +119,17 @@ class Session:
             )
         )
 
-    def find_rate(self, recipe: Recipe, steps: int, on_progress: Callable[[int], None]) -> RangeTest:
+    def find_rate(self, hyperparameters: Hyperparameters, steps: int, on_progress: Callable[[int], None]) -> RangeTest:
         """A learning-rate range test on a few fixed batches; the adapter is as before afterwards."""
         unet = self._base.pipeline.unet
-        source = self._source(recipe, self._objective)
+        source = self._source(hyperparameters, self._objective)
         batches = [source.at(Moment(number))[0] for number in range(RANGE_TEST_BATCHES)]
         losses = [partial(batch_loss, batch, unet, self._objective, self._accelerator) for batch in batches]
-        return find_rate(adapter_parameters(unet), losses, recipe, steps, on_progress)
+        return find_rate(adapter_parameters(unet), losses, hyperparameters, steps, on_progress)
 
-    def _source(self, recipe: Recipe, objective: Objective) -> BatchSource:
+    def _source(self, hyperparameters: Hyperparameters, objective: Objective) -> BatchSource:
         data = self._data
-        source = BatchSource(data.training, data.captions, data.no_caption, objective, recipe)
+        source = BatchSource(data.training, data.captions, data.no_caption, objective, hyperparameters)
         self._sources.append(source)
         return source
 

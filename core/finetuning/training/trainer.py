@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 
-from core.finetuning.hyperparameters import Recipe
+from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import adapter_parameters, adapter_strength
 from core.finetuning.model.objective import Objective
 from core.finetuning.training.batches import Batch, BatchSource, Moment, batch_loss
@@ -44,11 +44,11 @@ class Look(Protocol):
         ...
 
 
-def look_steps(recipe: Recipe) -> frozenset[int]:
+def look_steps(hyperparameters: Hyperparameters) -> frozenset[int]:
     """After which steps the guard looks: regularly, at the end, and early twice, for a bad run shows early."""
-    regular = range(recipe.check_every, recipe.steps, recipe.check_every)
-    early = (recipe.check_every // 16, recipe.check_every // 4)
-    return frozenset({*regular, *early, recipe.steps}) - {0}
+    regular = range(hyperparameters.check_every, hyperparameters.steps, hyperparameters.check_every)
+    early = (hyperparameters.check_every // 16, hyperparameters.check_every // 4)
+    return frozenset({*regular, *early, hyperparameters.steps}) - {0}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class TrainingSetup:
     look: Look
     white_noise: float
     """The high-frequency share of white noise on the samples' latent grid."""
-    recipe: Recipe
+    hyperparameters: Hyperparameters
     checkpoints: Checkpoints
     journal: Journal
     on_step: Callable[[StepEntry], None] = lambda entry: None
@@ -74,16 +74,16 @@ class Trainer:
 
     def __init__(self, setup: TrainingSetup) -> None:
         self._setup = setup
-        self._recipe, self._accelerator = setup.recipe, setup.accelerator
+        self._hyperparameters, self._accelerator = setup.hyperparameters, setup.accelerator
         self._checkpoints, self._journal = setup.checkpoints, setup.journal
         self._parameters = adapter_parameters(setup.unet)
-        self._optimizer = make_optimizer(list(self._parameters.values()), setup.recipe)
+        self._optimizer = make_optimizer(list(self._parameters.values()), setup.hyperparameters)
         # Only the optimiser is prepared: accelerate would make the network answer in fp32, for the sampler as well.
         self._stepper = setup.accelerator.prepare(self._optimizer)
-        self._average = EMAModel(self._parameters.values(), decay=setup.recipe.ema_decay, foreach=True)
+        self._average = EMAModel(self._parameters.values(), decay=setup.hyperparameters.ema_decay, foreach=True)
         self._watch = StepWatch()
-        self._limits = Limits(generic_ratio=setup.recipe.alarm_ratio)
-        self._look_steps = look_steps(setup.recipe)
+        self._limits = Limits(generic_ratio=setup.hyperparameters.alarm_ratio)
+        self._look_steps = look_steps(setup.hyperparameters)
         self.state: RunState = RunState()
 
     def resume(self) -> bool:
@@ -100,7 +100,7 @@ class Trainer:
         """Train to the end, until `should_stop`, or until the guard's last alarm."""
         if self.state.base is None:
             self._begin()
-        while self.state.moment.step < self._recipe.steps:
+        while self.state.moment.step < self._hyperparameters.steps:
             if should_stop():
                 self._save(good=False)
                 self._say(f"stopped at step {self.state.moment.step}; --resume goes on from here")
@@ -124,13 +124,15 @@ class Trainer:
     def _step(self) -> None:
         started = time.perf_counter()
         moment = self.state.moment
-        rate = learning_rate_at(moment.step, self._recipe) * self.state.rate_scale
+        rate = learning_rate_at(moment.step, self._hyperparameters) * self.state.rate_scale
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         batches = self._setup.source.at(moment)
         losses = [self._accumulate(batch, len(batches)) for batch in batches]
         loss = float(torch.stack(losses).mean())
-        norm = float(self._accelerator.clip_grad_norm_(self._parameters.values(), self._recipe.max_gradient_norm))
+        norm = float(
+            self._accelerator.clip_grad_norm_(self._parameters.values(), self._hyperparameters.max_gradient_norm)
+        )
         taken = self._take(loss, norm)
         self._stepper.zero_grad()
         self.state = replace(self.state, moment=Moment(moment.step + 1, moment.attempt))

@@ -1,4 +1,4 @@
-"""The original disaster: SDXL's training recipe, as common guides give it, applied to Playground v2.5.
+"""The original disaster: SDXL's way of training, as common guides give it, applied to Playground v2.5.
 
 DDPM's linear betas, integer timesteps, the noise as target, latents only scaled: wrong for an EDM network in each.
 """
@@ -15,10 +15,10 @@ SCALING_FACTOR = 0.5
 
 
 @dataclass(frozen=True)
-class OldRecipe:
+class WrongObjective:
     """Does everything as SDXL would."""
 
-    name: str = "SDXL's recipe on an EDM network"
+    name: str = "SDXL's objective on an EDM network"
     validation_levels: tuple[float, ...] = ()
 
     def raw_from_samples(self, samples: Tensor) -> RawLatents:
