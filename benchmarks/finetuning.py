@@ -143,7 +143,7 @@ def clock(args: argparse.Namespace) -> float:
 
 
 def cached(args: argparse.Namespace, base) -> list[float]:
-    """This project's own trainer; the guard looks once before the first step, outside the timing."""
+    """This project's own trainer; the guard validates once before the first step, outside the timing."""
     import torch
     from accelerate import Accelerator
 
@@ -186,7 +186,7 @@ def cached(args: argparse.Namespace, base) -> list[float]:
     trainer = session.trainer(hyperparameters, RunFiles.in_folder(args.work, hyperparameters, data.key), on_step=tick)
     base.pipeline.vae.to(accelerator.device)
     if not args.miniature:
-        # The first look paints pictures; what is compared is the memory of training.
+        # Validation paints pictures; what is compared is the memory of training.
         trainer.run(lambda: trainer.state.base is not None)
         torch.cuda.reset_peak_memory_stats()
     trainer.run(lambda: len(moments) >= steps)

@@ -54,7 +54,7 @@ def write_images(folder: Path, count: int = 48) -> None:
 
 
 def before_after(samples: Path, target: Path) -> None:
-    """The guard's own pictures: the base's in the upper row, the last look's in the lower."""
+    """The guard's own pictures: the base's in the upper row, the last validation's in the lower."""
     last = sorted(folder for folder in samples.iterdir() if folder.name != "base")[-1]
     sheet = Image.new("RGB", (4 * 136 - 8, 2 * 136 - 8), "white")
     for row, folder in enumerate((samples / "base", last)):

@@ -57,7 +57,7 @@ class Hyperparameters:
     """Share of the images that is kept for validation."""
     limit: int | None = None
     check_every: int = 250
-    """Steps from one look of the guard, and checkpoint, to the next."""
+    """Steps from one validation, and checkpoint, to the next."""
     sample_steps: int = 20
     """Sampling steps of the guard's pictures."""
     alarm_ratio: float = 1.10

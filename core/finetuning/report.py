@@ -14,8 +14,8 @@ from core.finetuning.data.prepare import DataSummary
 from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.training.batches import Moment
 from core.finetuning.training.checkpoints import Kept, RunState, name_of
-from core.finetuning.training.guard import Reading, is_over_trained
-from core.finetuning.training.journal import Entry, EventEntry, LookEntry, StepEntry
+from core.finetuning.training.guard import ValidationResult, is_over_trained
+from core.finetuning.training.journal import Entry, EventEntry, StepEntry, ValidationEntry
 from core.finetuning.training.readings import FIRST_SEED
 from core.finetuning.training.trainer import Ending
 
@@ -25,7 +25,7 @@ PICTURE_SIDE = 512
 
 @dataclass(frozen=True)
 class RunFacts:
-    """All that a report tells of. `samples` holds a folder of pictures for each look, `entries` are the diary's."""
+    """All that a report tells of."""
 
     hyperparameters: Hyperparameters
     base_name: str
@@ -37,7 +37,9 @@ class RunFacts:
     prompts: tuple[str, ...]
     """Of the sample pictures."""
     samples: Path
+    """Holds a folder of pictures for each validation."""
     entries: Sequence[Entry]
+    """The journal's."""
     state: RunState
     ending: Ending
     kept: Kept | None
@@ -45,11 +47,11 @@ class RunFacts:
 
 def write_report(path: Path, facts: RunFacts) -> None:
     """Write the page."""
-    looks = [entry for entry in facts.entries if isinstance(entry, LookEntry)]
+    validations = [entry for entry in facts.entries if isinstance(entry, ValidationEntry)]
     steps = [entry for entry in facts.entries if isinstance(entry, StepEntry)]
-    kept, base, levels = facts.kept, looks[0].reading, facts.levels
-    chosen = _look_of(kept.checkpoint, looks) if kept else None
-    shown = kept.checkpoint if kept else _last_label(looks)
+    kept, base, levels = facts.kept, validations[0].result, facts.levels
+    chosen = _validation_called(kept.checkpoint, validations) if kept else None
+    shown = kept.checkpoint if kept else _last_label(validations)
     environment = Environment(
         loader=PackageLoader("core.finetuning", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -62,15 +64,17 @@ def write_report(path: Path, facts: RunFacts) -> None:
         hyperparameter_table=facts.hyperparameters.as_dict(),
         steps_done=facts.state.moment.step,
         ending=facts.ending.value,
-        kept=None if kept is None or chosen is None else _gain(kept, chosen.reading, base),
+        kept=None if kept is None or chosen is None else _gain(kept, chosen.result, base),
         over_trained=is_over_trained([loss for _, loss in facts.state.held_out]),
         pairs=_pairs(facts.prompts, facts.samples, shown, "after" if kept else "what the guard saw last"),
         levels=levels,
-        losses=_loss_rows(base, chosen.reading if chosen else None),
-        held_out_chart=_ratio_chart(looks, levels, "held-out images", "held_out", None),
-        generic_chart=_ratio_chart(looks, levels, "generic captions", "generic", facts.hyperparameters.alarm_ratio),
+        losses=_loss_rows(base, chosen.result if chosen else None),
+        held_out_chart=_ratio_chart(validations, levels, "held-out images", "held_out", None),
+        generic_chart=_ratio_chart(
+            validations, levels, "generic captions", "generic", facts.hyperparameters.alarm_ratio
+        ),
         training_chart=_training_chart(steps),
-        looks=[_look_row(look, base) for look in looks],
+        validations=[_validation_row(entry, base) for entry in validations],
         events=[f"step {entry.step}: {entry.text}" for entry in facts.entries if isinstance(entry, EventEntry)],
         data=facts.data,
     )
@@ -87,7 +91,7 @@ def inline_picture(path: Path, longest_side: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _gain(kept: Kept, chosen: Reading, base: Reading) -> dict[str, object]:
+def _gain(kept: Kept, chosen: ValidationResult, base: ValidationResult) -> dict[str, object]:
     """What the adapter is, and its losses against the base's in per cent."""
     return {
         "step": kept.step,
@@ -97,16 +101,16 @@ def _gain(kept: Kept, chosen: Reading, base: Reading) -> dict[str, object]:
     }
 
 
-def _label(look: LookEntry) -> str:
-    return name_of(Moment(look.step, look.attempt))
+def _label(entry: ValidationEntry) -> str:
+    return name_of(Moment(entry.step, entry.attempt))
 
 
-def _look_of(label: str, looks: Sequence[LookEntry]) -> LookEntry | None:
-    return next((look for look in reversed(looks) if _label(look) == label), None)
+def _validation_called(label: str, validations: Sequence[ValidationEntry]) -> ValidationEntry | None:
+    return next((entry for entry in reversed(validations) if _label(entry) == label), None)
 
 
-def _last_label(looks: Sequence[LookEntry]) -> str | None:
-    return _label(looks[-1]) if len(looks) > 1 else None
+def _last_label(validations: Sequence[ValidationEntry]) -> str | None:
+    return _label(validations[-1]) if len(validations) > 1 else None
 
 
 def _pairs(prompts: Sequence[str], samples: Path, label: str | None, after: str) -> list[dict[str, object]]:
@@ -122,7 +126,7 @@ def _pairs(prompts: Sequence[str], samples: Path, label: str | None, after: str)
     ]
 
 
-def _loss_rows(base: Reading, chosen: Reading | None) -> list[dict[str, object]]:
+def _loss_rows(base: ValidationResult, chosen: ValidationResult | None) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = [{"name": "base, held-out", "values": base.held_out}]
     if chosen is not None:
         rows.append({"name": "adapter, held-out", "values": chosen.held_out})
@@ -132,22 +136,22 @@ def _loss_rows(base: Reading, chosen: Reading | None) -> list[dict[str, object]]
     return rows
 
 
-def _look_row(look: LookEntry, base: Reading) -> dict[str, object]:
-    reading = look.reading
+def _validation_row(entry: ValidationEntry, base: ValidationResult) -> dict[str, object]:
+    result = entry.result
     return {
-        "step": look.step,
-        "attempt": look.attempt,
-        "held_out": reading.held_out_mean / base.held_out_mean,
-        "generic": max(now / before for now, before in zip(reading.generic, base.generic, strict=True)),
-        "std": mean(sample.std for sample in reading.samples),
-        "high_frequency": mean(sample.high_frequency for sample in reading.samples),
-        "strength": look.strength,
-        "alarms": "; ".join(look.alarms),
+        "step": entry.step,
+        "attempt": entry.attempt,
+        "held_out": result.held_out_mean / base.held_out_mean,
+        "generic": max(now / before for now, before in zip(result.generic, base.generic, strict=True)),
+        "std": mean(sample.std for sample in result.samples),
+        "high_frequency": mean(sample.high_frequency for sample in result.samples),
+        "strength": entry.strength,
+        "alarms": "; ".join(entry.alarms),
     }
 
 
 def _ratio_chart(
-    looks: Sequence[LookEntry], levels: Sequence[float], title: str, field: str, alarm: float | None
+    validations: Sequence[ValidationEntry], levels: Sequence[float], title: str, field: str, alarm: float | None
 ) -> str:
     """Loss relative to the base over steps, one line per noise level; roll-backs show as breaks."""
     from matplotlib import colormaps
@@ -155,14 +159,14 @@ def _ratio_chart(
 
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots()
-    base: tuple[float, ...] = getattr(looks[0].reading, field)
+    base: tuple[float, ...] = getattr(validations[0].result, field)
     for index, level in enumerate(levels):
         color = colormaps["viridis"](index / max(1, len(levels) - 1) * 0.9)
-        for attempt in sorted({look.attempt for look in looks}):
-            part = [look for look in looks if look.attempt == attempt]
+        for attempt in sorted({entry.attempt for entry in validations}):
+            part = [entry for entry in validations if entry.attempt == attempt]
             axes.plot(
-                [look.step for look in part],
-                [getattr(look.reading, field)[index] / base[index] for look in part],
+                [entry.step for entry in part],
+                [getattr(entry.result, field)[index] / base[index] for entry in part],
                 color=color,
                 marker=".",
                 label=f"{level:g}" if attempt == 0 else None,

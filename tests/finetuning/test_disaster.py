@@ -17,7 +17,7 @@ from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import load_base
 from core.finetuning.model.objective import Objective
 from core.finetuning.run import choose
-from core.finetuning.training.journal import Entry, EventEntry, LookEntry, StepEntry
+from core.finetuning.training.journal import Entry, EventEntry, StepEntry, ValidationEntry
 from core.finetuning.training.session import RunFiles, Session
 from core.finetuning.training.trainer import Ending, Trainer
 from tests.finetuning.conftest import edm_objective, quick_hyperparameters
@@ -66,7 +66,7 @@ def test_the_original_disaster_is_seen_undone_and_stopped(experiment: Experiment
 
     assert ending is Ending.DIVERGED
     steps = [entry for entry in entries if isinstance(entry, StepEntry)]
-    looks = [entry for entry in entries if isinstance(entry, LookEntry)]
+    validations = [entry for entry in entries if isinstance(entry, ValidationEntry)]
     events = [entry.text for entry in entries if isinstance(entry, EventEntry)]
 
     # What people usually watch looks well: no gradient is large, and the loss falls.
@@ -76,12 +76,12 @@ def test_the_original_disaster_is_seen_undone_and_stopped(experiment: Experiment
     assert sum(first[-5:]) < sum(first[:5])
 
     # The guard sees it all the same, in the losses and in the pictures.
-    alarmed = [look for look in looks if look.alarms]
+    alarmed = [entry for entry in validations if entry.alarms]
     assert len(alarmed) == 3
     assert "spectrum of noise" in alarmed[0].alarms[1]
 
     # It went back and halved the rate each time.
-    assert [look.attempt for look in alarmed] == [0, 1, 2]
+    assert [entry.attempt for entry in alarmed] == [0, 1, 2]
     rates = [max(entry.learning_rate for entry in steps if entry.attempt == attempt) for attempt in range(3)]
     assert rates[1] == pytest.approx(rates[0] / 2, rel=0.3)
     assert rates[2] == pytest.approx(rates[0] / 4, rel=0.3)
@@ -92,7 +92,8 @@ def test_the_original_disaster_is_seen_undone_and_stopped(experiment: Experiment
     kept = choose(trainer.state, ending)
     assert kept is not None
     assert kept.step <= 20
-    good = next(look for look in looks if (look.attempt, look.step) == (int(kept.checkpoint.split("-")[1]), kept.step))
+    attempt = int(kept.checkpoint.split("-")[1])
+    good = next(entry for entry in validations if (entry.attempt, entry.step) == (attempt, kept.step))
     assert not good.alarms
 
 
@@ -106,5 +107,5 @@ def test_the_right_objective_at_the_usual_rate_is_left_alone(experiment: Experim
     ending, trainer, entries = experiment.run(hyperparameters(10 * USUAL_RATE, 20))
     assert ending is Ending.FINISHED
     assert trainer.state.alarms == ()
-    looks = [entry for entry in entries if isinstance(entry, LookEntry)]
-    assert looks[-1].reading.held_out_mean < looks[0].reading.held_out_mean
+    validations = [entry for entry in entries if isinstance(entry, ValidationEntry)]
+    assert validations[-1].result.held_out_mean < validations[0].result.held_out_mean

@@ -8,9 +8,9 @@ import torch
 from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.training.guard import (
     Limits,
-    Reading,
     SampleStatistics,
     StepWatch,
+    ValidationResult,
     alarms,
     is_over_trained,
     statistics_of,
@@ -18,12 +18,12 @@ from core.finetuning.training.guard import (
 )
 from core.finetuning.training.learning_rate import find_rate, range_test
 
-BASE = Reading((0.4,) * 8, (0.3,) * 8, (SampleStatistics(0.5, 0.1),) * 4)
+BASE = ValidationResult((0.4,) * 8, (0.3,) * 8, (SampleStatistics(0.5, 0.1),) * 4)
 WHITE = 0.8
 
 
-def judge(reading: Reading) -> tuple[str, ...]:
-    return alarms(reading, BASE, Limits(), WHITE)
+def judge(result: ValidationResult) -> tuple[str, ...]:
+    return alarms(result, BASE, Limits(), WHITE)
 
 
 class TestAlarms:
@@ -51,8 +51,8 @@ class TestAlarms:
         (alarm,) = judge(replace(BASE, samples=(SampleStatistics(std, 0.1),) * 4))
         assert "contrast" in alarm
 
-    def test_a_reading_survives_json(self) -> None:
-        assert Reading.from_dict(BASE.as_dict()) == BASE
+    def test_a_result_survives_json(self) -> None:
+        assert ValidationResult.from_dict(BASE.as_dict()) == BASE
 
 
 class TestStatistics:
@@ -97,7 +97,7 @@ class TestStepWatch:
 
 
 class TestOverTraining:
-    def test_three_worse_looks_after_the_best_are_over_training(self) -> None:
+    def test_three_worse_validations_after_the_best_are_over_training(self) -> None:
         assert is_over_trained([0.5, 0.4, 0.41, 0.42, 0.43])
         assert not is_over_trained([0.5, 0.4, 0.41, 0.39, 0.43])
         assert not is_over_trained([0.5, 0.4, 0.401, 0.402, 0.403])

@@ -15,7 +15,8 @@ from core.errors import CannotResume
 from core.finetuning.run import FinetuneOptions, Outcome, finetune
 from core.finetuning.training.batches import Moment, epoch_order
 from core.finetuning.training.checkpoints import KEEP
-from core.finetuning.training.journal import Journal, StepEntry
+from core.finetuning.training.guard import SampleStatistics, ValidationResult
+from core.finetuning.training.journal import Journal, StepEntry, ValidationEntry
 from core.finetuning.training.trainer import Ending
 from tests.finetuning.conftest import quick_hyperparameters
 from tests.finetuning.drawings import write_imagefolder
@@ -104,6 +105,21 @@ def test_a_checkpoint_says_where_it_stands(unbroken: FinetuneOptions) -> None:
     assert document["good"] is True
     assert document["state"]["step"] == 8
     assert len(document["state"]["base"]["generic"]) == 8
+
+
+def test_a_journal_keeps_its_words_on_disk(tmp_path: Path) -> None:
+    """Runs that were begun by earlier versions are resumed and reported."""
+    line = {
+        "kind": "look", "step": 4, "attempt": 1, "alarms": ["noise"], "strength": 0.25,
+        "reading": {"held_out": [0.5, 0.25], "generic": [1.0], "samples": [{"std": 0.5, "high_frequency": 0.125}]},
+    }  # fmt: skip
+    old, new = tmp_path / "old.jsonl", tmp_path / "new.jsonl"
+    old.write_text(json.dumps(line) + "\n")
+    (entry,) = Journal(old).entries()
+    result = ValidationResult((0.5, 0.25), (1.0,), (SampleStatistics(0.5, 0.125),))
+    assert entry == ValidationEntry(4, 1, result, ("noise",), 0.25)
+    Journal(new).write(entry)
+    assert json.loads(new.read_text()) == line
 
 
 def test_every_image_is_seen_once_an_epoch_and_sizes_do_not_mix() -> None:

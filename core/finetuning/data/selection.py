@@ -48,15 +48,14 @@ def screen(
     rejected: list[Rejected] = []
     first_with: dict[str, Path] = {}
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        looks = pool.map(lambda example: _look_at(example, min_side), examples)
-        for done, look in enumerate(looks, start=1):
-            if isinstance(look, Rejected):
-                rejected.append(look)
-            elif (earlier := first_with.get(look.pixels_sha256)) is not None:
-                rejected.append(Rejected(look.example.path, f"the same picture as {earlier.name}"))
+        for done, image in enumerate(pool.map(lambda example: _open(example, min_side), examples), start=1):
+            if isinstance(image, Rejected):
+                rejected.append(image)
+            elif (earlier := first_with.get(image.pixels_sha256)) is not None:
+                rejected.append(Rejected(image.example.path, f"the same picture as {earlier.name}"))
             else:
-                first_with[look.pixels_sha256] = look.example.path
-                good.append(look)
+                first_with[image.pixels_sha256] = image.example.path
+                good.append(image)
             on_progress(done)
     return good, rejected
 
@@ -113,7 +112,7 @@ def split(images: Sequence[GoodImage], held_out: float, seed: int) -> Split:
     )
 
 
-def _look_at(example: Example, min_side: int) -> GoodImage | Rejected:
+def _open(example: Example, min_side: int) -> GoodImage | Rejected:
     try:
         image = open_upright(example.path)
     except Exception as error:  # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error and others

@@ -17,7 +17,7 @@ from torch import Tensor
 from core.errors import CannotResume
 from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.training.batches import Moment
-from core.finetuning.training.guard import Reading
+from core.finetuning.training.guard import ValidationResult
 
 KEEP = 3
 STATE_NAME = "state.json"
@@ -30,12 +30,12 @@ class RunState:
     moment: Moment = field(default_factory=lambda: Moment(0))
     rate_scale: float = 1.0
     alarms: tuple[str, ...] = ()
-    base: Reading | None = None
+    base: ValidationResult | None = None
     best: str | None = None
     """Name of the best good checkpoint."""
     best_loss: float = float("inf")
     held_out: tuple[tuple[int, float], ...] = ()
-    """Step and held-out loss of each good look of this attempt."""
+    """Step and held-out loss of each good validation of this attempt."""
     watch: dict[str, list[float]] = field(default_factory=lambda: {"norms": [], "skips": []})
 
 
@@ -67,7 +67,7 @@ class Checkpoints:
         self._directory, self._hyperparameters, self._data_key = directory, hyperparameters, data_key
 
     def save(self, state: RunState, weights: Weights, *, good: bool) -> str:
-        """Write one, delete old ones, and return its name. `good`: the guard has looked at it."""
+        """Write one, delete old ones, and return its name. `good`: the guard found it well."""
         name = name_of(state.moment)
         temporary = self._directory / f".{name}.{os.getpid()}"
         shutil.rmtree(temporary, ignore_errors=True)
@@ -183,7 +183,7 @@ def _state_from_json(values: dict[str, object]) -> RunState:
         moment=Moment(int(values["step"]), int(values["attempt"])),  # type: ignore[call-overload]
         rate_scale=float(values["rate_scale"]),  # type: ignore[arg-type]
         alarms=tuple(values["alarms"]),  # type: ignore[arg-type]
-        base=None if base is None else Reading.from_dict(base),  # type: ignore[arg-type]
+        base=None if base is None else ValidationResult.from_dict(base),  # type: ignore[arg-type]
         best=values["best"],  # type: ignore[arg-type]
         best_loss=float("inf") if best_loss is None else float(best_loss),  # type: ignore[arg-type]
         held_out=tuple((int(step), float(loss)) for step, loss in values["held_out"]),  # type: ignore[attr-defined]

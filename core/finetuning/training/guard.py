@@ -28,8 +28,8 @@ class SampleStatistics:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One look at the model. Losses are means over the pictures, one for each of the fixed noise levels."""
+class ValidationResult:
+    """What one validation found. Losses are means over the pictures, one for each of the fixed noise levels."""
 
     held_out: tuple[float, ...]
     generic: tuple[float, ...]
@@ -45,7 +45,7 @@ class Reading:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, object]) -> "Reading":
+    def from_dict(cls, values: dict[str, object]) -> "ValidationResult":
         """The reverse of `as_dict`."""
         samples = tuple(SampleStatistics(**sample) for sample in values["samples"])  # type: ignore[attr-defined]
         return cls(tuple(values["held_out"]), tuple(values["generic"]), samples)  # type: ignore[arg-type]
@@ -76,25 +76,25 @@ def white_noise_share(height: int, width: int) -> float:
     return float(_high_frequencies(height, width).float().mean())
 
 
-def alarms(reading: Reading, base: Reading, limits: Limits, white_noise: float) -> tuple[str, ...]:
-    """What is wrong with a reading, in words; empty if nothing is."""
+def alarms(result: ValidationResult, base: ValidationResult, limits: Limits, white_noise: float) -> tuple[str, ...]:
+    """What is wrong with a result, in words; empty if nothing is."""
     numbers = [
-        *reading.held_out,
-        *reading.generic,
-        *(value for s in reading.samples for value in (s.std, s.high_frequency)),
+        *result.held_out,
+        *result.generic,
+        *(value for s in result.samples for value in (s.std, s.high_frequency)),
     ]
     if not all(value == value and abs(value) != float("inf") for value in numbers):
         return ("the model's output is no longer finite",)
     found: list[str] = []
-    worst = max(now / before for now, before in zip(reading.generic, base.generic, strict=True))
+    worst = max(now / before for now, before in zip(result.generic, base.generic, strict=True))
     if worst > limits.generic_ratio:
         found.append(f"on captions that have nothing to do with the images the loss is {worst:.2f} times the base's")
-    share, base_share = mean(s.high_frequency for s in reading.samples), mean(s.high_frequency for s in base.samples)
+    share, base_share = mean(s.high_frequency for s in result.samples), mean(s.high_frequency for s in base.samples)
     if share > base_share + limits.noise_share * (white_noise - base_share):
         found.append(
             f"the samples have the spectrum of noise ({share:.0%} high frequencies, the base {base_share:.0%})"
         )
-    ratio = mean(s.std for s in reading.samples) / max(mean(s.std for s in base.samples), 1e-12)
+    ratio = mean(s.std for s in result.samples) / max(mean(s.std for s in base.samples), 1e-12)
     if not 1 / limits.std_ratio <= ratio <= limits.std_ratio:
         found.append(f"the samples' contrast is {ratio:.2f} times the base's")
     return tuple(found)
@@ -140,12 +140,12 @@ class StepWatch:
         self._skips.extend(bool(skip) for skip in state["skips"])
 
 
-def is_over_trained(held_out_means: Sequence[float], tolerance: float = 1.02, looks: int = 3) -> bool:
-    """Whether the last `looks` held-out losses were all worse than the best before them by more than `tolerance`."""
-    if len(held_out_means) <= looks:
+def is_over_trained(held_out_means: Sequence[float], tolerance: float = 1.02, recent: int = 3) -> bool:
+    """Whether the last `recent` held-out losses were all worse than the best before them by more than `tolerance`."""
+    if len(held_out_means) <= recent:
         return False
-    best = min(held_out_means[:-looks])
-    return all(value > tolerance * best for value in held_out_means[-looks:])
+    best = min(held_out_means[:-recent])
+    return all(value > tolerance * best for value in held_out_means[-recent:])
 
 
 def _high_frequencies(height: int, width: int) -> Tensor:

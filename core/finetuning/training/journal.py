@@ -1,4 +1,4 @@
-"""The run's diary: one JSON line per step, look and event, from which the report is made."""
+"""The run's diary: one JSON line per step, validation and event, from which the report is made."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.finetuning.training.batches import Moment
-from core.finetuning.training.guard import Reading
+from core.finetuning.training.guard import ValidationResult
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class StepEntry:
 
 
 @dataclass(frozen=True)
-class LookEntry:
-    """One look of the guard after `step` steps; `alarms` is empty if all was well."""
+class ValidationEntry:
+    """What the guard found after `step` steps; `alarms` is empty if all was well."""
 
     step: int
     attempt: int
-    reading: Reading
+    result: ValidationResult
     alarms: tuple[str, ...]
     strength: float
     """The adapter's largest relative change of a layer."""
@@ -43,13 +43,15 @@ class EventEntry:
     text: str
 
 
-Entry = StepEntry | LookEntry | EventEntry
-_KINDS: dict[str, type[StepEntry | LookEntry | EventEntry]] = {
+Entry = StepEntry | ValidationEntry | EventEntry
+_KINDS: dict[str, type[StepEntry | ValidationEntry | EventEntry]] = {
     "step": StepEntry,
-    "look": LookEntry,
+    "look": ValidationEntry,
     "event": EventEntry,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_RESULT = "reading"
+"""What a validation's result is called on disk."""
 
 
 class Journal:
@@ -63,7 +65,7 @@ class Journal:
     def write(self, entry: Entry) -> None:
         """Append one line."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": _NAMES[type(entry)], **asdict(entry)}) + "\n")
+            file.write(json.dumps({"kind": _NAMES[type(entry)], **_values(entry)}) + "\n")
 
     def entries(self) -> list[Entry]:
         """All entries; a last line that was cut off by a crash is left out."""
@@ -87,6 +89,11 @@ class Journal:
             except ValueError:
                 continue
             kind = _KINDS[values.pop("kind")]
-            if kind is LookEntry:
-                values |= {"reading": Reading.from_dict(values["reading"]), "alarms": tuple(values["alarms"])}
+            if kind is ValidationEntry:
+                result = ValidationResult.from_dict(values.pop(_RESULT))
+                values |= {"result": result, "alarms": tuple(values["alarms"])}
             yield kind(**values)
+
+
+def _values(entry: Entry) -> dict[str, object]:
+    return {_RESULT if name == "result" else name: value for name, value in asdict(entry).items()}

@@ -1,6 +1,6 @@
-"""Taking the guard's readings: losses at fixed noise levels with fixed noise, and pictures from fixed seeds.
+"""What the guard judges by: losses at fixed noise levels with fixed noise, and pictures from fixed seeds.
 
-Everything is the same at each look but the weights, so two readings differ only by what training has done.
+Everything is the same at each validation but the weights, so two results differ only by what training has done.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from core.finetuning.data.prepare import PreparedData
 from core.finetuning.model.network import Conditions, bind
 from core.finetuning.model.objective import Objective, RawLatents
 from core.finetuning.model.painting import EncodedPrompts, SampledPictures, SamplingSettings, paint
-from core.finetuning.training.guard import Reading, statistics_of
+from core.finetuning.training.guard import ValidationResult, statistics_of
 
 FIRST_SEED = 1_000
 
@@ -60,8 +60,8 @@ def fixed_losses(
     return tuple(total / count for total in sums)
 
 
-class Examiner:
-    """Takes readings of the network as it is at the moment."""
+class Validator:
+    """Measures the network as it is."""
 
     def __init__(
         self,
@@ -77,11 +77,11 @@ class Examiner:
         self._held_out, self._generic = held_out, generic
         self._samples, self._settings = samples, settings
 
-    def look(self) -> tuple[Reading, SampledPictures]:
-        """One reading, and the pictures that belong to it."""
+    def validate(self) -> tuple[ValidationResult, SampledPictures]:
+        """What was found, and the sample pictures that belong to it."""
         seeds = range(FIRST_SEED, FIRST_SEED + len(self._samples.captions))
         painted = paint(self._pipeline, self._samples, seeds, self._settings)
-        return Reading(
+        return ValidationResult(
             self._losses(self._held_out), self._losses(self._generic), statistics_of(painted.latents)
         ), painted
 

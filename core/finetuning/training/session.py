@@ -14,10 +14,10 @@ from core.finetuning.model.objective import Objective
 from core.finetuning.model.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
 from core.finetuning.training.batches import BatchSource, Moment, batch_loss
 from core.finetuning.training.checkpoints import Checkpoints
-from core.finetuning.training.guard import Reading, white_noise_share
+from core.finetuning.training.guard import ValidationResult, white_noise_share
 from core.finetuning.training.journal import Journal, StepEntry
 from core.finetuning.training.learning_rate import RangeTest, find_rate
-from core.finetuning.training.readings import Examiner, generic_probe, held_out_probes
+from core.finetuning.training.readings import Validator, generic_probe, held_out_probes
 from core.finetuning.training.trainer import Trainer, TrainingSetup
 
 RANGE_TEST_BATCHES = 4
@@ -25,7 +25,7 @@ RANGE_TEST_BATCHES = 4
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where a run is kept on disk; `samples` holds a folder of pictures for each look of the guard."""
+    """Where a run is kept on disk; `samples` holds a folder of pictures for each validation."""
 
     checkpoints: Checkpoints
     journal: Journal
@@ -47,7 +47,7 @@ class RunFiles:
 
 
 class Session:
-    """A base model with a fresh adapter, its data and its examiner. Close after use."""
+    """A base model with a fresh adapter, its data and its validator. Close after use."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Session:
             unet.enable_gradient_checkpointing()
         add_adapter(unet, hyperparameters)
         pipeline = pipeline_without_encoders(base)
-        self._examiner = Examiner(
+        self._validator = Validator(
             pipeline,
             objective,
             held_out_probes(data),
@@ -109,7 +109,7 @@ class Session:
                 unet=self._base.pipeline.unet,
                 objective=objective,
                 source=self._source(hyperparameters, objective),
-                look=lambda label: self._look(files.samples / label),
+                validate=lambda label: self._validate(files.samples / label),
                 white_noise=white_noise_share(self._grid, self._grid),
                 hyperparameters=hyperparameters,
                 checkpoints=files.checkpoints,
@@ -133,9 +133,9 @@ class Session:
         self._sources.append(source)
         return source
 
-    def _look(self, directory: Path) -> Reading:
-        reading, painted = self._examiner.look()
+    def _validate(self, directory: Path) -> ValidationResult:
+        result, painted = self._validator.validate()
         directory.mkdir(parents=True, exist_ok=True)
         for number, image in enumerate(painted.images):
             image.save(directory / f"{number}.png")
-        return reading
+        return result

@@ -1,4 +1,4 @@
-"""The training loop: steps, looks of the guard, roll-backs, and a stop at any step that can be resumed.
+"""The training loop: steps, validation by the guard, roll-backs, and a stop at any step that can be resumed.
 
 Knows nothing of files of images, of reports or of the command line.
 """
@@ -21,8 +21,8 @@ from core.finetuning.model.network import adapter_parameters, adapter_strength
 from core.finetuning.model.objective import Objective
 from core.finetuning.training.batches import Batch, BatchSource, Moment, batch_loss
 from core.finetuning.training.checkpoints import Checkpoints, RunState, Weights, name_of
-from core.finetuning.training.guard import MAX_ALARMS, Limits, Reading, StepWatch, alarms
-from core.finetuning.training.journal import EventEntry, Journal, LookEntry, StepEntry
+from core.finetuning.training.guard import MAX_ALARMS, Limits, StepWatch, ValidationResult, alarms
+from core.finetuning.training.journal import EventEntry, Journal, StepEntry, ValidationEntry
 from core.finetuning.training.learning_rate import learning_rate_at, make_optimizer
 
 logger = logging.getLogger(__name__)
@@ -36,16 +36,16 @@ class Ending(Enum):
     DIVERGED = "stopped by the guard"
 
 
-class Look(Protocol):
-    """Takes a reading of the network as it is; `label` names the look's pictures."""
+class Validate(Protocol):
+    """Measures the network as it is; `label` names the sample pictures."""
 
-    def __call__(self, label: str) -> Reading:
+    def __call__(self, label: str) -> ValidationResult:
         """Takes seconds to minutes."""
         ...
 
 
-def look_steps(hyperparameters: Hyperparameters) -> frozenset[int]:
-    """After which steps the guard looks: regularly, at the end, and early twice, for a bad run shows early."""
+def validation_steps(hyperparameters: Hyperparameters) -> frozenset[int]:
+    """After which steps to validate: regularly, at the end, and early twice, for a bad run shows early."""
     regular = range(hyperparameters.check_every, hyperparameters.steps, hyperparameters.check_every)
     early = (hyperparameters.check_every // 16, hyperparameters.check_every // 4)
     return frozenset({*regular, *early, hyperparameters.steps}) - {0}
@@ -59,7 +59,7 @@ class TrainingSetup:
     unet: UNet2DConditionModel
     objective: Objective
     source: BatchSource
-    look: Look
+    validate: Validate
     white_noise: float
     """The high-frequency share of white noise on the samples' latent grid."""
     hyperparameters: Hyperparameters
@@ -83,7 +83,7 @@ class Trainer:
         self._average = EMAModel(self._parameters.values(), decay=setup.hyperparameters.ema_decay, foreach=True)
         self._watch = StepWatch()
         self._limits = Limits(generic_ratio=setup.hyperparameters.alarm_ratio)
-        self._look_steps = look_steps(setup.hyperparameters)
+        self._validation_steps = validation_steps(setup.hyperparameters)
         self.state: RunState = RunState()
 
     def resume(self) -> bool:
@@ -107,7 +107,7 @@ class Trainer:
                 return Ending.STOPPED
             self._step()
             runaway = self._watch.alarm
-            if (runaway or self.state.moment.step in self._look_steps) and not self._check(runaway):
+            if (runaway or self.state.moment.step in self._validation_steps) and not self._check(runaway):
                 if len(self.state.alarms) >= MAX_ALARMS:
                     self._say(f"stopped after {MAX_ALARMS} alarms")
                     return Ending.DIVERGED
@@ -116,8 +116,8 @@ class Trainer:
 
     def _begin(self) -> None:
         """Measure the untouched model and keep its state as the first good one."""
-        base = self._setup.look("base")
-        self._journal.write(LookEntry(0, 0, base, (), 0.0))
+        base = self._setup.validate("base")
+        self._journal.write(ValidationEntry(0, 0, base, (), 0.0))
         self.state = replace(self.state, base=base)
         self._save(good=True)
 
@@ -161,21 +161,21 @@ class Trainer:
         return loss.detach()
 
     def _check(self, runaway: str | None) -> bool:
-        """Look; save a good checkpoint if all is well. False on an alarm."""
+        """Validate; save a good checkpoint if all is well. False on an alarm."""
         state: RunState = self.state
         assert state.base is not None
         label = name_of(state.moment)
-        reading = self._look_at_average(label)
-        found: tuple[str, ...] = alarms(reading, state.base, self._limits, self._setup.white_noise)
+        result = self._validate_average(label)
+        found: tuple[str, ...] = alarms(result, state.base, self._limits, self._setup.white_noise)
         if runaway is not None:
             found = (runaway, *found)
         self._journal.write(
-            LookEntry(state.moment.step, state.moment.attempt, reading, found, adapter_strength(self._setup.unet))
+            ValidationEntry(state.moment.step, state.moment.attempt, result, found, adapter_strength(self._setup.unet))
         )
         if found:
             self.state = replace(state, alarms=(*state.alarms, "; ".join(found)))
             return False
-        loss = reading.held_out_mean
+        loss = result.held_out_mean
         better = loss < state.best_loss
         self.state = replace(
             state,
@@ -186,11 +186,11 @@ class Trainer:
         self._save(good=True)
         return True
 
-    def _look_at_average(self, label: str) -> Reading:
+    def _validate_average(self, label: str) -> ValidationResult:
         self._average.store(self._parameters.values())
         self._average.copy_to(self._parameters.values())
         try:
-            return self._setup.look(label)
+            return self._setup.validate(label)
         finally:
             self._average.restore(self._parameters.values())
 
