@@ -17,7 +17,7 @@ from core.finetuning.model.network import best_precision, default_base
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and tell; 0 if it could be done, whatever the outcome. Raises FinetuningError and WrongSetting."""
+    """Evaluate and tell; 0 if it could be done, whatever was found. Raises FinetuningError and WrongSetting."""
     bars = ProgressBars()
     found = evaluate_hands(options_from(args), bars)
     for comparison in found.on_hands:

@@ -27,16 +27,16 @@ def run(args: argparse.Namespace) -> int:
     deadline = _deadline(args.stop_after)
     bars = ProgressBars()
     with _Interrupts() as interrupts:
-        outcome = finetune(options_from(args), bars, lambda: interrupts.asked or time.monotonic() >= deadline)
-    if outcome.adapter is not None:
-        bars.say(f"adapter: {outcome.adapter}")
-    if outcome.kohya is not None:
-        bars.say(f"kohya format: {outcome.kohya}")
-    bars.say(f"report: {outcome.report}")
-    if outcome.ending is Ending.DIVERGED:
+        result = finetune(options_from(args), bars, lambda: interrupts.asked or time.monotonic() >= deadline)
+    if result.adapter is not None:
+        bars.say(f"adapter: {result.adapter}")
+    if result.kohya is not None:
+        bars.say(f"kohya format: {result.kohya}")
+    bars.say(f"report: {result.report}")
+    if result.ending is Ending.DIVERGED:
         bars.say("The guard stopped the run; try a tenth of the learning rate, or --learning-rate auto.")
-        return EXIT_NOTHING_LEARNT if outcome.adapter is None else EXIT_WELL
-    if outcome.ending is Ending.STOPPED:
+        return EXIT_NOTHING_LEARNT if result.adapter is None else EXIT_WELL
+    if result.ending is Ending.STOPPED:
         bars.say("The run is not finished: the same command with --resume goes on.")
     return EXIT_WELL
 

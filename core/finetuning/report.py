@@ -12,8 +12,8 @@ from PIL import Image
 
 from core.finetuning.data.prepare import DataSummary
 from core.finetuning.hyperparameters import Hyperparameters
-from core.finetuning.training.batches import Moment
-from core.finetuning.training.checkpoints import Kept, RunState, name_of
+from core.finetuning.training.batches import TrainingPosition
+from core.finetuning.training.checkpoints import KeptCheckpoint, RunState, name_of
 from core.finetuning.training.guard import ValidationResult, is_over_trained
 from core.finetuning.training.journal import Entry, EventEntry, StepEntry, ValidationEntry
 from core.finetuning.training.readings import FIRST_SEED
@@ -24,7 +24,7 @@ PICTURE_SIDE = 512
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunSummary:
     """All that a report tells of."""
 
     hyperparameters: Hyperparameters
@@ -42,14 +42,14 @@ class RunFacts:
     """The journal's."""
     state: RunState
     ending: Ending
-    kept: Kept | None
+    kept: KeptCheckpoint | None
 
 
-def write_report(path: Path, facts: RunFacts) -> None:
+def write_report(path: Path, run: RunSummary) -> None:
     """Write the page."""
-    validations = [entry for entry in facts.entries if isinstance(entry, ValidationEntry)]
-    steps = [entry for entry in facts.entries if isinstance(entry, StepEntry)]
-    kept, base, levels = facts.kept, validations[0].result, facts.levels
+    validations = [entry for entry in run.entries if isinstance(entry, ValidationEntry)]
+    steps = [entry for entry in run.entries if isinstance(entry, StepEntry)]
+    kept, base, levels = run.kept, validations[0].result, run.levels
     chosen = _validation_called(kept.checkpoint, validations) if kept else None
     shown = kept.checkpoint if kept else _last_label(validations)
     environment = Environment(
@@ -57,26 +57,24 @@ def write_report(path: Path, facts: RunFacts) -> None:
     )
     page = environment.get_template("report.html.jinja").render(
         name=path.resolve().parent.name,
-        base_name=facts.base_name,
-        base_sha256=facts.base_sha256,
-        objective=facts.objective,
-        hyperparameters=facts.hyperparameters,
-        hyperparameter_table=facts.hyperparameters.as_dict(),
-        steps_done=facts.state.moment.step,
-        ending=facts.ending.value,
+        base_name=run.base_name,
+        base_sha256=run.base_sha256,
+        objective=run.objective,
+        hyperparameters=run.hyperparameters,
+        hyperparameter_table=run.hyperparameters.as_dict(),
+        steps_done=run.state.position.step,
+        ending=run.ending.value,
         kept=None if kept is None or chosen is None else _gain(kept, chosen.result, base),
-        over_trained=is_over_trained([loss for _, loss in facts.state.held_out]),
-        pairs=_pairs(facts.prompts, facts.samples, shown, "after" if kept else "what the guard saw last"),
+        over_trained=is_over_trained([loss for _, loss in run.state.held_out]),
+        pairs=_pairs(run.prompts, run.samples, shown, "after" if kept else "what the guard saw last"),
         levels=levels,
         losses=_loss_rows(base, chosen.result if chosen else None),
         held_out_chart=_ratio_chart(validations, levels, "held-out images", "held_out", None),
-        generic_chart=_ratio_chart(
-            validations, levels, "generic captions", "generic", facts.hyperparameters.alarm_ratio
-        ),
+        generic_chart=_ratio_chart(validations, levels, "generic captions", "generic", run.hyperparameters.alarm_ratio),
         training_chart=_training_chart(steps),
         validations=[_validation_row(entry, base) for entry in validations],
-        events=[f"step {entry.step}: {entry.text}" for entry in facts.entries if isinstance(entry, EventEntry)],
-        data=facts.data,
+        events=[f"step {entry.step}: {entry.text}" for entry in run.entries if isinstance(entry, EventEntry)],
+        data=run.data,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
@@ -91,7 +89,7 @@ def inline_picture(path: Path, longest_side: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _gain(kept: Kept, chosen: ValidationResult, base: ValidationResult) -> dict[str, object]:
+def _gain(kept: KeptCheckpoint, chosen: ValidationResult, base: ValidationResult) -> dict[str, object]:
     """What the adapter is, and its losses against the base's in per cent."""
     return {
         "step": kept.step,
@@ -102,7 +100,7 @@ def _gain(kept: Kept, chosen: ValidationResult, base: ValidationResult) -> dict[
 
 
 def _label(entry: ValidationEntry) -> str:
-    return name_of(Moment(entry.step, entry.attempt))
+    return name_of(TrainingPosition(entry.step, entry.attempt))
 
 
 def _validation_called(label: str, validations: Sequence[ValidationEntry]) -> ValidationEntry | None:

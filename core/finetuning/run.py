@@ -17,9 +17,9 @@ from core.finetuning.model.adapter_file import adapter_metadata, save_adapter, s
 from core.finetuning.model.network import Base, load_base
 from core.finetuning.model.objective import Objective, objective_for
 from core.finetuning.progress import Progress
-from core.finetuning.report import RunFacts, write_report
-from core.finetuning.training.batches import Moment
-from core.finetuning.training.checkpoints import Kept, RunState, moment_of, name_of
+from core.finetuning.report import RunSummary, write_report
+from core.finetuning.training.batches import TrainingPosition
+from core.finetuning.training.checkpoints import KeptCheckpoint, RunState, name_of, position_of
 from core.finetuning.training.journal import StepEntry
 from core.finetuning.training.session import RunFiles, Session
 from core.finetuning.training.trainer import Ending
@@ -53,7 +53,7 @@ class FinetuneOptions:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FinetuneResult:
     """What a run left behind. `adapter` is None if nothing learnt was worth keeping (yet)."""
 
     ending: Ending
@@ -63,7 +63,9 @@ class Outcome:
     report: Path
 
 
-def finetune(options: FinetuneOptions, progress: Progress, should_stop: Callable[[], bool] = lambda: False) -> Outcome:
+def finetune(
+    options: FinetuneOptions, progress: Progress, should_stop: Callable[[], bool] = lambda: False
+) -> FinetuneResult:
     """Prepare, train, save and report. Raises FinetuningError; `should_stop` is asked before each step."""
     try:
         return _finetune(options, progress, should_stop)
@@ -83,7 +85,7 @@ class _Prepared:
     data: PreparedData
 
 
-def _finetune(options: FinetuneOptions, progress: Progress, should_stop: Callable[[], bool]) -> Outcome:
+def _finetune(options: FinetuneOptions, progress: Progress, should_stop: Callable[[], bool]) -> FinetuneResult:
     _check_place(options)
     accelerator = _accelerator(options)
     prepared = _prepare(options, accelerator.device, progress)
@@ -112,12 +114,12 @@ def _finish(
     files: RunFiles,
     state: RunState,
     ending: Ending,
-) -> Outcome:
+) -> FinetuneResult:
     """Save the adapter, if anything learnt is worth it, and write the report."""
     kept = choose(state, ending)
     adapter = None if kept is None else _save(prepared, hyperparameters, files, kept, options.out)
     kohya = save_kohya(adapter, hyperparameters) if options.kohya and adapter is not None else None
-    facts = RunFacts(
+    summary = RunSummary(
         hyperparameters=hyperparameters,
         base_name=prepared.base.name,
         base_sha256=prepared.base.fingerprint,
@@ -132,19 +134,21 @@ def _finish(
         kept=kept,
     )
     report = options.out / REPORT_NAME
-    write_report(report, facts)
-    return Outcome(ending, state, adapter, kohya, report)
+    write_report(report, summary)
+    return FinetuneResult(ending, state, adapter, kohya, report)
 
 
-def choose(state: RunState, ending: Ending) -> Kept | None:
+def choose(state: RunState, ending: Ending) -> KeptCheckpoint | None:
     """The last good state if it is still as good as the best, else the best; None if nothing was learnt."""
     if not state.held_out or state.best is None:
         return None
     last_step, last_loss = state.held_out[-1]
     if ending is Ending.FINISHED and last_loss <= STILL_AS_GOOD * state.best_loss:
-        return Kept(name_of(Moment(last_step, state.moment.attempt)), last_step, "the last step's")
+        return KeptCheckpoint(
+            name_of(TrainingPosition(last_step, state.position.attempt)), last_step, "the last step's"
+        )
     why = "over-trained later" if ending is Ending.FINISHED else ending.value
-    return Kept(state.best, moment_of(state.best).step, f"the best on held-out images ({why})")
+    return KeptCheckpoint(state.best, position_of(state.best).step, f"the best on held-out images ({why})")
 
 
 def _check_place(options: FinetuneOptions) -> None:
@@ -187,7 +191,9 @@ def _prepare(options: FinetuneOptions, device: torch.device, progress: Progress)
     return _Prepared(base, objective, data)
 
 
-def _save(prepared: _Prepared, hyperparameters: Hyperparameters, files: RunFiles, kept: Kept, directory: Path) -> Path:
+def _save(
+    prepared: _Prepared, hyperparameters: Hyperparameters, files: RunFiles, kept: KeptCheckpoint, directory: Path
+) -> Path:
     """Write the kept checkpoint's average as an adapter that says what it is."""
     base = prepared.base
     set_adapter(base.pipeline.unet, files.checkpoints.average(kept.checkpoint))

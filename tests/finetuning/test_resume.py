@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from core.cli.progress import ProgressBars
 from core.errors import CannotResume
-from core.finetuning.run import FinetuneOptions, Outcome, finetune
-from core.finetuning.training.batches import Moment, epoch_order
+from core.finetuning.run import FinetuneOptions, FinetuneResult, finetune
+from core.finetuning.training.batches import TrainingPosition, epoch_order
 from core.finetuning.training.checkpoints import KEEP
 from core.finetuning.training.guard import SampleStatistics, ValidationResult
 from core.finetuning.training.journal import Journal, StepEntry, ValidationEntry
@@ -41,11 +41,11 @@ def losses(options: FinetuneOptions) -> list[tuple[int, float, float]]:
     return [(entry.step, entry.loss, entry.gradient_norm) for entry in entries if isinstance(entry, StepEntry)]
 
 
-def assert_same(options: FinetuneOptions, outcome: Outcome, unbroken: FinetuneOptions) -> None:
-    assert outcome.ending is Ending.FINISHED
+def assert_same(options: FinetuneOptions, result: FinetuneResult, unbroken: FinetuneOptions) -> None:
+    assert result.ending is Ending.FINISHED
     assert losses(options) == losses(unbroken)
-    assert outcome.adapter is not None
-    found, wanted = load_file(outcome.adapter), load_file(unbroken.out / outcome.adapter.name)
+    assert result.adapter is not None
+    found, wanted = load_file(result.adapter), load_file(unbroken.out / result.adapter.name)
     assert found.keys() == wanted.keys()
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
@@ -58,7 +58,7 @@ def test_stopping_and_resuming_gives_the_same_losses_and_the_same_adapter(
     asked = iter(range(100))
     stopped = finetune(options, bars, lambda: next(asked) == stop_at)
     assert stopped.ending is Ending.STOPPED
-    assert stopped.state.moment.step == stop_at
+    assert stopped.state.position.step == stop_at
     assert_same(options, finetune(replace(options, resume=True), bars), unbroken)
 
 
@@ -68,7 +68,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     """Killed after step 6: the checkpoint of step 4 is there, that of step 6 half written, the diary cut off."""
     options = make_options(hyperparameters=HYPERPARAMETERS)
 
-    def killed(moment: int = 0) -> bool:
+    def killed() -> bool:
         raise KeyboardInterrupt
 
     asked = iter(range(100))
@@ -134,5 +134,7 @@ def test_every_image_is_seen_once_an_epoch_and_sizes_do_not_mix() -> None:
 
 
 def test_a_rolled_back_run_meets_other_noise() -> None:
-    seeds = {Moment(step, attempt).seed(base) for step in range(50) for attempt in range(3) for base in range(3)}
+    seeds = {
+        TrainingPosition(step, attempt).seed(base) for step in range(50) for attempt in range(3) for base in range(3)
+    }
     assert len(seeds) == 450

@@ -23,7 +23,7 @@ from core.finetuning.model.adapter_file import read_metadata
 from core.finetuning.model.network import best_precision, weights_sha256
 from core.finetuning.model.painting import EncodedPrompts, SamplingSettings
 from core.finetuning.model.painting import paint as paint_encoded
-from core.finetuning.run import FinetuneOptions, Outcome, finetune
+from core.finetuning.run import FinetuneOptions, FinetuneResult, finetune
 from core.finetuning.training.readings import FIRST_SEED
 from core.finetuning.training.trainer import Ending
 from tests.finetuning.conftest import quick_hyperparameters
@@ -36,7 +36,7 @@ MakeOptions = Callable[..., FinetuneOptions]
 @pytest.fixture(scope="module")
 def trained(
     tiny_base: Path, drawings: Path, shared_cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Outcome, FinetuneOptions]:
+) -> tuple[FinetuneResult, FinetuneOptions]:
     """One run that several tests look at; its rate is so high that the adapter visibly does something."""
     hyperparameters = quick_hyperparameters(learning_rate=3e-2, alpha=8.0, alarm_ratio=9.0, check_every=8)
     out = tmp_path_factory.mktemp("adapters") / "shapes"
@@ -57,22 +57,22 @@ def paint(base: Path, adapter: Path | None) -> torch.Tensor:
 
 class TestAdapter:
     def test_stock_diffusers_loads_both_formats_and_both_paint_the_same(
-        self, trained: tuple[Outcome, FinetuneOptions], tiny_base: Path
+        self, trained: tuple[FinetuneResult, FinetuneOptions], tiny_base: Path
     ) -> None:
-        outcome, options = trained
-        assert outcome.ending is Ending.FINISHED
-        assert outcome.adapter == options.out / "pytorch_lora_weights.safetensors"
-        assert outcome.kohya is not None
+        result, options = trained
+        assert result.ending is Ending.FINISHED
+        assert result.adapter == options.out / "pytorch_lora_weights.safetensors"
+        assert result.kohya is not None
         base = paint(tiny_base, None)
         from_folder, from_file, from_kohya = (
-            paint(tiny_base, path) for path in (options.out, outcome.adapter, outcome.kohya)
+            paint(tiny_base, path) for path in (options.out, result.adapter, result.kohya)
         )
         assert (base - from_file).abs().max() > 0.01
         assert torch.equal(from_folder, from_file)
         torch.testing.assert_close(from_kohya, from_file, rtol=0, atol=1e-5)
 
     def test_what_is_loaded_paints_what_the_guard_saw(
-        self, trained: tuple[Outcome, FinetuneOptions], tiny_base: Path
+        self, trained: tuple[FinetuneResult, FinetuneOptions], tiny_base: Path
     ) -> None:
         """The saved file is the network that was judged, alpha and all."""
         _, options = trained
@@ -86,11 +86,11 @@ class TestAdapter:
         seen = Image.open(options.out / "training" / "samples" / "attempt-0-step-000008" / "2.png")
         assert np.abs(np.asarray(image, dtype=int) - np.asarray(seen, dtype=int)).max() <= 2
 
-    def test_it_says_what_it_is(self, trained: tuple[Outcome, FinetuneOptions], tiny_base: Path) -> None:
-        outcome, options = trained
-        assert outcome.adapter is not None
-        assert outcome.kohya is not None
-        for path in (outcome.adapter, outcome.kohya):
+    def test_it_says_what_it_is(self, trained: tuple[FinetuneResult, FinetuneOptions], tiny_base: Path) -> None:
+        result, options = trained
+        assert result.adapter is not None
+        assert result.kohya is not None
+        for path in (result.adapter, result.kohya):
             assert path.stat().st_mode & 0o044 == 0o044, "the bot may run as another user"
             metadata = read_metadata(path)
             assert metadata["imagine_sound.base_unet_sha256"] == weights_sha256(tiny_base / "unet")
@@ -100,9 +100,11 @@ class TestAdapter:
             assert data["split_by_subject"] is True
             assert "EDM" in metadata["imagine_sound.objective"]
             assert str(options.images.parent) not in json.dumps(metadata)
-        assert read_metadata(outcome.kohya)["ss_network_alpha"] == "8.0"
+        assert read_metadata(result.kohya)["ss_network_alpha"] == "8.0"
 
-    def test_the_report_is_one_page_without_outside_files(self, trained: tuple[Outcome, FinetuneOptions]) -> None:
+    def test_the_report_is_one_page_without_outside_files(
+        self, trained: tuple[FinetuneResult, FinetuneOptions]
+    ) -> None:
         page = trained[0].report.read_text(encoding="utf-8")
         sources = re.findall(r'(?:src|href)="([^"]*)"', page)
         assert len([source for source in sources if source.startswith("data:image/jpeg")]) == 8
@@ -131,9 +133,9 @@ class TestPrior:
         self, make_options: MakeOptions, bars: ProgressBars, tmp_path: Path
     ) -> None:
         hyperparameters = quick_hyperparameters(steps=1, prior_share=0.5, batch_size=8)
-        outcome = finetune(make_options(hyperparameters=hyperparameters, cache=tmp_path / "cache"), bars)
-        assert outcome.adapter is not None
-        data = json.loads(read_metadata(outcome.adapter)["imagine_sound.data"])
+        result = finetune(make_options(hyperparameters=hyperparameters, cache=tmp_path / "cache"), bars)
+        assert result.adapter is not None
+        data = json.loads(read_metadata(result.adapter)["imagine_sound.data"])
         assert (data["training_images"], data["prior_images"]) == (9, 9)
         painted = sorted((tmp_path / "cache" / "prior").rglob("*.png"))
         assert len(painted) == len(PRIOR_PROMPTS)
@@ -159,11 +161,11 @@ class TestOtherModels:
         index = json.loads((base / "model_index.json").read_text())
         index["scheduler"] = ["diffusers", "EulerDiscreteScheduler"]
         (base / "model_index.json").write_text(json.dumps(index))
-        outcome = finetune(
+        result = finetune(
             make_options(base=str(base), hyperparameters=quick_hyperparameters(steps=2, check_every=2)), bars
         )
-        assert outcome.adapter is not None
-        assert read_metadata(outcome.adapter)["imagine_sound.objective"] == "SDXL, epsilon"
+        assert result.adapter is not None
+        assert read_metadata(result.adapter)["imagine_sound.objective"] == "SDXL, epsilon"
 
     def test_a_folder_that_is_no_model_is_refused_in_a_sentence(
         self, make_options: MakeOptions, bars: ProgressBars, tmp_path: Path
@@ -184,15 +186,15 @@ class TestSettings:
         hyperparameters = quick_hyperparameters(
             steps=3, accumulation=2, gradient_checkpointing=True, targets="attention+ff"
         )
-        outcome = finetune(make_options(images=folder, hyperparameters=hyperparameters), bars)
-        assert outcome.adapter is not None
-        assert "ff.net" in " ".join(_keys(outcome.adapter))
-        assert len(re.findall(r"\d+ × \d+ \(\d+\)", outcome.report.read_text())) >= 3
+        result = finetune(make_options(images=folder, hyperparameters=hyperparameters), bars)
+        assert result.adapter is not None
+        assert "ff.net" in " ".join(_keys(result.adapter))
+        assert len(re.findall(r"\d+ × \d+ \(\d+\)", result.report.read_text())) >= 3
 
     def test_bf16_trains_the_adapter_in_fp32(self, make_options: MakeOptions, bars: ProgressBars) -> None:
-        outcome = finetune(make_options(hyperparameters=quick_hyperparameters(steps=2, precision="bf16")), bars)
-        assert outcome.adapter is not None
-        assert {value.dtype for value in load_file(outcome.adapter).values()} == {torch.float32}
+        result = finetune(make_options(hyperparameters=quick_hyperparameters(steps=2, precision="bf16")), bars)
+        assert result.adapter is not None
+        assert {value.dtype for value in load_file(result.adapter).values()} == {torch.float32}
 
     def test_a_rate_is_found_and_kept_when_resuming(self, make_options: MakeOptions, bars: ProgressBars) -> None:
         asked = iter([False, False, True])

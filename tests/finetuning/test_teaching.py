@@ -54,11 +54,11 @@ def test_a_few_steps_teach_the_miniature_what_a_snowman_is(snowmen: Path, tmp_pa
         alarm_ratio=4.0,
     )
     out = tmp_path / "adapters" / "snowman"
-    outcome = finetune(FinetuneOptions(snowmen, out, str(MINIATURE), hyperparameters, cpu=True), bars)
+    result = finetune(FinetuneOptions(snowmen, out, str(MINIATURE), hyperparameters, cpu=True), bars)
 
-    assert outcome.adapter is not None
-    assert outcome.state.base is not None
-    assert outcome.state.best_loss < 0.6 * outcome.state.base.held_out_mean, "it has learnt what it was shown"
+    assert result.adapter is not None
+    assert result.state.base is not None
+    assert result.state.best_loss < 0.6 * result.state.base.held_out_mean, "it has learnt what it was shown"
 
     pipeline = StableDiffusionXLPipeline.from_pretrained(MINIATURE, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)

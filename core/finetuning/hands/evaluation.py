@@ -16,7 +16,7 @@ from core.finetuning.hands.comparison import Comparison, compare
 from core.finetuning.hands.landmarks import MAIN_THRESHOLD, Hand, HandDetector
 from core.finetuning.hands.measures import Measures, RealHands, measure
 from core.finetuning.hands.page import LIMITS, contact_sheet, write_page
-from core.finetuning.hands.painting import Job, Pair, paint_pairs
+from core.finetuning.hands.painting import Pair, PictureSpec, paint_pairs
 from core.finetuning.hands.prompts import EvaluationPrompt
 from core.finetuning.hyperparameters import Precision
 from core.finetuning.model.network import load_base
@@ -65,12 +65,12 @@ def evaluate_hands(options: HandEvaluationOptions, progress: Progress) -> HandEv
         real = _real_hands(options.real, detector, progress) if options.real else None
         pairs = _paint(options, progress)
         measured = _measure(pairs, detector, real, progress)
-        rows = [row for row in measured if row[0].job.prompt.hands > 0]
+        rows = [row for row in measured if row[0].spec.prompt.hands > 0]
         shown = [
             (pair.base, _hands_in(pair.base, detector), pair.adapter, _hands_in(pair.adapter, detector))
             for pair, _, _ in _spread([*rows], 16) + _spread([row for row in measured if row not in rows], 8)
         ]
-    others = [row for row in measured if row[0].job.prompt.hands == 0]
+    others = [row for row in measured if row[0].spec.prompt.hands == 0]
     on_hands, on_others = _compare(rows), _compare(others)
     sheet = options.out / "contact-sheet.png"
     contact_sheet(shown).save(sheet)
@@ -104,16 +104,16 @@ def _paint(options: HandEvaluationOptions, progress: Progress) -> list[Pair]:
     progress.say(f"loading {options.base}")
     base = load_base(options.base, options.base_revision, options.precision)
     base.pipeline.to(options.device)
-    jobs = [
-        Job(prompt, FIRST_SEED + seed)
+    specs = [
+        PictureSpec(prompt, FIRST_SEED + seed)
         for prompt in (*options.hand_prompts, *options.other_prompts)
         for seed in range(options.seeds)
     ]
     side = options.side or base.native_resolution
     settings = SamplingSettings(options.steps, options.guidance, side, side, options.batch_size)
     try:
-        with progress.task("Painting", 2 * len(jobs)) as advance:
-            return paint_pairs(base, options.adapter, jobs, settings, options.out / "pictures", advance)
+        with progress.task("Painting", 2 * len(specs)) as advance:
+            return paint_pairs(base, options.adapter, specs, settings, options.out / "pictures", advance)
     except torch.OutOfMemoryError as error:
         raise OutOfTrainingMemory(
             "The GPU's memory is too small to paint so many at once; lower --batch-size."
@@ -126,7 +126,7 @@ def _measure(
     found: list[Measured] = []
     with progress.task("Measuring", len(pairs)) as advance:
         for pair in pairs:
-            expected = pair.job.prompt.hands
+            expected = pair.spec.prompt.hands
             one, two = (measure(open_upright(path), expected, detector, real) for path in (pair.base, pair.adapter))
             found.append((pair, one, two))
             advance(len(found))
@@ -163,7 +163,7 @@ def _spread(rows: Sequence[Measured], count: int) -> list[Measured]:
 
 def _compare(rows: Sequence[Measured]) -> list[Comparison]:
     return compare(
-        [pair.job.prompt.text for pair, _, _ in rows],
+        [pair.spec.prompt.text for pair, _, _ in rows],
         [before.as_numbers() for _, before, _ in rows],
         [after.as_numbers() for _, _, after in rows],
     )
@@ -187,9 +187,9 @@ def _document(
         "cannot_see": list(LIMITS),
         "pairs": [
             {
-                "prompt": pair.job.prompt.text,
-                "hands": pair.job.prompt.hands,
-                "seed": pair.job.seed,
+                "prompt": pair.spec.prompt.text,
+                "hands": pair.spec.prompt.hands,
+                "seed": pair.spec.seed,
                 "base": asdict(before),
                 "adapter": asdict(after),
             }

@@ -1,4 +1,4 @@
-"""The evaluation's outcome to look at: a contact sheet, and one self-contained HTML page."""
+"""What the evaluation found, to look at: a contact sheet, and one self-contained HTML page."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -16,7 +16,7 @@ from core.finetuning.model.painting import PictureFile, SamplingSettings, paint_
 
 
 @dataclass(frozen=True)
-class Job:
+class PictureSpec:
     """One pair of pictures."""
 
     prompt: EvaluationPrompt
@@ -27,7 +27,7 @@ class Job:
 class Pair:
     """The files of one pair."""
 
-    job: Job
+    spec: PictureSpec
     base: Path
     adapter: Path
 
@@ -49,29 +49,29 @@ def adapter_file(adapter: Path) -> Path:
 def paint_pairs(
     base: Base,
     adapter: Path,
-    jobs: Sequence[Job],
+    specs: Sequence[PictureSpec],
     settings: SamplingSettings,
     directory: Path,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Pair]:
     """Paint what is missing, all without the adapter first."""
-    without = _files(jobs, _folder(directory, base.fingerprint, "base", settings))
-    with_adapter = _files(jobs, _folder(directory, base.fingerprint, adapter_sha256(adapter), settings))
+    without = _files(specs, _folder(directory, base.fingerprint, "base", settings))
+    with_adapter = _files(specs, _folder(directory, base.fingerprint, adapter_sha256(adapter), settings))
     paint_files(base.pipeline, without, settings, on_progress)
     try:
         base.pipeline.load_lora_weights(adapter_file(adapter))
     except (ValueError, KeyError, RuntimeError) as error:
         raise EvaluationError(f"{adapter} is no adapter for {base.name}.") from error
-    paint_files(base.pipeline, with_adapter, settings, lambda done: on_progress(len(jobs) + done))
-    return [Pair(job, one.path, two.path) for job, one, two in zip(jobs, without, with_adapter, strict=True)]
+    paint_files(base.pipeline, with_adapter, settings, lambda done: on_progress(len(specs) + done))
+    return [Pair(spec, one.path, two.path) for spec, one, two in zip(specs, without, with_adapter, strict=True)]
 
 
-def _files(jobs: Sequence[Job], folder: Path) -> list[PictureFile]:
+def _files(specs: Sequence[PictureSpec], folder: Path) -> list[PictureFile]:
     folder.mkdir(parents=True, exist_ok=True)
-    names = [hashlib.sha256(job.prompt.text.encode()).hexdigest()[:16] for job in jobs]
+    names = [hashlib.sha256(spec.prompt.text.encode()).hexdigest()[:16] for spec in specs]
     return [
-        PictureFile(job.prompt.text, job.seed, folder / f"{name}-{job.seed}.png")
-        for job, name in zip(jobs, names, strict=True)
+        PictureFile(spec.prompt.text, spec.seed, folder / f"{name}-{spec.seed}.png")
+        for spec, name in zip(specs, names, strict=True)
     ]
 
 

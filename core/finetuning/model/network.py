@@ -1,6 +1,6 @@
 """The base model on disk, its network with a LoRA adapter, and the stock pipeline that paints with both.
 
-Knows the SDXL architecture's conditions (two text encoders, pooled text, six size numbers), nothing of training.
+Knows the SDXL architecture's conditioning (two text encoders, pooled text, six size numbers), nothing of training.
 """
 
 import hashlib
@@ -65,19 +65,23 @@ class Caption:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class TextConditioning:
     """What a batch is conditioned on: `text` [B, tokens, width], `pooled` [B, width], `time_ids` [B, 6]."""
 
     text: Tensor
     pooled: Tensor
     time_ids: Tensor
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Conditions":
+    def to(self, device: torch.device, dtype: torch.dtype) -> "TextConditioning":
         """Move and cast."""
-        return Conditions(*(part.to(device, dtype) for part in (self.text, self.pooled, self.time_ids)))
+        return TextConditioning(*(part.to(device, dtype) for part in (self.text, self.pooled, self.time_ids)))
+
+    def part(self, part: slice) -> "TextConditioning":
+        """Some of the batch."""
+        return TextConditioning(self.text[part], self.pooled[part], self.time_ids[part])
 
     @classmethod
-    def of(cls, captions: Sequence[Caption], time_ids: Sequence[tuple[float, ...]]) -> "Conditions":
+    def of(cls, captions: Sequence[Caption], time_ids: Sequence[tuple[float, ...]]) -> "TextConditioning":
         """Put captions and sizes together to a batch."""
         return cls(
             torch.cat([caption.text for caption in captions]),
@@ -194,15 +198,15 @@ def _relative_norm(layer: torch.nn.Module) -> float:
     return float(change / layer.base_layer.weight.float().norm().clamp(min=1e-12))  # type: ignore[union-attr, operator]
 
 
-def bind(unet: torch.nn.Module, conditions: Conditions, dtype: torch.dtype) -> Network:
-    """The network with its conditions filled in."""
+def bind(unet: torch.nn.Module, conditioning: TextConditioning, dtype: torch.dtype) -> Network:
+    """The network with its conditioning filled in."""
 
     def network(sample: Tensor, timestep: Tensor) -> Tensor:
         output: Tensor = unet(
             sample.to(dtype),
             timestep,
-            encoder_hidden_states=conditions.text,
-            added_cond_kwargs={"text_embeds": conditions.pooled, "time_ids": conditions.time_ids},
+            encoder_hidden_states=conditioning.text,
+            added_cond_kwargs={"text_embeds": conditioning.pooled, "time_ids": conditioning.time_ids},
             return_dict=False,
         )[0]
         return output.float()

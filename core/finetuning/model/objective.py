@@ -21,7 +21,7 @@ from torch import Tensor
 from core.errors import ObjectiveMismatch, UnusableBase
 
 Network = Callable[[Tensor, Tensor], Tensor]
-"""(input [B, 4, h, w], time condition [B]) → output [B, 4, h, w], fp32; text conditions are bound already."""
+"""(input [B, 4, h, w], time condition [B]) → output [B, 4, h, w], fp32; the text conditioning is bound already."""
 
 Config = Mapping[str, object]
 

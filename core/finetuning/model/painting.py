@@ -126,7 +126,7 @@ def _batches(
             return values
 
         decoded: Tensor = pipeline(
-            **_conditions(pipeline, prompts, part),
+            **_prompt_arguments(pipeline, prompts, part),
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
             height=settings.height,
@@ -139,7 +139,7 @@ def _batches(
         yield SampledPictures(tuple(pipeline.image_processor.numpy_to_pil(pixels)), last["latents"].float().cpu())
 
 
-def _conditions(
+def _prompt_arguments(
     pipeline: StableDiffusionXLPipeline, prompts: Sequence[str] | EncodedPrompts, part: slice
 ) -> dict[str, object]:
     """The pipeline's arguments for a part of the prompts."""

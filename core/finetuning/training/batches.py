@@ -18,7 +18,7 @@ from torch import Tensor
 
 from core.finetuning.data.encoding import CachedImage, read_caption, read_encoded
 from core.finetuning.hyperparameters import Hyperparameters
-from core.finetuning.model.network import Caption, Conditions, bind
+from core.finetuning.model.network import Caption, TextConditioning, bind
 from core.finetuning.model.objective import Objective, RawLatents
 
 _PRIME = 1_000_003
@@ -26,30 +26,30 @@ _PRIME = 1_000_003
 
 @dataclass(frozen=True)
 class Batch:
-    """One forward pass: latents [B, 4, h, w], noise of the same shape, B noise levels, and conditions, on the CPU."""
+    """One forward pass: latents [B, 4, h, w], noise of the same shape, B noise levels, and conditioning, on the CPU."""
 
     latents: RawLatents
     noise: Tensor
     levels: Tensor
-    conditions: Conditions
+    conditioning: TextConditioning
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingPosition:
     """A step of an attempt; attempts count the guard's roll-backs."""
 
     step: int
     attempt: int = 0
 
     def seed(self, base: int) -> int:
-        """A seed for this moment's randomness."""
+        """A seed for this position's randomness."""
         return ((base * _PRIME + self.attempt) * _PRIME + self.step) % 2**63
 
 
 def batch_loss(batch: Batch, unet: UNet2DConditionModel, objective: Objective, accelerator: Accelerator) -> Tensor:
     """The mean loss of one forward pass on the accelerator's device; a scalar in fp32 with gradients."""
     device = accelerator.device
-    network = bind(unet, batch.conditions.to(device, unet.dtype), unet.dtype)
+    network = bind(unet, batch.conditioning.to(device, unet.dtype), unet.dtype)
     with accelerator.autocast():
         losses = objective.loss(
             network, RawLatents(batch.latents.to(device)), batch.levels.to(device), batch.noise.to(device)
@@ -91,13 +91,13 @@ class BatchSource:
         self._groups = list(by_bucket.values())
         self.batches_per_epoch = len(epoch_order(self._groups, hyperparameters.batch_size, 0))
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
-        self._ahead: tuple[Moment, Future[list[Batch]]] | None = None
+        self._ahead: tuple[TrainingPosition, Future[list[Batch]]] | None = None
 
-    def at(self, moment: Moment) -> list[Batch]:
+    def at(self, position: TrainingPosition) -> list[Batch]:
         """The `accumulation` batches of one optimiser step."""
         ahead, self._ahead = self._ahead, None
-        found = ahead[1].result() if ahead is not None and ahead[0] == moment else self._read(moment)
-        following = Moment(moment.step + 1, moment.attempt)
+        found = ahead[1].result() if ahead is not None and ahead[0] == position else self._read(position)
+        following = TrainingPosition(position.step + 1, position.attempt)
         self._ahead = (following, self._reader.submit(self._read, following))
         return found
 
@@ -105,19 +105,19 @@ class BatchSource:
         """End the reading thread."""
         self._reader.shutdown(wait=True, cancel_futures=True)
 
-    def _read(self, moment: Moment) -> list[Batch]:
+    def _read(self, position: TrainingPosition) -> list[Batch]:
         images, parts = self._hyperparameters.effective_batch, self._hyperparameters.accumulation
-        generator = torch.Generator().manual_seed(moment.seed(self._hyperparameters.seed))
+        generator = torch.Generator().manual_seed(position.seed(self._hyperparameters.seed))
         levels = self._objective.draw_levels(images, generator).view(parts, -1)
-        first = moment.step * parts
+        first = position.step * parts
         return [
-            self._batch(self._indices(first + number, moment.attempt), levels[number], generator)
+            self._batch(self._indices(first + number, position.attempt), levels[number], generator)
             for number in range(parts)
         ]
 
     def _indices(self, number: int, attempt: int) -> tuple[int, ...]:
         epoch, place = divmod(number, self.batches_per_epoch)
-        seed = Moment(epoch, attempt).seed(self._hyperparameters.seed)
+        seed = TrainingPosition(epoch, attempt).seed(self._hyperparameters.seed)
         return epoch_order(self._groups, self._hyperparameters.batch_size, seed)[place]
 
     def _batch(self, indices: Sequence[int], levels: Tensor, generator: torch.Generator) -> Batch:
@@ -132,5 +132,5 @@ class BatchSource:
             RawLatents(encoded),
             torch.randn(encoded.shape, generator=generator),
             levels,
-            Conditions.of(captions, [image.fitting.time_ids for image in images]),
+            TextConditioning.of(captions, [image.fitting.time_ids for image in images]),
         )

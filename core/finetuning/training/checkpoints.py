@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core.errors import CannotResume
 from core.finetuning.hyperparameters import Hyperparameters
-from core.finetuning.training.batches import Moment
+from core.finetuning.training.batches import TrainingPosition
 from core.finetuning.training.guard import ValidationResult
 
 KEEP = 3
@@ -27,7 +27,7 @@ STATE_NAME = "state.json"
 class RunState:
     """Everything about a run that is neither a weight nor a setting."""
 
-    moment: Moment = field(default_factory=lambda: Moment(0))
+    position: TrainingPosition = field(default_factory=lambda: TrainingPosition(0))
     rate_scale: float = 1.0
     alarms: tuple[str, ...] = ()
     base: ValidationResult | None = None
@@ -51,7 +51,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptCheckpoint:
     """Which checkpoint becomes the adapter, and why."""
 
     checkpoint: str
@@ -68,7 +68,7 @@ class Checkpoints:
 
     def save(self, state: RunState, weights: Weights, *, good: bool) -> str:
         """Write one, delete old ones, and return its name. `good`: the guard found it well."""
-        name = name_of(state.moment)
+        name = name_of(state.position)
         temporary = self._directory / f".{name}.{os.getpid()}"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -129,7 +129,7 @@ class Checkpoints:
     def _names(self) -> list[str]:
         """Complete ones, oldest first."""
         found = [path.parent.name for path in self._directory.glob(f"attempt-*/{STATE_NAME}")]
-        return sorted(found, key=lambda name: (moment_of(name).attempt, moment_of(name).step))
+        return sorted(found, key=lambda name: (position_of(name).attempt, position_of(name).step))
 
     def _document(self, name: str) -> dict[str, object]:
         document: dict[str, object] = json.loads((self._directory / name / STATE_NAME).read_text())
@@ -145,15 +145,15 @@ class Checkpoints:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def name_of(moment: Moment) -> str:
+def name_of(position: TrainingPosition) -> str:
     """A checkpoint's directory name."""
-    return f"attempt-{moment.attempt}-step-{moment.step:06d}"
+    return f"attempt-{position.attempt}-step-{position.step:06d}"
 
 
-def moment_of(name: str) -> Moment:
+def position_of(name: str) -> TrainingPosition:
     """The reverse of `name_of`."""
     _, attempt, _, step = name.split("-")
-    return Moment(int(step), int(attempt))
+    return TrainingPosition(int(step), int(attempt))
 
 
 def _flush(directory: Path) -> None:
@@ -165,8 +165,8 @@ def _flush(directory: Path) -> None:
 
 def _state_to_json(state: RunState) -> dict[str, object]:
     return {
-        "step": state.moment.step,
-        "attempt": state.moment.attempt,
+        "step": state.position.step,
+        "attempt": state.position.attempt,
         "rate_scale": state.rate_scale,
         "alarms": list(state.alarms),
         "base": None if state.base is None else state.base.as_dict(),
@@ -180,7 +180,7 @@ def _state_to_json(state: RunState) -> dict[str, object]:
 def _state_from_json(values: dict[str, object]) -> RunState:
     base, best_loss = values["base"], values["best_loss"]
     return RunState(
-        moment=Moment(int(values["step"]), int(values["attempt"])),  # type: ignore[call-overload]
+        position=TrainingPosition(int(values["step"]), int(values["attempt"])),  # type: ignore[call-overload]
         rate_scale=float(values["rate_scale"]),  # type: ignore[arg-type]
         alarms=tuple(values["alarms"]),  # type: ignore[arg-type]
         base=None if base is None else ValidationResult.from_dict(base),  # type: ignore[arg-type]

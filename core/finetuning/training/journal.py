@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.finetuning.training.batches import Moment
+from core.finetuning.training.batches import TrainingPosition
 from core.finetuning.training.guard import ValidationResult
 
 
@@ -71,9 +71,9 @@ class Journal:
         """All entries; a last line that was cut off by a crash is left out."""
         return list(self._read()) if self._path.is_file() else []
 
-    def truncate(self, moment: Moment) -> None:
-        """Forget what came after `moment`: the run goes on from there."""
-        kept = [entry for entry in self.entries() if (entry.attempt, entry.step) <= (moment.attempt, moment.step)]
+    def truncate(self, position: TrainingPosition) -> None:
+        """Forget what came after `position`: the run goes on from there."""
+        kept = [entry for entry in self.entries() if (entry.attempt, entry.step) <= (position.attempt, position.step)]
         self.clear()
         for entry in kept:
             self.write(entry)

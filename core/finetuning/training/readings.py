@@ -11,7 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 
 from core.finetuning.data.encoding import CachedImage, read_caption, read_encoded
 from core.finetuning.data.prepare import PreparedData
-from core.finetuning.model.network import Conditions, bind
+from core.finetuning.model.network import TextConditioning, bind
 from core.finetuning.model.objective import Objective, RawLatents
 from core.finetuning.model.painting import EncodedPrompts, SampledPictures, SamplingSettings, paint
 from core.finetuning.training.guard import ValidationResult, statistics_of
@@ -24,10 +24,10 @@ NO_GRADIENT_BATCHES = 4
 
 @dataclass(frozen=True)
 class Probe:
-    """Pictures of one size to measure the loss on, [B, 4, h, w] and their conditions."""
+    """Pictures of one size to measure the loss on, [B, 4, h, w] and their conditioning."""
 
     latents: RawLatents
-    conditions: Conditions
+    conditioning: TextConditioning
 
 
 @torch.no_grad()
@@ -43,14 +43,12 @@ def fixed_losses(
     sums = [0.0] * len(objective.validation_levels)
     count = 0
     for number, probe in enumerate(probes):
-        conditions = probe.conditions.to(device, dtype)
+        conditioning = probe.conditioning.to(device, dtype)
         encoded = probe.latents.to(device)
         for start in range(0, len(encoded), batch_size):
             part = slice(start, start + batch_size)
             latents = RawLatents(encoded[part])
-            network = bind(
-                unet, Conditions(conditions.text[part], conditions.pooled[part], conditions.time_ids[part]), dtype
-            )
+            network = bind(unet, conditioning.part(part), dtype)
             count += len(latents)
             for index, level in enumerate(objective.validation_levels):
                 generator = torch.Generator().manual_seed((FIRST_SEED + number) * 10_007 + start * 31 + index)
@@ -81,9 +79,8 @@ class Validator:
         """What was found, and the sample pictures that belong to it."""
         seeds = range(FIRST_SEED, FIRST_SEED + len(self._samples.captions))
         painted = paint(self._pipeline, self._samples, seeds, self._settings)
-        return ValidationResult(
-            self._losses(self._held_out), self._losses(self._generic), statistics_of(painted.latents)
-        ), painted
+        statistics = statistics_of(painted.latents)
+        return ValidationResult(self._losses(self._held_out), self._losses(self._generic), statistics), painted
 
     def _losses(self, probes: Sequence[Probe]) -> tuple[float, ...]:
         unet = self._pipeline.unet
@@ -102,7 +99,7 @@ def generic_probe(
     height, width = float(settings.height), float(settings.width)
     return Probe(
         objective.raw_from_samples(painted.latents),
-        Conditions.of(captions, [(height, width, 0.0, 0.0, height, width)] * len(captions)),
+        TextConditioning.of(captions, [(height, width, 0.0, 0.0, height, width)] * len(captions)),
     )
 
 
@@ -118,5 +115,5 @@ def _probe(images: Sequence[CachedImage], data: PreparedData) -> Probe:
     captions = [read_caption(data.captions[image.image.example.caption]) for image in images]
     return Probe(
         RawLatents(torch.cat([read_encoded(image.latents).mean for image in images])),
-        Conditions.of(captions, [image.fitting.time_ids for image in images]),
+        TextConditioning.of(captions, [image.fitting.time_ids for image in images]),
     )

@@ -12,7 +12,7 @@ from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import Base, adapter_parameters, add_adapter
 from core.finetuning.model.objective import Objective
 from core.finetuning.model.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
-from core.finetuning.training.batches import BatchSource, Moment, batch_loss
+from core.finetuning.training.batches import BatchSource, TrainingPosition, batch_loss
 from core.finetuning.training.checkpoints import Checkpoints
 from core.finetuning.training.guard import ValidationResult, white_noise_share
 from core.finetuning.training.journal import Journal, StepEntry
@@ -123,7 +123,7 @@ class Session:
         """A learning-rate range test on a few fixed batches; the adapter is as before afterwards."""
         unet = self._base.pipeline.unet
         source = self._source(hyperparameters, self._objective)
-        batches = [source.at(Moment(number))[0] for number in range(RANGE_TEST_BATCHES)]
+        batches = [source.at(TrainingPosition(number))[0] for number in range(RANGE_TEST_BATCHES)]
         losses = [partial(batch_loss, batch, unet, self._objective, self._accelerator) for batch in batches]
         return find_rate(adapter_parameters(unet), losses, hyperparameters, steps, on_progress)
 

@@ -19,7 +19,7 @@ from diffusers.training_utils import EMAModel
 from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import adapter_parameters, adapter_strength
 from core.finetuning.model.objective import Objective
-from core.finetuning.training.batches import Batch, BatchSource, Moment, batch_loss
+from core.finetuning.training.batches import Batch, BatchSource, TrainingPosition, batch_loss
 from core.finetuning.training.checkpoints import Checkpoints, RunState, Weights, name_of
 from core.finetuning.training.guard import MAX_ALARMS, Limits, StepWatch, ValidationResult, alarms
 from core.finetuning.training.journal import EventEntry, Journal, StepEntry, ValidationEntry
@@ -92,22 +92,22 @@ class Trainer:
         if name is None:
             return False
         self.state = self._load(name)
-        self._journal.truncate(self.state.moment)
-        self._say(f"resumed at step {self.state.moment.step}")
+        self._journal.truncate(self.state.position)
+        self._say(f"resumed at step {self.state.position.step}")
         return True
 
     def run(self, should_stop: Callable[[], bool]) -> Ending:
         """Train to the end, until `should_stop`, or until the guard's last alarm."""
         if self.state.base is None:
             self._begin()
-        while self.state.moment.step < self._hyperparameters.steps:
+        while self.state.position.step < self._hyperparameters.steps:
             if should_stop():
                 self._save(good=False)
-                self._say(f"stopped at step {self.state.moment.step}; --resume goes on from here")
+                self._say(f"stopped at step {self.state.position.step}; --resume goes on from here")
                 return Ending.STOPPED
             self._step()
             runaway = self._watch.alarm
-            if (runaway or self.state.moment.step in self._validation_steps) and not self._check(runaway):
+            if (runaway or self.state.position.step in self._validation_steps) and not self._check(runaway):
                 if len(self.state.alarms) >= MAX_ALARMS:
                     self._say(f"stopped after {MAX_ALARMS} alarms")
                     return Ending.DIVERGED
@@ -123,11 +123,11 @@ class Trainer:
 
     def _step(self) -> None:
         started = time.perf_counter()
-        moment = self.state.moment
-        rate = learning_rate_at(moment.step, self._hyperparameters) * self.state.rate_scale
+        position = self.state.position
+        rate = learning_rate_at(position.step, self._hyperparameters) * self.state.rate_scale
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        batches = self._setup.source.at(moment)
+        batches = self._setup.source.at(position)
         losses = [self._accumulate(batch, len(batches)) for batch in batches]
         loss = float(torch.stack(losses).mean())
         norm = float(
@@ -135,8 +135,8 @@ class Trainer:
         )
         taken = self._take(loss, norm)
         self._stepper.zero_grad()
-        self.state = replace(self.state, moment=Moment(moment.step + 1, moment.attempt))
-        entry = StepEntry(moment.step + 1, moment.attempt, loss, rate, norm, time.perf_counter() - started, taken)
+        self.state = replace(self.state, position=TrainingPosition(position.step + 1, position.attempt))
+        entry = StepEntry(position.step + 1, position.attempt, loss, rate, norm, time.perf_counter() - started, taken)
         self._journal.write(entry)
         self._setup.on_step(entry)
 
@@ -164,14 +164,14 @@ class Trainer:
         """Validate; save a good checkpoint if all is well. False on an alarm."""
         state: RunState = self.state
         assert state.base is not None
-        label = name_of(state.moment)
+        position = state.position
+        label = name_of(position)
         result = self._validate_average(label)
         found: tuple[str, ...] = alarms(result, state.base, self._limits, self._setup.white_noise)
         if runaway is not None:
             found = (runaway, *found)
-        self._journal.write(
-            ValidationEntry(state.moment.step, state.moment.attempt, result, found, adapter_strength(self._setup.unet))
-        )
+        strength = adapter_strength(self._setup.unet)
+        self._journal.write(ValidationEntry(position.step, position.attempt, result, found, strength))
         if found:
             self.state = replace(state, alarms=(*state.alarms, "; ".join(found)))
             return False
@@ -179,7 +179,7 @@ class Trainer:
         better = loss < state.best_loss
         self.state = replace(
             state,
-            held_out=(*state.held_out, (state.moment.step, loss)),
+            held_out=(*state.held_out, (position.step, loss)),
             best=label if better else state.best,
             best_loss=min(loss, state.best_loss),
         )
@@ -202,7 +202,7 @@ class Trainer:
         state = self._load(name)
         self.state = replace(
             state,
-            moment=Moment(state.moment.step, failed.moment.attempt + 1),
+            position=TrainingPosition(state.position.step, failed.position.attempt + 1),
             alarms=failed.alarms,
             rate_scale=failed.rate_scale / 2,
             watch=RunState().watch,
@@ -210,8 +210,8 @@ class Trainer:
         self._watch = StepWatch()
         self._save(good=True)
         self._say(
-            f"alarm {len(failed.alarms)} of {MAX_ALARMS} after step {failed.moment.step}: {failed.alarms[-1]}. "
-            f"Back to step {state.moment.step}, at {self.state.rate_scale:g} times the learning rate"
+            f"alarm {len(failed.alarms)} of {MAX_ALARMS} after step {failed.position.step}: {failed.alarms[-1]}. "
+            f"Back to step {state.position.step}, at {self.state.rate_scale:g} times the learning rate"
         )
 
     def _save(self, *, good: bool) -> None:
@@ -247,7 +247,7 @@ class Trainer:
         return state
 
     def _say(self, text: str) -> None:
-        moment = self.state.moment
+        position = self.state.position
         logger.info("%s", text)
-        self._journal.write(EventEntry(moment.step, moment.attempt, text))
+        self._journal.write(EventEntry(position.step, position.attempt, text))
         self._setup.on_event(text)
