@@ -17,6 +17,8 @@ class ExitCode(IntEnum):
     """A fault of the program, or the network."""
     BAD_INPUT = 2
     """Bad input or settings: the person can mend it."""
+    ENDED_BY_GUARD = 3
+    """A training went wrong and was stopped before anything worth keeping was learnt."""
     INTERRUPTED = 130
 
 

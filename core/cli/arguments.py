@@ -1,11 +1,71 @@
-"""The arguments of the commands that take many. Imports no model library, so that `--help` answers at once."""
+"""The commands' arguments. Imports no model library, so that `--help` answers at once."""
 
 import argparse
 from pathlib import Path
 
+from core import __version__
 from core.finetuning.hyperparameters import Hyperparameters
 
 HAND_MODEL_VARIABLE = "HAND_LANDMARKER_MODEL"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their arguments; the chosen one's module is `module` of what is parsed."""
+    parser = argparse.ArgumentParser(prog="imagine-sound", description="Hears a recording and paints what it heard.")
+    parser.add_argument("--version", action="version", version=f"imagine-sound {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_hear(_command(commands, "hear", "say what is in recordings", "core.cli.hear"))
+    _add_imagine(_command(commands, "imagine", "paint what is in a recording", "core.cli.imagine"))
+    _add_convert(_command(commands, "convert", "write a recording's sound as a WAV", "core.cli.convert"))
+    _add_demo(_command(commands, "demo", "hear and paint three sample sounds, or yours", "core.cli.demo"))
+    models = _command(commands, "models", "list the models, or fetch them", "core.cli.models")
+    models.add_argument("action", nargs="?", choices=["list", "pull"], default="list", help="list (default) or pull")
+    _command(commands, "doctor", "check this machine and the settings", "core.cli.doctor")
+    add_finetune_arguments(
+        _command(commands, "finetune", "teach the image model something new (LoRA)", "core.cli.finetune")
+    )
+    add_evaluate_arguments(_command(commands, "evaluate", "measure whether an adapter helped", "core.cli.evaluate"))
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, does: str, module: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=does, description=does[0].upper() + does[1:] + ".")
+    command.set_defaults(module=module)
+    return command
+
+
+def _add_hear(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings: any sound or video file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a file and line")
+    parser.add_argument("--style", type=str, help="the style of the prompt (see .env.example)")
+
+
+def _add_imagine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a recording: any sound or video file")
+    parser.add_argument("--out", type=Path, metavar="PICTURE", help="where the picture goes (default: beside you)")
+    parser.add_argument("--force", action="store_true", help="let --out replace a file that is there")
+    parser.add_argument("--recipe", type=Path, metavar="PNG", help="paint this picture again instead of a recording")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same seed paints the same picture")
+    parser.add_argument("--steps", type=int, metavar="N", help="more steps: finer and slower")
+    parser.add_argument("--guidance", type=float, metavar="X", help="how closely the prompt is followed")
+    parser.add_argument("--size", type=_size, metavar="WxH", help="width and height in pixels")
+    parser.add_argument("--style", type=str, help="photograph, oil-painting, watercolour, comic, ... or none")
+    parser.add_argument("--adapter", type=str, metavar="NAME", help="a LoRA adapter from ADAPTERS_DIR")
+    parser.add_argument("--prompt", type=str, metavar="TEXT", help="paint this instead of what was heard")
+    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="IN", help="a recording: any sound or video file")
+    parser.add_argument("target", type=Path, metavar="OUT", help="the WAV to write: 16 kHz, mono, 16 bit")
+    parser.add_argument("--force", action="store_true", help="let OUT replace a file that is there")
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sound", type=Path, metavar="FILE", help="a recording instead of the samples")
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where the page goes (demo/)")
 
 
 def add_finetune_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,3 +173,11 @@ def _add_data_and_guard(parser: argparse.ArgumentParser, default: Hyperparameter
         help="loss on generic captions that is too much (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=default.seed, help="(%(default)s)")
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = text.lower().split("x")
+        return int(width), int(height)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 1024x768") from None

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from core.cli.common import load_settings
 from core.cli.imagine import watch_events
-from core.cli.output import write_whole
+from core.cli.output import written_whole
 from core.engine import Engine
-from core.errors import WrongSetting
+from core.errors import ExitCode, WrongSetting
 from core.hearing.categories import TopCategory
 from core.hearing.figure import draw_heard
 from core.hearing.samples import DEMO, write_wav
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if options.sound is not None and not options.sound.is_file():
         raise WrongSetting(f"there is no file {options.sound}.")
     asyncio.run(_make(options.out, options.sound))
-    return 0
+    return ExitCode.DONE
 
 
 async def _make(directory: Path, sound: Path | None) -> None:
@@ -89,7 +89,8 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
     out = directory / f"{path.stem}.png"
     if out == path:  # a sound file may be called .png
         out = directory / f"{path.stem}-imagined.png"
-    write_whole(out, to_png(picture))
+    with written_whole(out) as temporary:
+        temporary.write_bytes(to_png(picture))
     return Shown(
         title=title,
         sound=path.name,

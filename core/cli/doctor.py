@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 
 from core.cli.common import load_settings
-from core.errors import ImagineSoundError
+from core.errors import ExitCode, ImagineSoundError
 from core.models import ModelStore
 from core.settings import CoreSettings
 
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         except ImagineSoundError as error:
             well = False
             console.print(f"[red]wrong[/] {name}: {error}")
-    return 0 if well else 2
+    return ExitCode.DONE if well else ExitCode.BAD_INPUT
 
 
 def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from core.cli.arguments import HAND_MODEL_VARIABLE
 from core.cli.common import load_settings
 from core.cli.progress import ProgressBars
-from core.errors import EvaluationError
+from core.errors import EvaluationError, ExitCode
 from core.finetuning.hands.comparison import Comparison
 from core.finetuning.hands.evaluation import HandEvaluationOptions, evaluate_hands
 from core.finetuning.hands.landmarks import MODEL_HINT
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         bars.say(_line(comparison))
     bars.say(f"Not seen by this: {LIMITS[0]}")
     bars.say(f"report: {found.page}")
-    return 0
+    return ExitCode.DONE
 
 
 def options_from(args: argparse.Namespace) -> HandEvaluationOptions:

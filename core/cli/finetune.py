@@ -10,14 +10,11 @@ from types import FrameType
 
 from core.cli.common import load_settings
 from core.cli.progress import ProgressBars
-from core.errors import InvalidHyperparameters
+from core.errors import ExitCode, InvalidHyperparameters
 from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import best_precision, default_base
 from core.finetuning.run import FinetuneOptions, finetune
 from core.finetuning.training.trainer import Ending
-
-EXIT_WELL = 0
-EXIT_NOTHING_LEARNT = 3
 
 _TIME_SPAN = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
 
@@ -35,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
     bars.say(f"report: {result.report}")
     if result.ending is Ending.DIVERGED:
         bars.say("The guard stopped the run; try a tenth of the learning rate, or --learning-rate auto.")
-        return EXIT_NOTHING_LEARNT if result.adapter is None else EXIT_WELL
+        return ExitCode.ENDED_BY_GUARD if result.adapter is None else ExitCode.DONE
     if result.ending is Ending.STOPPED:
         bars.say("The run is not finished: the same command with --resume goes on.")
-    return EXIT_WELL
+    return ExitCode.DONE
 
 
 def options_from(args: argparse.Namespace) -> FinetuneOptions:

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from core.cli.common import load_settings, note_text, read_style, remarks, show_progress
-from core.cli.output import check_output, free_name, write_whole
+from core.cli.output import check_output, free_name, written_whole
 from core.engine import Engine
-from core.errors import PaintingError, WrongSetting
+from core.errors import ExitCode, PaintingError, WrongSetting
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.options import ImagineOptions
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     out: Path = options.out or free_name(f"{source.stem}-imagined", "png")
     check_output(out, [source], replace=options.force)
     asyncio.run(_imagine(options, out))
-    return 0
+    return ExitCode.DONE
 
 
 async def _imagine(options: argparse.Namespace, out: Path) -> None:
@@ -41,7 +41,8 @@ async def _imagine(options: argparse.Namespace, out: Path) -> None:
         async with aclosing(events):
             picture = await (print_events(options.file, events) if options.json else _watch(events))
     check_output(out, [options.file or options.recipe], replace=options.force)  # painting takes a while
-    write_whole(out, to_png(picture))
+    with written_whole(out) as temporary:
+        temporary.write_bytes(to_png(picture))
     print(json.dumps({"event": "saved", "path": str(out)}) if options.json else out)
 
 

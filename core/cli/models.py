@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.cli.common import load_settings
-from core.errors import ModelError
+from core.errors import ExitCode, ModelError
 from core.models import PLAYGROUND_MODEL, YAMNET, LocatedModel, ModelStore, OfficialModel
 from core.settings import CoreSettings
 
@@ -21,13 +21,13 @@ def run(options: argparse.Namespace) -> int:
         print(f"YamNet: {store.pull_yamnet()}")
         store.pull_playground()
         print("Playground v2.5: in the Hugging Face cache")
-        return 0
+        return ExitCode.DONE
     offline = ModelStore(settings.model_copy(update={"download_models": False}))
     table = Table("model", "size", "licence", "found", title="Models")
     table.add_row(*_row(YAMNET, lambda: offline.yamnet()))
     table.add_row(*_row(PLAYGROUND_MODEL, lambda: offline.image_model(on_gpu=_has_gpu(settings))))
     Console().print(table)
-    return 0
+    return ExitCode.DONE
 
 
 def _row(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[str, str, str, str]:

@@ -1,11 +1,12 @@
-"""Where a picture goes on disk: a name that is free, written whole or not at all.
+"""Where a file goes on disk: under a name that is free, whole or not at all.
 
-A recording is never overwritten; any other file only where that was asked for. Knows nothing of pictures.
+What it is made from is never overwritten; any other file only where that was asked for.
 """
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -23,28 +24,32 @@ def check_output(out: Path, inputs: Iterable[Path], *, replace: bool) -> None:
     if not os.path.lexists(out):
         return
     if any(os.path.exists(file) and os.path.exists(out) and os.path.samefile(out, file) for file in inputs):
-        raise WouldOverwrite(f"{out} is what the picture is made from; choose another --out.")
+        raise WouldOverwrite(f"{out} is what it is made from; choose another name.")
     if out.is_dir():
-        raise WouldOverwrite(f"{out} is a directory; name a file in it with --out.")
+        raise WouldOverwrite(f"{out} is a directory; name a file in it.")
     if not replace:
-        raise WouldOverwrite(f"{out} is there already; choose another --out, or add --force to replace it.")
+        raise WouldOverwrite(f"{out} is there already; choose another name, or add --force to replace it.")
 
 
-def write_whole(out: Path, data: bytes) -> None:
-    """Write `data` under a temporary name beside `out`, then rename. Raises WrongSetting if that cannot be done."""
+@contextmanager
+def written_whole(out: Path) -> Iterator[Path]:
+    """A temporary file beside `out`, which takes its name in the end, unless an error comes first.
+
+    Raises WrongSetting if it cannot be written.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
+        os.close(handle)
         temporary = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
+            yield temporary
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(out)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise WrongSetting(f"the picture cannot be saved as {out}: {error.strerror}; choose another --out.") from error
+        raise WrongSetting(f"{out} cannot be written: {error.strerror}; choose another place.") from error
 
 
 def _umask() -> int:

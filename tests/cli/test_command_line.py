@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,9 +115,7 @@ def test_a_recording_is_never_overwritten_by_its_picture(siren_wav: Path, tmp_pa
         for flags in ([], ["--force"]):
             done = run("imagine", recording, "--out", out, *flags, IMAGE_MODEL=str(tiny_pipeline))
             assert done.returncode == 2
-            assert (
-                done.stderr.strip() == f"imagine-sound: {out} is what the picture is made from; choose another --out."
-            )
+            assert done.stderr.strip() == f"imagine-sound: {out} is what it is made from; choose another name."
     assert recording.read_bytes() == siren_wav.read_bytes()
 
 
@@ -143,6 +142,27 @@ def test_a_picture_without_a_chosen_name_takes_a_free_one(tmp_path: Path, monkey
     Path("dog-imagined.png").touch()
     Path("dog-imagined-2.png").symlink_to("nowhere")
     assert free_name("dog-imagined", "png") == Path("dog-imagined-3.png")
+
+
+def test_convert_writes_a_wav_and_overwrites_nothing(
+    siren_wav: Path, tmp_path: Path, ffmpeg: Callable[..., None]
+) -> None:
+    ffmpeg("-i", siren_wav, tmp_path / "siren.mp3")
+    done = run("convert", tmp_path / "siren.mp3", tmp_path / "siren.wav")
+    assert done.returncode == 0, done.stderr
+    with wave.open(str(tmp_path / "siren.wav")) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
+        assert file.getnframes() / 16_000 == pytest.approx(5.0, abs=0.15)
+
+    before = (tmp_path / "siren.wav").read_bytes()
+    for source, target in (("siren.mp3", "siren.wav"), ("siren.mp3", "siren.mp3"), ("missing.mp3", "new.wav")):
+        refused = run("convert", tmp_path / source, tmp_path / target)
+        assert refused.returncode == 2
+        assert len(refused.stderr.strip().splitlines()) == 1
+    (tmp_path / "letter.mp3").write_text("dear all")
+    assert run("convert", tmp_path / "letter.mp3", tmp_path / "siren.wav", "--force").returncode == 2
+    assert (tmp_path / "siren.wav").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.mp3", "siren.mp3", "siren.wav"]
 
 
 def test_the_demo_keeps_a_sound_that_is_called_png(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from core.cli import finetune
 from core.cli.arguments import add_finetune_arguments
-from core.cli.common import WrongSetting
-from core.errors import InvalidHyperparameters
+from core.errors import InvalidHyperparameters, WrongSetting
 
 
 class TestCommandLine:
