@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from bot.store import StoreUnusable
+from bot.storage.store import StoreUnusable
 from core.engine import Engine, spare_from_collections
 from core.settings import CoreSettings
 

@@ -16,19 +16,19 @@ import discord
 from discord import app_commands
 from discord.ext import commands, tasks
 
-from bot import discord_calls
-from bot.controls import JobButton, StyleSelect
-from bot.conversation import Workshop
-from bot.intake import Asker, Intake, Refused
-from bot.jobs import Jobs
-from bot.layouts import Screen, build_layout
-from bot.pacing import Pacer
-from bot.permissions import invite_link, missing_for_interaction, missing_in, names_of
-from bot.places import Places, is_sheltered
-from bot.records import NewJob, ReplyAddress
+from bot.discord_api import calls as discord_calls
+from bot.discord_api.pacing import Pacer
+from bot.discord_api.permissions import invite_link, missing_for_interaction, missing_in, names_of
+from bot.jobs.job_run import Workshop
+from bot.jobs.places import Places, is_sheltered
+from bot.jobs.runner import Jobs
+from bot.requests.controls import JobButton, StyleSelect
+from bot.requests.intake import Asker, Intake, Refused
 from bot.settings import BotSettings
-from bot.store import Store
-from bot.texts import CommandTranslator, Texts
+from bot.storage.records import NewJob, ReplyAddress
+from bot.storage.store import Store
+from bot.views.layouts import Screen, build_layout
+from bot.views.texts import CommandTranslator, Texts
 from core.engine import Engine
 from core.errors import RecordingError
 
@@ -171,8 +171,8 @@ class ImagineBot(commands.AutoShardedBot):
 
     async def _add_features(self) -> None:
         """What people see of the bot; these modules are typed by this one, so they are imported late."""
-        from bot import commands as slash_commands
-        from bot import listener
+        from bot.requests import commands as slash_commands
+        from bot.requests import listener
 
         await self.add_cog(listener.Listener(self))
         slash_commands.add_to(self)

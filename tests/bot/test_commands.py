@@ -2,7 +2,7 @@
 
 import discord
 
-from bot.listener import Listener
+from bot.requests.listener import Listener
 from tests.bot.world import World, buttons_of, text_of
 
 

@@ -8,7 +8,7 @@ import pytest
 from discord import ui
 from simcord.backend.errors import SetupError
 
-from bot.controls import JobButton, StyleSelect
+from bot.requests.controls import JobButton, StyleSelect
 from core.prompting.styles import Style
 from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, names_of, text_of

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from discord import ui
 
-from bot.controls import JobButton
-from bot.migrations import SCHEMA_VERSION
-from bot.records import JobState
-from bot.store import Store, StoreUnusable
+from bot.requests.controls import JobButton
+from bot.storage.migrations import SCHEMA_VERSION
+from bot.storage.records import JobState
+from bot.storage.store import Store, StoreUnusable
 from core.generation.protocol import Note
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 
-from bot.pacing import Pacer
+from bot.discord_api.pacing import Pacer
 
 
 async def moments(pacer: Pacer, *channels: int) -> list[tuple[int, float]]:

@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, urlparse
 import discord
 import pytest
 
-from bot.permissions import NEEDED, invite_link
-from bot.records import Listening
+from bot.discord_api.permissions import NEEDED, invite_link
+from bot.storage.records import Listening
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of
 

@@ -5,7 +5,7 @@ import datetime
 import discord
 import pytest
 
-from bot.records import JobState, NewJob
+from bot.storage.records import JobState, NewJob
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of
 

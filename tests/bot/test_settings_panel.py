@@ -4,7 +4,7 @@ import pytest
 from simcord.actors import MemberActor
 from simcord.results import InteractionResult, ResponseMessage
 
-from bot.records import GuildSettings, Listening
+from bot.storage.records import GuildSettings, Listening
 from core.prompting.styles import Style
 from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, text_of

@@ -16,7 +16,7 @@ import pytest
 from bot import __main__ as start
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from bot.store import Store, StoreUnusable
+from bot.storage.store import Store, StoreUnusable
 from core.settings import CoreSettings
 
 
@@ -151,7 +151,7 @@ def test_help_tells_where_settings_come_from(capsys: pytest.CaptureFixture[str])
 
 def test_bot_loads_no_model_library() -> None:
     """It is on-line before a model has loaded; the walls between the rooms hold."""
-    code = "import bot.__main__, bot.commands, bot.listener, sys; print([m for m in sys.modules])"
+    code = "import bot.__main__, bot.requests.commands, bot.requests.listener, sys; print([m for m in sys.modules])"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

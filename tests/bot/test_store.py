@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.migrations import SCHEMA_VERSION
-from bot.records import Job, JobState, NewJob, Outcome
-from bot.store import Store
+from bot.storage.migrations import SCHEMA_VERSION
+from bot.storage.records import Job, JobState, NewJob, Outcome
+from bot.storage.store import Store
 from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.hearing.categories import TopCategory

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import recordings as attachments
-from bot.recordings import CouldNotFetch
-from bot.texts import LANGUAGES, Texts
+from bot.discord_api import attachments
+from bot.discord_api.attachments import CouldNotFetch
+from bot.views.texts import LANGUAGES, Texts
 from core import errors
 from core.cli.common import NOTES
 from core.errors import ModelMissing, RecordingTooLarge

@@ -3,7 +3,7 @@
 import discord
 import pytest
 
-from bot.records import Listening
+from bot.storage.records import Listening
 from core.settings import CoreSettings
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of

@@ -16,17 +16,17 @@ from datetime import datetime
 
 import discord
 
-from bot import discord_calls
-from bot.discord_calls import Gone
-from bot.layouts import BAD, GOOD, Controls, Screen, build_layout
-from bot.pacing import Pacer
-from bot.permissions import names_of
-from bot.places import Places
-from bot.records import Job, JobState, Outcome
-from bot.reply import Reply, TooLarge
-from bot.store import Store
-from bot.texts import Speaker, Texts
-from bot.wording import picture_alt_text, picture_notes
+from bot.discord_api import calls as discord_calls
+from bot.discord_api.calls import Gone
+from bot.discord_api.pacing import Pacer
+from bot.discord_api.permissions import names_of
+from bot.jobs.places import Places
+from bot.jobs.reply import Reply, TooLarge
+from bot.storage.records import Job, JobState, Outcome
+from bot.storage.store import Store
+from bot.views.layouts import BAD, GOOD, Controls, Screen, build_layout
+from bot.views.texts import Speaker, Texts
+from bot.views.wording import picture_alt_text, picture_notes
 from core.engine import Engine
 from core.errors import ImagineSoundError, NothingHeard, PaintingError
 from core.events import Heard

@@ -11,13 +11,13 @@ import discord
 from discord import ui
 from discord.ext import commands
 
-from bot import discord_calls
 from bot.client import ImagineBot
-from bot.intake import Asker, Refused
-from bot.permissions import names_of, plan_reply
-from bot.recordings import fetch, find_recordings
-from bot.records import GuildSettings, Listening, NewJob
-from bot.texts import Speaker
+from bot.discord_api import calls as discord_calls
+from bot.discord_api.attachments import fetch, find_recordings
+from bot.discord_api.permissions import names_of, plan_reply
+from bot.requests.intake import Asker, Refused
+from bot.storage.records import GuildSettings, Listening, NewJob
+from bot.views.texts import Speaker
 from core.errors import RecordingError
 
 log = logging.getLogger(__name__)

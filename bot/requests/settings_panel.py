@@ -10,10 +10,10 @@ from typing import Any, Self
 import discord
 from discord import ui
 
-from bot import discord_calls
 from bot.client import ImagineBot
-from bot.records import GuildSettings, Listening
-from bot.texts import Speaker
+from bot.discord_api import calls as discord_calls
+from bot.storage.records import GuildSettings, Listening
+from bot.views.texts import Speaker
 from core.prompting.styles import Style
 
 Interaction = discord.Interaction[ImagineBot]

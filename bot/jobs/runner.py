@@ -7,9 +7,9 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from bot.conversation import Conversation, Workshop
-from bot.records import Job, JobState
-from bot.reply import Reply
+from bot.jobs.job_run import Conversation, Workshop
+from bot.jobs.reply import Reply
+from bot.storage.records import Job, JobState
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ class Texts:
     @cache
     def load(cls) -> Self:
         """The table that comes with the bot."""
-        data = tomllib.loads(resources.files("bot").joinpath("texts.toml").read_text(encoding="utf-8"))
+        data = tomllib.loads(resources.files("bot.views").joinpath("texts.toml").read_text(encoding="utf-8"))
         return cls(data)
 
     @property

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
-from bot import discord_calls
-from bot.intake import Asker, Refused
-from bot.records import Job, NewJob, ReplyAddress
-from bot.reply import Reply
-from bot.texts import Speaker
-from bot.wording import confidence, figure_alt_text, heard_notes, note_text, picture_notes, shortened
+from bot.discord_api import calls as discord_calls
+from bot.jobs.reply import Reply
+from bot.requests.intake import Asker, Refused
+from bot.storage.records import Job, NewJob, ReplyAddress
+from bot.views.texts import Speaker
+from bot.views.wording import confidence, figure_alt_text, heard_notes, note_text, picture_notes, shortened
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 from core.prompting.styles import Style

@@ -12,14 +12,14 @@ from typing import Any, Self
 import discord
 from discord import app_commands, ui
 
-from bot import discord_calls
 from bot.client import ImagineBot
-from bot.intake import Asker, Refused
-from bot.panel import CONTROLS, show_settings
-from bot.permissions import names_of, plan_reply
-from bot.recordings import fetch, find_recordings
-from bot.records import Job, NewJob
-from bot.texts import translatable
+from bot.discord_api import calls as discord_calls
+from bot.discord_api.attachments import fetch, find_recordings
+from bot.discord_api.permissions import names_of, plan_reply
+from bot.requests.intake import Asker, Refused
+from bot.requests.settings_panel import CONTROLS, show_settings
+from bot.storage.records import Job, NewJob
+from bot.views.texts import translatable
 from core.errors import RecordingError
 from core.options import ImagineOptions
 from core.prompting.styles import Style

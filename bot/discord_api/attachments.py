@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import discord
 
-from bot import discord_calls
+from bot.discord_api import calls as discord_calls
 from core.errors import RecordingError, RecordingTooLarge
 
 ENDINGS = frozenset(

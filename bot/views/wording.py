@@ -5,8 +5,8 @@ It knows the core's labels and scenes, and nothing of Discord but its lengths.
 
 from collections.abc import Sequence
 
-from bot.records import Outcome
-from bot.texts import Speaker
+from bot.storage.records import Outcome
+from bot.views.texts import Speaker
 from core.events import HeardSummary
 from core.generation.protocol import Note, Picture
 from core.hearing.categories import CERTAIN, LIKELY, VERY_CERTAIN, TopCategory

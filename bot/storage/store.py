@@ -37,8 +37,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from bot.migrations import SCHEMA_VERSION, migrate, version_of
-from bot.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress
+from bot.storage.migrations import SCHEMA_VERSION, migrate, version_of
+from bot.storage.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress
 from core.events import HeardSummary
 from core.options import ImagineOptions
 

@@ -9,9 +9,9 @@ from enum import Enum, auto
 import discord
 from discord import ui
 
-from bot.controls import JobButton, StyleSelect
-from bot.texts import Speaker
-from bot.wording import bar, figure_alt_text, heard_notes, label_lines, note_text, shortened
+from bot.requests.controls import JobButton, StyleSelect
+from bot.views.texts import Speaker
+from bot.views.wording import bar, figure_alt_text, heard_notes, label_lines, note_text, shortened
 from core.events import HeardSummary
 from core.generation.protocol import Note
 

@@ -11,9 +11,9 @@ from datetime import datetime
 import discord
 from discord import ui
 
-from bot import discord_calls
-from bot.discord_calls import EDITED_TOO_OFTEN_WHEN_OLD, THREAD_ARCHIVED, TOO_LARGE, Gone
-from bot.records import ReplyAddress
+from bot.discord_api import calls as discord_calls
+from bot.discord_api.calls import EDITED_TOO_OFTEN_WHEN_OLD, THREAD_ARCHIVED, TOO_LARGE, Gone
+from bot.storage.records import ReplyAddress
 
 log = logging.getLogger(__name__)
 

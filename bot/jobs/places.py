@@ -14,11 +14,11 @@ from weakref import WeakValueDictionary
 import discord
 from discord import ui
 
-from bot import discord_calls
-from bot.discord_calls import Gone
-from bot.permissions import Place, plan_reply
-from bot.records import Job
-from bot.reply import Reply
+from bot.discord_api import calls as discord_calls
+from bot.discord_api.calls import Gone
+from bot.discord_api.permissions import Place, plan_reply
+from bot.jobs.reply import Reply
+from bot.storage.records import Job
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from weakref import WeakValueDictionary
 
 import discord
 
-from bot.records import GuildSettings, Job, NewJob
 from bot.settings import BotSettings
-from bot.store import LIMITS_LOOK_BACK, Store
-from bot.texts import Speaker
+from bot.storage.records import GuildSettings, Job, NewJob
+from bot.storage.store import LIMITS_LOOK_BACK, Store
+from bot.views.texts import Speaker
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 import discord
 
-from bot.texts import Speaker
+from bot.views.texts import Speaker
 
 ALWAYS = ("view_channel", "read_message_history", "attach_files")
 HERE = ("send_messages",)

@@ -1,0 +1,1 @@
+"""Answering accepted requests: one job, one message."""

@@ -1,0 +1,1 @@
+"""How things look and read: layouts, buttons and texts. Nothing here acts."""
