@@ -90,9 +90,9 @@ def make_engine(settings: CoreSettings) -> Engine:
 
 async def run_until(stop: asyncio.Event, bot: ImagineBot) -> None:
     """Run `bot` until `stop` is set or its connection ends; either way it is closed in order."""
-    assert bot.settings.discord_token is not None
+    assert bot.services.settings.discord_token is not None
     async with bot:
-        running = asyncio.create_task(bot.start(bot.settings.discord_token.get_secret_value()))
+        running = asyncio.create_task(bot.start(bot.services.settings.discord_token.get_secret_value()))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)

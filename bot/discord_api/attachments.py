@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import discord
 
-from bot.discord_api import calls as discord_calls
+from bot.discord_api import calls
 from core.errors import RecordingError, RecordingTooLarge
 
 ENDINGS = frozenset(
@@ -51,9 +51,7 @@ async def fetch(attachment: discord.Attachment, max_mb: float) -> bytes:
     """The attachment's bytes, now: its address expires. Raises RecordingTooLarge before fetching, or CouldNotFetch."""
     if attachment.size > max_mb * 1_000_000:
         raise RecordingTooLarge(attachment.size, int(max_mb * 1_000_000))
-    data = await discord_calls.attempt_quietly(
-        asyncio.wait_for(attachment.read(), FETCH_TIMEOUT_S), "fetch a recording"
-    )
+    data = await calls.attempt_quietly(asyncio.wait_for(attachment.read(), FETCH_TIMEOUT_S), "fetch a recording")
     if data is None:
         raise CouldNotFetch
     return data

@@ -123,11 +123,17 @@ async def create_thread(message: discord.PartialMessage, name: str) -> discord.T
         return None
 
 
-async def answer(interaction: discord.Interaction, text: str) -> None:
-    """Tell only the one who clicked or commanded, whether or not the interaction has been answered already."""
+def plain(text: str) -> ui.LayoutView:
+    """A layout of text alone."""
     view = ui.LayoutView(timeout=None)
     view.add_item(ui.TextDisplay(text))
-    await answer_with(interaction, view)
+    view.stop()
+    return view
+
+
+async def answer(interaction: discord.Interaction, text: str) -> None:
+    """Tell only the one who clicked or commanded, whether or not the interaction has been answered already."""
+    await answer_with(interaction, plain(text))
 
 
 async def answer_with(
@@ -142,10 +148,24 @@ async def answer_with(
         )
 
 
-async def defer(interaction: discord.Interaction, *, ephemeral: bool, thinking: bool) -> bool:
-    """Acknowledge within Discord's three seconds; False if that came too late, and nobody can be told."""
+async def acknowledge_publicly(interaction: discord.Interaction) -> bool:
+    """Show everybody that an answer is coming; False if the three seconds for it were over: nobody can be told."""
+    return await _acknowledge(interaction.response.defer(ephemeral=False, thinking=True))
+
+
+async def acknowledge_privately(interaction: discord.Interaction) -> bool:
+    """Show the one who asked that an answer is coming for them alone; False if that came too late."""
+    return await _acknowledge(interaction.response.defer(ephemeral=True, thinking=True))
+
+
+async def acknowledge_click(interaction: discord.Interaction) -> bool:
+    """Take note of a click whose effect is seen elsewhere; False if that came too late."""
+    return await _acknowledge(interaction.response.defer(ephemeral=True, thinking=False))
+
+
+async def _acknowledge(call: Awaitable[object]) -> bool:
     try:
-        await interaction.response.defer(ephemeral=ephemeral, thinking=thinking)
+        await call
     except _EXPECTED as error:
         log.warning("could not acknowledge an interaction: %s", error)
         return False

@@ -7,14 +7,14 @@ import asyncio
 import time
 
 
-class Pacer:
+class EditLimiter:
     """Gives each channel's editors their turns, at least `interval` seconds apart."""
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
         self._free_at: dict[int, float] = {}
 
-    async def take_turn(self, channel_id: int) -> None:
+    async def wait(self, channel_id: int) -> None:
         """Return when it is the caller's turn in that channel; turns are given in the order of asking."""
         now = time.monotonic()
         at = max(now, self._free_at.get(channel_id, now))

@@ -3,12 +3,7 @@
 It knows Discord's permissions and channels; it sends nothing.
 """
 
-from dataclasses import dataclass
-from enum import Enum, auto
-
 import discord
-
-from bot.views.texts import Speaker
 
 ALWAYS = ("view_channel", "read_message_history", "attach_files")
 HERE = ("send_messages",)
@@ -19,33 +14,20 @@ NEEDED = discord.Permissions(**dict.fromkeys((*ALWAYS, *HERE, *NEW_THREAD), True
 """All that the invite link asks for."""
 
 
-class Place(Enum):
-    """Where the reply to a message goes."""
-
-    NEW_THREAD = auto()
-    HERE = auto()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Where to answer. `missing`: without these, nowhere. `wanted`: with these, in a thread."""
-
-    place: Place
-    missing: tuple[str, ...] = ()
-    wanted: tuple[str, ...] = ()
+def missing_to_answer(channel: discord.abc.Messageable, permissions: discord.Permissions) -> tuple[str, ...]:
+    """Without which of its permissions the bot can answer nowhere to a message in `channel`."""
+    if _is_private(channel):
+        return ()
+    return _lacking(permissions, (IN_THREAD if isinstance(channel, discord.Thread) else HERE) + ALWAYS)
 
 
-def plan_reply(channel: discord.abc.Messageable, permissions: discord.Permissions) -> Plan:
-    """Where a reply to a message in `channel` goes, given the bot's `permissions` there."""
-    if isinstance(channel, discord.DMChannel | discord.GroupChannel | discord.PartialMessageable):
-        return Plan(Place.HERE)
-    if isinstance(channel, discord.Thread):
-        return Plan(Place.HERE, missing=_lacking(permissions, IN_THREAD + ALWAYS))
-    missing = _lacking(permissions, HERE + ALWAYS)
-    if not isinstance(channel, discord.TextChannel):
-        return Plan(Place.HERE, missing)
-    for_thread = _lacking(permissions, NEW_THREAD)
-    return Plan(Place.HERE if for_thread else Place.NEW_THREAD, missing, for_thread)
+def missing_for_thread(channel: discord.abc.Messageable, permissions: discord.Permissions) -> tuple[str, ...]:
+    """Without which of them it answers in the channel instead of in a thread; none where there are no threads."""
+    return _lacking(permissions, NEW_THREAD) if isinstance(channel, discord.TextChannel) else ()
+
+
+def _is_private(channel: discord.abc.Messageable) -> bool:
+    return isinstance(channel, discord.DMChannel | discord.GroupChannel | discord.PartialMessageable)
 
 
 def _lacking(permissions: discord.Permissions, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -73,11 +55,6 @@ def missing_in(guild: discord.Guild) -> tuple[str, ...]:
     """What the bot's roles lack in a server as a whole; single channels may allow less or more."""
     granted = guild.me.guild_permissions
     return tuple(name for name in (*ALWAYS, *HERE, *NEW_THREAD) if not getattr(granted, name))
-
-
-def names_of(permissions: tuple[str, ...], say: Speaker) -> str:
-    """The permissions as Discord's client calls them, in bold."""
-    return ", ".join(f"**{say(f'permission.{name}')}**" for name in permissions)
 
 
 def invite_link(application_id: int) -> str:

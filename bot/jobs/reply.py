@@ -11,7 +11,7 @@ from datetime import datetime
 import discord
 from discord import ui
 
-from bot.discord_api import calls as discord_calls
+from bot.discord_api import calls
 from bot.discord_api.calls import EDITED_TOO_OFTEN_WHEN_OLD, THREAD_ARCHIVED, TOO_LARGE, Gone
 from bot.storage.records import ReplyAddress
 
@@ -53,7 +53,7 @@ class Reply:
                 return await self._send_anew(view, files)
             log.warning("could not edit a reply: %s", error)
             return False
-        except discord_calls.NETWORK_TROUBLE as error:
+        except calls.NETWORK_TROUBLE as error:
             log.warning("could not edit a reply: %s", error)
             return False
         self._remember(message)
@@ -69,7 +69,7 @@ class Reply:
             call = self._webhook(self.address.token).delete_message(self.address.message_id)
         else:
             call = self._message.delete()
-        await discord_calls.attempt_quietly(call, "delete a reply")
+        await calls.attempt_quietly(call, "delete a reply")
 
     async def _edit_in_open_thread(self, view: ui.LayoutView, files: Mapping[str, bytes]) -> discord.Message:
         """Edit; a thread that was closed meanwhile is opened again for it."""
@@ -94,7 +94,7 @@ class Reply:
     async def _send_anew(self, view: ui.LayoutView, files: Mapping[str, bytes]) -> bool:
         """An old message may be edited only so often; a new one takes its place."""
         sent = [discord.File(io.BytesIO(data), filename=name) for name, data in files.items()]
-        message = await discord_calls.send(self._channel, view, sent, reply_to=self._message, silent=True)
+        message = await calls.send(self._channel, view, sent, reply_to=self._message, silent=True)
         if message is None:
             return False
         self.address = ReplyAddress(self.address.channel_id, message.id)

@@ -1,14 +1,16 @@
 """The jobs that are under way: started, cancelled, put off at shutdown and resumed at the next start.
 
-Every conversation is a task owned here. The store says which jobs there are; this module says which of them run.
+Every run is a task owned here. The store says which jobs there are; this module says which of them run.
 """
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import timedelta
 
-from bot.jobs.job_run import Conversation, Workshop
+from bot.jobs.job_run import JobRun
 from bot.jobs.reply import Reply
+from bot.jobs.services import JobServices
 from bot.storage.records import Job, JobState
 
 log = logging.getLogger(__name__)
@@ -19,37 +21,33 @@ TELLING_S = 5.0
 """How long the last messages of a shutdown may take."""
 
 
-class Jobs:
-    """Runs conversations. After `drain`, accepted jobs wait in the store for the next start."""
+class JobRunner:
+    """Runs jobs. After `drain`, accepted jobs wait in the store for the next start."""
 
-    def __init__(self, workshop: Workshop, *, resume_within: timedelta) -> None:
-        self._shop = workshop
+    def __init__(self, services: JobServices, *, resume_within: timedelta) -> None:
+        self._services = services
         self._resume_within = resume_within
-        self._running: dict[int, tuple[asyncio.Task[None], Conversation]] = {}
+        self._running: dict[int, tuple[asyncio.Task[None], JobRun]] = {}
         self._draining = False
-        self._born = workshop.now()
-
-    @property
-    def draining(self) -> bool:
-        """Whether the bot is shutting down and starts no more jobs."""
-        return self._draining
+        self._born = services.now()
 
     def __len__(self) -> int:
         return len(self._running)
 
     async def start(self, job: Job, *, quiet: bool = False) -> None:
         """Begin to answer an accepted job; while draining, tell that it will be answered after the restart."""
-        conversation = Conversation(self._shop, job, quiet=quiet)
+        run = JobRun(self._services, job, quiet=quiet)
         if self._draining:
-            await conversation.tell_put_off()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(run.announce_restart(), TELLING_S)
             return
-        task = asyncio.create_task(conversation.run(), name=f"job {job.id}")
-        self._running[job.id] = task, conversation
+        task = asyncio.create_task(run.run(), name=f"job {job.id}")
+        self._running[job.id] = task, run
         task.add_done_callback(lambda _: self._running.pop(job.id, None))
 
     async def cancel(self, job_id: int) -> bool:
         """Give a job up; False if it had ended. Its message is left as it is."""
-        ended = await self._shop.store.finish(job_id, JobState.CANCELLED)
+        ended = await self._services.store.finish(job_id, JobState.CANCELLED)
         task, _ = self._running.get(job_id, (None, None))
         if task is not None:
             task.cancel()
@@ -58,36 +56,36 @@ class Jobs:
 
     async def tell_cancelled(self, job_id: int, by: int) -> None:
         """Say in the job's message who cancelled it."""
-        job = await self._shop.store.job(job_id)
+        job = await self._services.store.job(job_id)
         if job is not None:
-            await Conversation(self._shop, job).tell_ended("status.cancelled", user=f"<@{by}>")
+            await JobRun(self._services, job).tell_ended("status.cancelled", user=f"<@{by}>")
 
     async def message_deleted(self, message_id: int) -> None:
         """A message is gone: give up what it asked for, and remove the replies to it."""
-        for job in await self._shop.store.jobs_of_message(message_id):
+        for job in await self._services.store.jobs_of_message(message_id):
             await self.cancel(job.id)
-            job = await self._shop.store.job(job.id) or job  # its message may have been posted meanwhile
+            job = await self._services.store.job(job.id) or job  # its message may have been posted meanwhile
             if job.reply is not None and job.reply.message_id != message_id:
-                await Reply(self._shop.client, job.reply).delete()
-            await self._shop.store.forget_job(job.id)
+                await Reply(self._services.client, job.reply).delete()
+            await self._services.store.forget_job(job.id)
 
     async def forget_user(self, user_id: int) -> int:
         """Give up and forget what a person asked for; returns how many jobs. The messages stay."""
-        for job in await self._shop.store.unfinished(user_id=user_id):
+        for job in await self._services.store.unfinished(user_id=user_id):
             await self.cancel(job.id)
-        return await self._shop.store.forget_user(user_id, self._shop.now())
+        return await self._services.store.forget_user(user_id, self._services.now())
 
     async def resume(self) -> None:
         """Go on with what the last run left unfinished, quietly; give up what is too old or has failed twice."""
-        oldest = self._shop.now() - self._resume_within
-        for job in await self._shop.store.unfinished():
+        oldest = self._services.now() - self._resume_within
+        for job in await self._services.store.unfinished():
             if job.created > self._born or job.id in self._running:
                 continue  # accepted by this process, not left by the last
             if job.created < oldest or job.attempts >= MOST_ATTEMPTS:
                 log.info("job %d is given up: from %s, %d attempts", job.id, job.created, job.attempts)
                 key = "status.too_old" if job.created < oldest else "status.interrupted"
-                if await self._shop.store.finish(job.id, JobState.FAILED):
-                    await Conversation(self._shop, job, quiet=True).tell_ended(key)
+                if await self._services.store.finish(job.id, JobState.FAILED):
+                    await JobRun(self._services, job, quiet=True).tell_ended(key)
             else:
                 log.info("job %d is resumed", job.id)
                 await self.start(job, quiet=True)
@@ -106,8 +104,8 @@ class Jobs:
         for task, _ in left.values():
             task.cancel()
         await asyncio.wait({task for task, _ in left.values()})
-        await self._shop.store.hand_over(list(left))
-        told = [asyncio.create_task(conversation.tell_put_off()) for _, conversation in left.values()]
+        await self._services.store.reset_attempts(list(left))
+        told = [asyncio.create_task(run.announce_restart()) for _, run in left.values()]
         _, late = await asyncio.wait(told, timeout=TELLING_S)
         for task in late:
             task.cancel()

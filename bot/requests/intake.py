@@ -1,13 +1,12 @@
 """What every way in goes through: may this person ask, here, now? Then the recording is fetched and written down.
 
-Refusals are exceptions with the text to be said; who says it, and where, is for the listener, the commands and the
-controls to decide. Nothing is painted here.
+What is not taken is declined with the sentence to be said; who says it, and where, is for each way in to decide.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from weakref import WeakValueDictionary
 
@@ -16,25 +15,50 @@ import discord
 from bot.settings import BotSettings
 from bot.storage.records import GuildSettings, Job, NewJob
 from bot.storage.store import LIMITS_LOOK_BACK, Store
-from bot.views.texts import Speaker
+from bot.views.texts import Translation
+from core.errors import RecordingError
 
 log = logging.getLogger(__name__)
 
 
-class Refused(Exception):
-    """A request that is not accepted. `silently`: unless asked by name, the bot says nothing about it."""
+Fetch = Callable[[], Awaitable[bytes]]
+"""Gives the recording. Raises RecordingError."""
 
-    def __init__(self, key: str, *, silently: bool = False, until: datetime | None = None, **values: object) -> None:
-        super().__init__(key)
-        self.key = key
-        self.silently = silently
-        self.until = until
-        self.values = values
 
-    def text(self, say: Speaker) -> str:
+@dataclass(frozen=True)
+class Sentence:
+    """A text by its key, with what is to be filled in."""
+
+    key: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The request is in the store: it will be answered."""
+
+    job: Job
+
+
+@dataclass(frozen=True)
+class Declined:
+    """The request is not taken. `silently`: nobody asked, so nobody is told. `until`: it is possible again then."""
+
+    reason: Sentence | RecordingError
+    silently: bool = False
+    until: datetime | None = None
+
+    @property
+    def is_about_the_recording(self) -> bool:
+        """Whether another recording may be taken; otherwise it is about the person."""
+        return isinstance(self.reason, RecordingError)
+
+    def text(self, t: Translation) -> str:
         """What the person is told."""
+        if isinstance(self.reason, RecordingError):
+            return t.error(self.reason)
         when = {"when": discord.utils.format_dt(self.until, "R")} if self.until else {}
-        return say(self.key, **self.values, **when)
+        return t(self.reason.key, **self.reason.values, **when)
 
 
 @dataclass(frozen=True)
@@ -60,53 +84,62 @@ class Intake:
         self._now = now
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
-    async def accept(self, new: NewJob, asker: Asker, fetch: Callable[[], Awaitable[bytes]] | None = None) -> Job:
-        """Write the request down, with the recording that `fetch` gives. When this returns, the job will be answered.
-
-        Raises Refused, or whatever `fetch` raises.
-        """
+    async def accept(self, new: NewJob, asker: Asker, fetch: Fetch | None = None) -> Accepted | Declined:
+        """Write the request down, with the recording that `fetch` gives. Once accepted, it will be answered."""
         lock = self._locks.setdefault(asker.user_id, asyncio.Lock())
         async with lock:
-            settings = await self.check(asker, new.guild_id)
-            recording = await fetch() if fetch is not None else None
-            return await self._store.accept(_with_defaults(new, settings), self._now(), recording)
+            settings = await self._store.guild(new.guild_id)
+            if declined := await self._check(asker, new.guild_id, settings):
+                return replace(declined, silently=declined.silently and not new.asked)
+            try:
+                recording = await fetch() if fetch is not None else None
+            except RecordingError as error:
+                return Declined(error, silently=not new.asked)
+            return Accepted(await self._store.accept(_with_defaults(new, settings), self._now(), recording))
 
-    async def check(self, asker: Asker, guild_id: int | None) -> GuildSettings:
-        """The server's settings, if the asker may ask for a picture now. Raises Refused."""
-        settings = await self._store.guild(guild_id)
-        await self.check_access(asker, guild_id, settings)
-        await self._check_waiting(asker, guild_id)
-        await self._check_hour(asker, guild_id, settings)
-        return settings
+    async def check(self, asker: Asker, guild_id: int | None) -> Declined | None:
+        """Why the asker may not ask for a picture now; None if they may."""
+        return await self._check(asker, guild_id, await self._store.guild(guild_id))
 
-    async def check_access(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> None:
-        """Raises Refused for the blocked and for those without one of the roles."""
+    async def check_access(self, asker: Asker, guild_id: int | None) -> Declined | None:
+        """The same for the blocked and for those without one of the roles, whatever they want."""
+        return await self._check_access(asker, guild_id, await self._store.guild(guild_id))
+
+    async def _check(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:
+        return (
+            await self._check_access(asker, guild_id, settings)
+            or await self._check_waiting(asker, guild_id)
+            or await self._check_hour(asker, guild_id, settings)
+        )
+
+    async def _check_access(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:
         blocked = asker.user_id in self._settings.blocked_users
         if blocked or (guild_id is not None and asker.user_id in await self._store.blocked(guild_id)):
-            raise Refused("refused.blocked", silently=True)
+            return Declined(Sentence("refused.blocked"), silently=True)
         if guild_id is not None and settings.roles and asker.role_ids.isdisjoint(settings.roles):
-            raise Refused("refused.role", silently=True)
+            return Declined(Sentence("refused.role"), silently=True)
+        return None
 
-    async def _check_waiting(self, asker: Asker, guild_id: int | None) -> None:
+    async def _check_waiting(self, asker: Asker, guild_id: int | None) -> Declined | None:
         mine = await self._store.unfinished(user_id=asker.user_id)
         if len(mine) >= self._settings.waiting_per_user:
-            raise Refused("refused.waiting_user", count=len(mine))
-        if guild_id is not None:
-            ours = await self._store.unfinished(guild_id=guild_id)
-            if len(ours) >= self._settings.waiting_per_server:
-                raise Refused("refused.waiting_server", count=len(ours))
+            return Declined(Sentence("refused.waiting_user", {"count": len(mine)}))
+        ours = await self._store.unfinished(guild_id=guild_id) if guild_id is not None else []
+        if len(ours) >= self._settings.waiting_per_server:
+            return Declined(Sentence("refused.waiting_server", {"count": len(ours)}))
+        return None
 
-    async def _check_hour(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> None:
+    async def _check_hour(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:
         since = self._now() - LIMITS_LOOK_BACK
         most = settings.pictures_per_user_hour or self._settings.pictures_per_user_hour
         mine = await self._store.accepted_since(since, user_id=asker.user_id, guild_id=guild_id)
         if len(mine) >= most:
-            raise Refused("refused.hour_user", until=mine[-most] + LIMITS_LOOK_BACK, most=most)
+            return Declined(Sentence("refused.hour_user", {"most": most}), until=mine[-most] + LIMITS_LOOK_BACK)
         most = self._settings.pictures_per_server_hour
-        if guild_id is not None:
-            ours = await self._store.accepted_since(since, guild_id=guild_id)
-            if len(ours) >= most:
-                raise Refused("refused.hour_server", until=ours[-most] + LIMITS_LOOK_BACK, most=most)
+        ours = await self._store.accepted_since(since, guild_id=guild_id) if guild_id is not None else []
+        if len(ours) >= most:
+            return Declined(Sentence("refused.hour_server", {"most": most}), until=ours[-most] + LIMITS_LOOK_BACK)
+        return None
 
 
 def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:

@@ -1,268 +1,301 @@
 """The settings that a server's moderators find under `/imagine-sound settings`: a panel that only they see.
 
-Each control changes one setting at once. The controls know their setting by their custom id, so that a panel works as
-long as it is on somebody's screen, also after a restart.
+A table says which settings there are, how each looks and what choosing changes; one control serves them all. It knows
+its setting by its custom id, so that a panel works as long as it is on somebody's screen, also after a restart. The
+table is cut into pages, since a message holds so many components.
 """
 
 import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import discord
 from discord import ui
 
-from bot.client import ImagineBot
-from bot.discord_api import calls as discord_calls
+from bot.discord_api import calls
+from bot.requests.answering import Acting, Editor, language_of
+from bot.requests.services import Interaction, Services
 from bot.storage.records import GuildSettings, Listening
-from bot.views.texts import Speaker
+from bot.views.layouts import ACCENT, new_layout
+from bot.views.texts import Translation
 from core.prompting.styles import Style
-
-Interaction = discord.Interaction[ImagineBot]
 
 MOST_PICKED = 25
 """Discord's limit for one select."""
 
+SETTINGS_A_PAGE = 10
+"""Each takes three of the forty components that Discord allows in a message."""
 
-def _picked(ids: tuple[int, ...], kind: str) -> list[discord.SelectDefaultValue]:
-    """What a select shows as chosen."""
-    return [discord.SelectDefaultValue(id=i, type=discord.SelectDefaultValueType[kind]) for i in ids]
+
+@dataclass(frozen=True)
+class PanelState:
+    """What a panel shows: the server's choices, and the bot's own where it made none."""
+
+    chosen: GuildSettings
+    blocked: tuple[int, ...]
+    seconds: float
+    pictures_per_user_hour: int
+
+    @classmethod
+    async def of(cls, services: Services, guild_id: int) -> Self:
+        """The state of a server."""
+        chosen = await services.store.guild(guild_id)
+        return cls(
+            chosen,
+            await services.store.blocked(guild_id),
+            chosen.seconds if chosen.seconds is not None else services.engine.settings.max_seconds,
+            chosen.pictures_per_user_hour or services.settings.pictures_per_user_hour,
+        )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the panel. `item` has the custom id `settings:<name>`; `act` is what using it does."""
+
+    name: str
+    label: Callable[[PanelState, Translation], str]
+    item: Callable[[PanelState, Translation], ui.Item[Any]]
+    act: Callable[[Interaction, Any], Awaitable[None]]
 
 
 async def show_settings(interaction: Interaction) -> None:
     """The panel, for those with Manage Server."""
-    say = interaction.client.texts.speaker(interaction.locale)
-    if interaction.guild_id is None or interaction.client.get_guild(interaction.guild_id) is None:
-        await discord_calls.answer(interaction, say("settings.server_only"))
+    t = language_of(interaction)
+    if interaction.guild_id is None or not interaction.client.services.places.is_in(interaction.guild_id):
+        await calls.answer(interaction, t("settings.server_only"))
     elif not interaction.permissions.manage_guild:
-        await discord_calls.answer(interaction, say("settings.managers_only"))
+        await calls.answer(interaction, t("settings.managers_only"))
     else:
-        await discord_calls.answer_with(interaction, await _build_panel(interaction.client, interaction.guild_id, say))
+        await calls.answer_with(interaction, await _build_panel(interaction, page=0))
 
 
-class ListeningSelect(ui.DynamicItem[ui.Select[Any]], template=r"settings:listening"):
-    """Where to listen."""
+class SettingControl(Acting, ui.DynamicItem[ui.Item[Any]], template=r"settings:(?P<name>[a-z_]+)"):
+    """Whatever control of the panel was used; the table knows what it does."""
 
-    def __init__(self, current: Listening = Listening.EVERYWHERE, say: Speaker | None = None) -> None:
-        options = [
-            discord.SelectOption(
-                label=say(f"listening.{mode.value}") if say else mode.value, value=mode.value, default=mode is current
-            )
-            for mode in Listening
-        ]
-        super().__init__(ui.Select(options=options, custom_id="settings:listening"))
+    def __init__(self, item: ui.Item[Any], name: str) -> None:
+        super().__init__(item)
+        self.name = name
 
     @classmethod
     async def from_custom_id(cls, interaction: Any, item: ui.Item[Any], match: re.Match[str], /) -> Self:
-        """The select that was used."""
-        return cls()
+        """The control that was used."""
+        return cls(item, match["name"])
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Change where to listen."""
-        await _change(interaction, listening=Listening(self.item.values[0]))
-
-
-class ChannelsSelect(ui.DynamicItem[ui.ChannelSelect[Any]], template=r"settings:channels"):
-    """The chosen channels."""
-
-    def __init__(self, current: tuple[int, ...] = (), say: Speaker | None = None) -> None:
-        kinds = [discord.ChannelType.text, discord.ChannelType.news, discord.ChannelType.voice]
-        kinds += [discord.ChannelType.forum, discord.ChannelType.stage_voice]
-        select: ui.ChannelSelect[Any] = ui.ChannelSelect(
-            channel_types=kinds,
-            min_values=0,
-            max_values=MOST_PICKED,
-            placeholder=say("settings.channels") if say else None,
-            default_values=[
-                discord.SelectDefaultValue(id=i, type=discord.SelectDefaultValueType.channel) for i in current
-            ],
-            custom_id="settings:channels",
-        )
-        super().__init__(select)
-
-    @classmethod
-    async def from_custom_id(cls, interaction: Any, item: ui.Item[Any], match: re.Match[str], /) -> Self:
-        """The select that was used."""
-        return cls()
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Choose channels; choosing some means to listen only there."""
-        chosen = tuple(channel.id for channel in self.item.values)
-        listening = {"listening": Listening.CHOSEN} if chosen else {}
-        await _change(interaction, channels=chosen, **listening)
+    async def act(self, interaction: Interaction) -> None:
+        """Do what the table says, for those who may."""
+        setting = next((setting for setting in SETTINGS if setting.name == self.name), None)
+        if setting is not None and await _may_change(interaction):
+            await setting.act(interaction, self.item)
 
 
-class DefaultStyleSelect(ui.DynamicItem[ui.Select[Any]], template=r"settings:style"):
-    """The style of pictures for which nobody chose one."""
+class PageButton(Acting, ui.DynamicItem[ui.Button[Any]], template=r"settings:page:(?P<page>\d+)"):
+    """Turns to another page of the panel."""
 
-    def __init__(self, current: Style | None = None, say: Speaker | None = None) -> None:
-        options = [
-            discord.SelectOption(
-                label=say(f"style.{style.value}") if say else style.value, value=style.value, default=style is current
-            )
-            for style in Style
-        ]
-        placeholder = say("settings.style") if say else None
-        super().__init__(ui.Select(options=options, placeholder=placeholder, custom_id="settings:style"))
-
-    @classmethod
-    async def from_custom_id(cls, interaction: Any, item: ui.Item[Any], match: re.Match[str], /) -> Self:
-        """The select that was used."""
-        return cls()
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Change the default style."""
-        await _change(interaction, style=Style(self.item.values[0]))
-
-
-class RolesSelect(ui.DynamicItem[ui.RoleSelect[Any]], template=r"settings:roles"):
-    """Who may use the bot."""
-
-    def __init__(self, current: tuple[int, ...] = (), say: Speaker | None = None) -> None:
-        select: ui.RoleSelect[Any] = ui.RoleSelect(
-            min_values=0,
-            max_values=MOST_PICKED,
-            placeholder=say("settings.roles") if say else None,
-            default_values=[
-                discord.SelectDefaultValue(id=i, type=discord.SelectDefaultValueType.role) for i in current
-            ],
-            custom_id="settings:roles",
-        )
-        super().__init__(select)
-
-    @classmethod
-    async def from_custom_id(cls, interaction: Any, item: ui.Item[Any], match: re.Match[str], /) -> Self:
-        """The select that was used."""
-        return cls()
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Change who may use the bot; none chosen means everybody."""
-        await _change(interaction, roles=tuple(role.id for role in self.item.values))
-
-
-class BlockedSelect(ui.DynamicItem[ui.UserSelect[Any]], template=r"settings:blocked"):
-    """Whom the bot does not serve here."""
-
-    def __init__(self, current: tuple[int, ...] = (), say: Speaker | None = None) -> None:
-        select: ui.UserSelect[Any] = ui.UserSelect(
-            min_values=0,
-            max_values=MOST_PICKED,
-            placeholder=say("settings.blocked") if say else None,
-            default_values=[
-                discord.SelectDefaultValue(id=i, type=discord.SelectDefaultValueType.user) for i in current
-            ],
-            custom_id="settings:blocked",
-        )
-        super().__init__(select)
-
-    @classmethod
-    async def from_custom_id(cls, interaction: Any, item: ui.Item[Any], match: re.Match[str], /) -> Self:
-        """The select that was used."""
-        return cls()
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Replace the block list."""
-        if await _may_change(interaction) and interaction.guild_id is not None:
-            await interaction.client.store.set_blocked(interaction.guild_id, [user.id for user in self.item.values])
-            await _show_again(interaction)
-
-
-class NumbersButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:numbers"):
-    """Opens the editor for what is a number."""
-
-    def __init__(self, say: Speaker | None = None) -> None:
-        label = say("settings.numbers") if say else None
-        super().__init__(ui.Button(label=label, emoji="🔢", custom_id="settings:numbers"))
+    def __init__(self, item: ui.Button[Any], page: int) -> None:
+        super().__init__(item)
+        self.page = page
 
     @classmethod
     async def from_custom_id(cls, interaction: Any, item: ui.Item[Any], match: re.Match[str], /) -> Self:
         """The button that was clicked."""
-        return cls()
+        assert isinstance(item, ui.Button)
+        return cls(item, int(match["page"]))
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Show the editor, filled in."""
-        if not await _may_change(interaction):
-            return
-        bot = interaction.client
-        editor = NumbersEditor(await bot.store.guild(interaction.guild_id), bot.texts.speaker(interaction.locale))
-        await discord_calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
+    async def act(self, interaction: Interaction) -> None:
+        """Show that page."""
+        if await _may_change(interaction):
+            await _show_page(interaction, self.page)
 
 
-class NumbersEditor(ui.Modal):
+class NumbersEditor(Editor):
     """Seconds listened to and pictures an hour; empty means the bot's own default."""
 
-    def __init__(self, settings: GuildSettings, say: Speaker) -> None:
-        super().__init__(title=say("settings.numbers"), custom_id="settings:numbers:editor")
+    def __init__(self, settings: GuildSettings, t: Translation) -> None:
+        super().__init__(title=t("settings.numbers"), custom_id="settings:numbers:editor")
         self.seconds: ui.TextInput[Any] = ui.TextInput(
             default=f"{settings.seconds:g}" if settings.seconds is not None else None, required=False, max_length=5
         )
         self.hour: ui.TextInput[Any] = ui.TextInput(
             default=str(settings.pictures_per_user_hour or "") or None, required=False, max_length=5
         )
-        self.add_item(ui.Label(text=say("settings.seconds"), component=self.seconds))
-        self.add_item(ui.Label(text=say("settings.hour"), component=self.hour))
+        self.add_item(ui.Label(text=t("settings.seconds"), component=self.seconds))
+        self.add_item(ui.Label(text=t("settings.hour"), component=self.hour))
 
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
         """Take over the numbers, or say what is wrong with them."""
-        bot = interaction.client
-        say = bot.texts.speaker(interaction.locale)
-        most = bot.engine.settings.max_seconds
+        t = language_of(interaction)
+        most = interaction.client.services.engine.settings.max_seconds
         try:
             seconds = float(self.seconds.value.replace(",", ".")) if self.seconds.value.strip() else None
             hour = int(self.hour.value) if self.hour.value.strip() else None
         except ValueError:
-            await discord_calls.answer(interaction, say("settings.no_number"))
+            await calls.answer(interaction, t("settings.no_number"))
             return
         if (seconds is not None and not 1 <= seconds <= most) or (hour is not None and not 1 <= hour <= 10_000):
-            await discord_calls.answer(interaction, say("settings.out_of_range", seconds=f"{most:g}"))
+            await calls.answer(interaction, t("settings.out_of_range", seconds=f"{most:g}"))
             return
-        await _change(interaction, seconds=seconds, pictures_per_user_hour=hour)
+        if await _may_change(interaction):
+            await _change(interaction, "numbers", seconds=seconds, pictures_per_user_hour=hour)
 
 
-async def _change(interaction: Interaction, **changes: object) -> None:
-    if await _may_change(interaction) and interaction.guild_id is not None:
-        await interaction.client.store.change_guild(interaction.guild_id, **changes)
-        await _show_again(interaction)
+def _listening(state: PanelState, t: Translation) -> ui.Item[Any]:
+    options = [
+        discord.SelectOption(
+            label=t(f"listening.{mode.value}"), value=mode.value, default=mode is state.chosen.listening
+        )
+        for mode in Listening
+    ]
+    return ui.Select(options=options, custom_id="settings:listening")
+
+
+async def _choose_listening(interaction: Interaction, item: ui.Select[Any]) -> None:
+    await _change(interaction, "listening", listening=Listening(item.values[0]))
+
+
+def _channels(state: PanelState, t: Translation) -> ui.Item[Any]:
+    kinds = [discord.ChannelType.text, discord.ChannelType.news, discord.ChannelType.voice]
+    kinds += [discord.ChannelType.forum, discord.ChannelType.stage_voice]
+    return ui.ChannelSelect(
+        channel_types=kinds,
+        min_values=0,
+        max_values=MOST_PICKED,
+        placeholder=t("settings.channels"),
+        default_values=_picked(state.chosen.channels, discord.SelectDefaultValueType.channel),
+        custom_id="settings:channels",
+    )
+
+
+async def _choose_channels(interaction: Interaction, item: ui.ChannelSelect[Any]) -> None:
+    """Choosing some means to listen only there."""
+    chosen = tuple(channel.id for channel in item.values)
+    listening = {"listening": Listening.CHOSEN} if chosen else {}
+    await _change(interaction, "channels", channels=chosen, **listening)
+
+
+def _style(state: PanelState, t: Translation) -> ui.Item[Any]:
+    options = [
+        discord.SelectOption(label=t(f"style.{style.value}"), value=style.value, default=style is state.chosen.style)
+        for style in Style
+    ]
+    return ui.Select(options=options, placeholder=t("settings.style"), custom_id="settings:style")
+
+
+async def _choose_style(interaction: Interaction, item: ui.Select[Any]) -> None:
+    await _change(interaction, "style", style=Style(item.values[0]))
+
+
+def _roles(state: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.RoleSelect(
+        min_values=0,
+        max_values=MOST_PICKED,
+        placeholder=t("settings.roles"),
+        default_values=_picked(state.chosen.roles, discord.SelectDefaultValueType.role),
+        custom_id="settings:roles",
+    )
+
+
+async def _choose_roles(interaction: Interaction, item: ui.RoleSelect[Any]) -> None:
+    """None chosen means everybody."""
+    await _change(interaction, "roles", roles=tuple(role.id for role in item.values))
+
+
+def _blocked(state: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.UserSelect(
+        min_values=0,
+        max_values=MOST_PICKED,
+        placeholder=t("settings.blocked"),
+        default_values=_picked(state.blocked, discord.SelectDefaultValueType.user),
+        custom_id="settings:blocked",
+    )
+
+
+async def _choose_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> None:
+    """Replaces the block list."""
+    assert interaction.guild_id is not None
+    await interaction.client.services.store.set_blocked(interaction.guild_id, [user.id for user in item.values])
+    await _show_page(interaction, _page_of("blocked"))
+
+
+def _numbers(_: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.Button(label=t("settings.numbers"), emoji="🔢", custom_id="settings:numbers")
+
+
+async def _edit_numbers(interaction: Interaction, _: ui.Button[Any]) -> None:
+    editor = NumbersEditor(
+        await interaction.client.services.store.guild(interaction.guild_id), language_of(interaction)
+    )
+    await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
+
+
+def _current_numbers(state: PanelState, t: Translation) -> str:
+    return t("settings.current_numbers", seconds=f"{state.seconds:g}", hour=state.pictures_per_user_hour)
+
+
+def _named(key: str) -> Callable[[PanelState, Translation], str]:
+    return lambda _, t: t(key)
+
+
+SETTINGS: Sequence[Setting] = (
+    Setting("listening", _named("settings.listening"), _listening, _choose_listening),
+    Setting("channels", _named("settings.channels"), _channels, _choose_channels),
+    Setting("style", _named("settings.style"), _style, _choose_style),
+    Setting("roles", _named("settings.roles"), _roles, _choose_roles),
+    Setting("blocked", _named("settings.blocked"), _blocked, _choose_blocked),
+    Setting("numbers", _current_numbers, _numbers, _edit_numbers),
+)
+
+
+def _picked(ids: Sequence[int], kind: discord.SelectDefaultValueType) -> list[discord.SelectDefaultValue]:
+    """What a select shows as chosen."""
+    return [discord.SelectDefaultValue(id=number, type=kind) for number in ids[:MOST_PICKED]]
+
+
+def _page_of(name: str) -> int:
+    """The page that a setting is on."""
+    return [setting.name for setting in SETTINGS].index(name) // SETTINGS_A_PAGE
+
+
+async def _change(interaction: Interaction, name: str, **changes: object) -> None:
+    """Write the changes down and show the page of the setting `name` again."""
+    assert interaction.guild_id is not None
+    await interaction.client.services.store.change_guild(interaction.guild_id, **changes)
+    await _show_page(interaction, _page_of(name))
 
 
 async def _may_change(interaction: Interaction) -> bool:
     """Rights may have been taken away since the panel was opened."""
-    if interaction.permissions.manage_guild:
+    if interaction.guild_id is not None and interaction.permissions.manage_guild:
         return True
-    say = interaction.client.texts.speaker(interaction.locale)
-    await discord_calls.answer(interaction, say("settings.managers_only"))
+    await calls.answer(interaction, language_of(interaction)("settings.managers_only"))
     return False
 
 
-async def _show_again(interaction: Interaction) -> None:
+async def _show_page(interaction: Interaction, page: int) -> None:
     """The panel with what has changed, in place of the old one."""
+    panel = await _build_panel(interaction, page=page)
+    await calls.attempt_quietly(interaction.response.edit_message(view=panel), "show the settings again")
+
+
+async def _build_panel(interaction: Interaction, *, page: int) -> ui.LayoutView:
     assert interaction.guild_id is not None
-    say = interaction.client.texts.speaker(interaction.locale)
-    panel = await _build_panel(interaction.client, interaction.guild_id, say)
-    await discord_calls.attempt_quietly(interaction.response.edit_message(view=panel), "show the settings again")
-
-
-async def _build_panel(bot: ImagineBot, guild_id: int, say: Speaker) -> ui.LayoutView:
-    settings = await bot.store.guild(guild_id)
-    blocked = await bot.store.blocked(guild_id)
-    view = ui.LayoutView(timeout=None)
-    container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=discord.Colour(0x5865F2))
+    t = language_of(interaction)
+    state = await PanelState.of(interaction.client.services, interaction.guild_id)
+    view = new_layout()
+    container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=ACCENT)
     view.add_item(container)
-    seconds = settings.seconds if settings.seconds is not None else bot.engine.settings.max_seconds
-    hour = settings.pictures_per_user_hour or bot.settings.pictures_per_user_hour
-    parts: list[tuple[str, ui.Item[Any]]] = [
-        (say("settings.listening"), ListeningSelect(settings.listening, say)),
-        (say("settings.channels"), ChannelsSelect(settings.channels, say)),
-        (say("settings.style"), DefaultStyleSelect(settings.style, say)),
-        (say("settings.roles"), RolesSelect(settings.roles, say)),
-        (say("settings.blocked"), BlockedSelect(blocked, say)),
-        (say("settings.current_numbers", seconds=f"{seconds:g}", hour=hour), NumbersButton(say)),
-    ]
-    container.add_item(ui.TextDisplay(f"### {say('settings.title')}"))
-    if not bot.intents.message_content:
-        container.add_item(ui.TextDisplay(say("settings.no_content")))
-    for text, item in parts:
-        container.add_item(ui.TextDisplay(text)).add_item(ui.ActionRow(item))
+    container.add_item(ui.TextDisplay(f"### {t('settings.title')}"))
+    if not interaction.client.services.settings.message_content:
+        container.add_item(ui.TextDisplay(t("settings.no_content")))
+    for setting in SETTINGS[page * SETTINGS_A_PAGE : (page + 1) * SETTINGS_A_PAGE]:
+        container.add_item(ui.TextDisplay(setting.label(state, t)))
+        container.add_item(ui.ActionRow(setting.item(state, t)))
+    pages = range((len(SETTINGS) - 1) // SETTINGS_A_PAGE + 1)
+    if len(pages) > 1:
+        turning = ui.ActionRow[ui.LayoutView]()
+        for other in pages:
+            turning.add_item(
+                ui.Button(label=str(other + 1), custom_id=f"settings:page:{other}", disabled=other == page)
+            )
+        container.add_item(turning)
     return view
-
-
-CONTROLS = (ListeningSelect, ChannelsSelect, DefaultStyleSelect, RolesSelect, BlockedSelect, NumbersButton)
-"""What the bot must know to answer a panel that was opened before a restart."""

@@ -27,18 +27,23 @@ def migrate(connection: Connection) -> None:
 def _from_1_to_2(connection: Connection) -> None:
     """What was heard holds its prompt; whether anybody asked has a column; notes are keys with values."""
     connection.exec_driver_sql("ALTER TABLE jobs ADD COLUMN asked BOOLEAN NOT NULL DEFAULT 1")
-    rows = connection.exec_driver_sql("SELECT id, options, heard, prompt, outcome FROM jobs").fetchall()
+    rows = connection.exec_driver_sql("SELECT id, options, heard, prompt, reply, outcome FROM jobs").fetchall()
     for number, *columns in rows:
-        options, heard, prompt, outcome = (json.loads(column or "null") for column in columns)
+        options, heard, prompt, reply, outcome = (json.loads(column or "null") for column in columns)
         changed = {
             "asked": not options.pop("unasked", False),
-            "options": json.dumps({**options, "max_seconds": options.pop("seconds", None)}),
+            "options": json.dumps(_renamed(options, "seconds", "max_seconds")),
             "heard": json.dumps(_heard_2(heard, prompt, options)) if heard is not None else None,
+            "reply": json.dumps(_renamed(reply, "sheltered", "confined")) if reply is not None else None,
             "outcome": json.dumps(_outcome_2(outcome)) if outcome is not None else None,
         }
         names = ", ".join(f"{name} = ?" for name in changed)
         connection.exec_driver_sql(f"UPDATE jobs SET {names} WHERE id = ?", (*changed.values(), number))
     connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN prompt")
+
+
+def _renamed(stored: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {(new if key == old else key): value for key, value in stored.items()}
 
 
 def _heard_2(heard: dict[str, Any], prompt: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -36,14 +36,14 @@ class Listening(StrEnum):
 class ReplyAddress:
     """Where a job's message is. With `token` it can be reached through an interaction only, until `expires`.
 
-    `sheltered`: the place is age-restricted or a private thread, and what is shown there goes nowhere else.
+    `confined`: the place is age-restricted or a private thread, and what is shown there goes nowhere else.
     """
 
     channel_id: int
     message_id: int
     token: str | None = None
     expires: datetime | None = None
-    sheltered: bool = False
+    confined: bool = False
 
 
 @dataclass(frozen=True)

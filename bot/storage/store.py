@@ -10,35 +10,19 @@ import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Connection,
-    ForeignKey,
-    LargeBinary,
-    String,
-    TypeDecorator,
-    delete,
-    event,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, delete, event, select, update
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.storage.migrations import SCHEMA_VERSION, migrate, version_of
 from bot.storage.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress
+from bot.storage.tables import Base, BlockRow, FigureRow, GuildRow, JobRow, NoteRow, RecordingRow
 from core.events import HeardSummary
 from core.options import ImagineOptions
 
@@ -50,108 +34,6 @@ LIMITS_LOOK_BACK = timedelta(hours=1)
 
 class StoreUnusable(Exception):
     """The database cannot be written, or was written by a newer version of the bot; the message says what to do."""
-
-
-class _Plain(TypeDecorator[object]):
-    """A frozen dataclass (or None) as JSON."""
-
-    impl = JSON
-    cache_ok = True
-
-    def __init__(self, kind: type) -> None:
-        super().__init__(none_as_null=True)
-        self.kind = kind
-        self._adapter: TypeAdapter[object] = TypeAdapter(kind)
-
-    def process_bind_param(self, value: object, dialect: Dialect) -> Any:
-        return None if value is None else self._adapter.dump_python(value, mode="json")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> object:
-        return None if value is None else self._adapter.validate_python(value)
-
-
-class _Moment(TypeDecorator[datetime]):
-    """A moment as seconds since 1970, read back with its time zone (UTC)."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else round(value.timestamp() * 1000)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
-
-
-class _Base(DeclarativeBase):
-    pass
-
-
-class _JobRow(_Base):
-    __tablename__ = "jobs"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    state: Mapped[str] = mapped_column(String(16), index=True)
-    attempts: Mapped[int] = mapped_column(default=0)
-    created: Mapped[datetime] = mapped_column(_Moment, index=True)
-    user_id: Mapped[int] = mapped_column(BigInteger, index=True)
-    guild_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    channel_id: Mapped[int] = mapped_column(BigInteger)
-    locale: Mapped[str]
-    filename: Mapped[str]
-    source_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    asked: Mapped[bool] = mapped_column(server_default=text("1"))
-    options: Mapped[ImagineOptions] = mapped_column(_Plain(ImagineOptions))
-    heard: Mapped[HeardSummary | None] = mapped_column(_Plain(HeardSummary))
-    reply: Mapped[ReplyAddress | None] = mapped_column(_Plain(ReplyAddress))
-    reply_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    figure_of: Mapped[int | None]
-    outcome: Mapped[Outcome | None] = mapped_column(_Plain(Outcome))
-
-    def as_job(self) -> Job:
-        values = {column.name: getattr(self, column.name) for column in fields(Job)}
-        return Job(**{**values, "state": JobState(self.state)})
-
-
-class _RecordingRow(_Base):
-    """The bytes to be heard, until the job ends."""
-
-    __tablename__ = "recordings"
-
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    data: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class _FigureRow(_Base):
-    """The figure of what was heard (PNG)."""
-
-    __tablename__ = "figures"
-
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    data: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class _GuildRow(_Base):
-    __tablename__ = "guilds"
-
-    guild_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    settings: Mapped[GuildSettings] = mapped_column(_Plain(GuildSettings))
-
-
-class _BlockRow(_Base):
-    __tablename__ = "blocks"
-
-    guild_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-
-
-class _NoteRow(_Base):
-    """Small facts by name: the synced commands' hash, and what has been said once already."""
-
-    __tablename__ = "notes"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[str]
 
 
 class Store:
@@ -187,7 +69,7 @@ class Store:
                 )
             if version < SCHEMA_VERSION:
                 await connection.run_sync(self._migrate)
-            await connection.run_sync(_Base.metadata.create_all)
+            await connection.run_sync(Base.metadata.create_all)
             await connection.commit()
 
     def _migrate(self, connection: Connection) -> None:
@@ -208,39 +90,39 @@ class Store:
     async def accept(self, new: NewJob, now: datetime, recording: bytes | None = None) -> Job:
         """Write a job down, with the recording to be heard unless `new.heard` is there already."""
         values = {column.name: getattr(new, column.name) for column in fields(NewJob)}
-        row = _JobRow(**values, state=JobState.WAITING, attempts=0, created=now, outcome=None)
+        row = JobRow(**values, state=JobState.WAITING, attempts=0, created=now, outcome=None)
         row.reply_id = new.reply.message_id if new.reply else None
         async with self._writing() as session:
             session.add(row)
             await session.flush()
             if recording is not None:
-                session.add(_RecordingRow(job_id=row.id, data=recording))
+                session.add(RecordingRow(job_id=row.id, data=recording))
             return row.as_job()
 
     async def job(self, job_id: int) -> Job | None:
         """The job, or None if it is unknown or has been forgotten."""
         async with self._sessions() as session:
-            row = await session.get(_JobRow, job_id)
+            row = await session.get(JobRow, job_id)
             return row.as_job() if row else None
 
     async def recording(self, job_id: int) -> bytes | None:
         """The bytes still to be heard."""
         async with self._sessions() as session:
-            return await session.scalar(select(_RecordingRow.data).where(_RecordingRow.job_id == job_id))
+            return await session.scalar(select(RecordingRow.data).where(RecordingRow.job_id == job_id))
 
     async def figure(self, job: Job) -> bytes | None:
         """The figure (PNG) of what `job` heard."""
         async with self._sessions() as session:
-            return await session.scalar(select(_FigureRow.data).where(_FigureRow.job_id == (job.figure_of or job.id)))
+            return await session.scalar(select(FigureRow.data).where(FigureRow.job_id == (job.figure_of or job.id)))
 
     async def count_attempt(self, job_id: int) -> None:
         """Note that work on the job begins."""
-        await self._change(job_id, attempts=_JobRow.attempts + 1)
+        await self._change(job_id, attempts=JobRow.attempts + 1)
 
-    async def hand_over(self, job_ids: Sequence[int]) -> None:
+    async def reset_attempts(self, job_ids: Sequence[int]) -> None:
         """Note that these jobs were put off by an orderly shutdown, which is not held against them."""
         async with self._writing() as session:
-            await session.execute(update(_JobRow).where(_JobRow.id.in_(job_ids)).values(attempts=0))
+            await session.execute(update(JobRow).where(JobRow.id.in_(job_ids)).values(attempts=0))
 
     async def set_reply(self, job_id: int, reply: ReplyAddress) -> None:
         """Note where the job's message is."""
@@ -249,40 +131,40 @@ class Store:
     async def set_heard(self, job_id: int, heard: HeardSummary) -> None:
         """Note what was heard; the recording is no longer needed and is deleted."""
         async with self._writing() as session:
-            await session.execute(update(_JobRow).where(_JobRow.id == job_id).values(heard=heard))
-            await session.execute(delete(_RecordingRow).where(_RecordingRow.job_id == job_id))
+            await session.execute(update(JobRow).where(JobRow.id == job_id).values(heard=heard))
+            await session.execute(delete(RecordingRow).where(RecordingRow.job_id == job_id))
 
     async def set_figure(self, job_id: int, figure: bytes) -> None:
         """Keep the figure of what was heard, unless the job has been forgotten meanwhile."""
         async with self._writing() as session:
-            known = select(_JobRow.id).where(_JobRow.id == job_id, _JobRow.heard.is_not(None))
+            known = select(JobRow.id).where(JobRow.id == job_id, JobRow.heard.is_not(None))
             if await session.scalar(known) is not None:
-                await session.merge(_FigureRow(job_id=job_id, data=figure))
+                await session.merge(FigureRow(job_id=job_id, data=figure))
 
     async def finish(self, job_id: int, state: JobState, *, outcome: Outcome | None = None) -> bool:
         """End a waiting job; False if it had ended before."""
         async with self._writing() as session:
             result = await session.execute(
-                update(_JobRow)
-                .where(_JobRow.id == job_id, _JobRow.state == JobState.WAITING)
+                update(JobRow)
+                .where(JobRow.id == job_id, JobRow.state == JobState.WAITING)
                 .values(state=state, outcome=outcome)
-                .returning(_JobRow.id)
+                .returning(JobRow.id)
             )
             ended = result.scalar_one_or_none() is not None
-            await session.execute(delete(_RecordingRow).where(_RecordingRow.job_id == job_id))
+            await session.execute(delete(RecordingRow).where(RecordingRow.job_id == job_id))
             return ended
 
     async def unfinished(self, *, user_id: int | None = None, guild_id: int | None = None) -> list[Job]:
         """The waiting jobs, the oldest first."""
-        query = select(_JobRow).where(_JobRow.state == JobState.WAITING).order_by(_JobRow.id)
-        query = query.where(_JobRow.user_id == user_id) if user_id is not None else query
-        query = query.where(_JobRow.guild_id == guild_id) if guild_id is not None else query
+        query = select(JobRow).where(JobRow.state == JobState.WAITING).order_by(JobRow.id)
+        query = query.where(JobRow.user_id == user_id) if user_id is not None else query
+        query = query.where(JobRow.guild_id == guild_id) if guild_id is not None else query
         async with self._sessions() as session:
             return [row.as_job() for row in await session.scalars(query)]
 
     async def jobs_of_message(self, message_id: int) -> list[Job]:
         """The jobs that this message asked for, or whose reply it is."""
-        query = select(_JobRow).where((_JobRow.source_id == message_id) | (_JobRow.reply_id == message_id))
+        query = select(JobRow).where((JobRow.source_id == message_id) | (JobRow.reply_id == message_id))
         async with self._sessions() as session:
             return [row.as_job() for row in await session.scalars(query)]
 
@@ -290,9 +172,9 @@ class Store:
         self, since: datetime, *, user_id: int | None = None, guild_id: int | None = None
     ) -> list[datetime]:
         """When a person's (or a server's) jobs since then were accepted, the oldest first."""
-        query = select(_JobRow.created).where(_JobRow.created > since).order_by(_JobRow.created)
-        query = query.where(_JobRow.user_id == user_id) if user_id is not None else query
-        query = query.where(_JobRow.guild_id == guild_id) if guild_id is not None else query
+        query = select(JobRow.created).where(JobRow.created > since).order_by(JobRow.created)
+        query = query.where(JobRow.user_id == user_id) if user_id is not None else query
+        query = query.where(JobRow.guild_id == guild_id) if guild_id is not None else query
         async with self._sessions() as session:
             return list(await session.scalars(query))
 
@@ -300,7 +182,7 @@ class Store:
         """Delete ended jobs from before then; returns how many."""
         async with self._writing() as session:
             gone = await session.execute(
-                delete(_JobRow).where(_JobRow.created < before, _JobRow.state != JobState.WAITING).returning(_JobRow.id)
+                delete(JobRow).where(JobRow.created < before, JobRow.state != JobState.WAITING).returning(JobRow.id)
             )
             return len(gone.all())
 
@@ -315,18 +197,18 @@ class Store:
         Of the jobs of the last hour it stays that there were so many, or else forgetting would be a way round limits.
         """
         async with self._writing() as session:
-            mine = select(_JobRow.id).where(_JobRow.user_id == user_id)
+            mine = select(JobRow.id).where(JobRow.user_id == user_id)
             ids = list(await session.scalars(mine))
             await self._empty(session, ids)
-            await session.execute(delete(_JobRow).where(_JobRow.id.in_(ids), _JobRow.created < now - LIMITS_LOOK_BACK))
+            await session.execute(delete(JobRow).where(JobRow.id.in_(ids), JobRow.created < now - LIMITS_LOOK_BACK))
             return len(ids)
 
     async def _empty(self, session: AsyncSession, job_ids: Sequence[int]) -> None:
         nothing = {"heard": None, "outcome": None, "reply": None, "reply_id": None, "source_id": None}
-        emptied = update(_JobRow).where(_JobRow.id.in_(job_ids))
+        emptied = update(JobRow).where(JobRow.id.in_(job_ids))
         await session.execute(emptied.values(**nothing, options=ImagineOptions(), filename=""))
-        await session.execute(delete(_RecordingRow).where(_RecordingRow.job_id.in_(job_ids)))
-        await session.execute(delete(_FigureRow).where(_FigureRow.job_id.in_(job_ids)))
+        await session.execute(delete(RecordingRow).where(RecordingRow.job_id.in_(job_ids)))
+        await session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
 
     # Servers
 
@@ -335,62 +217,62 @@ class Store:
         if guild_id is None:
             return GuildSettings()
         async with self._sessions() as session:
-            row = await session.get(_GuildRow, guild_id)
+            row = await session.get(GuildRow, guild_id)
             return row.settings if row else GuildSettings()
 
     async def change_guild(self, guild_id: int, **changes: object) -> GuildSettings:
         """Change some of a server's settings; returns all of them."""
         async with self._writing() as session:
-            row = await session.get(_GuildRow, guild_id)
+            row = await session.get(GuildRow, guild_id)
             settings = replace(row.settings if row else GuildSettings(), **changes)  # type: ignore[arg-type]
-            await session.merge(_GuildRow(guild_id=guild_id, settings=settings))
+            await session.merge(GuildRow(guild_id=guild_id, settings=settings))
             return settings
 
     async def forget_guild(self, guild_id: int) -> None:
         """Delete a server's settings, block list and jobs."""
         async with self._writing() as session:
-            for table in (_GuildRow, _BlockRow, _JobRow):
+            for table in (GuildRow, BlockRow, JobRow):
                 await session.execute(delete(table).where(table.guild_id == guild_id))
 
     async def blocked(self, guild_id: int) -> tuple[int, ...]:
         """Whom a server's moderators blocked."""
         async with self._sessions() as session:
-            found = await session.scalars(select(_BlockRow.user_id).where(_BlockRow.guild_id == guild_id))
+            found = await session.scalars(select(BlockRow.user_id).where(BlockRow.guild_id == guild_id))
             return tuple(found)
 
     async def set_blocked(self, guild_id: int, user_ids: Sequence[int]) -> None:
         """Replace a server's block list."""
         async with self._writing() as session:
-            await session.execute(delete(_BlockRow).where(_BlockRow.guild_id == guild_id))
-            session.add_all(_BlockRow(guild_id=guild_id, user_id=user_id) for user_id in user_ids)
+            await session.execute(delete(BlockRow).where(BlockRow.guild_id == guild_id))
+            session.add_all(BlockRow(guild_id=guild_id, user_id=user_id) for user_id in user_ids)
 
     # Notes
 
-    async def note(self, name: str) -> str | None:
+    async def value(self, name: str) -> str | None:
         """A small fact by its name."""
         async with self._sessions() as session:
-            return await session.scalar(select(_NoteRow.value).where(_NoteRow.name == name))
+            return await session.scalar(select(NoteRow.value).where(NoteRow.name == name))
 
-    async def set_note(self, name: str, value: str) -> None:
+    async def set_value(self, name: str, value: str) -> None:
         """Write a small fact down."""
         async with self._writing() as session:
-            await session.merge(_NoteRow(name=name, value=value))
+            await session.merge(NoteRow(name=name, value=value))
 
-    async def say_once(self, name: str) -> bool:
+    async def claim_notice(self, name: str) -> bool:
         """True the first time it is asked for `name`; `unsay` makes it so again."""
         async with self._writing() as session:
-            told = insert(_NoteRow).values(name=f"said:{name}", value="").on_conflict_do_nothing()
-            result = await session.execute(told.returning(_NoteRow.name))
+            told = insert(NoteRow).values(name=f"said:{name}", value="").on_conflict_do_nothing()
+            result = await session.execute(told.returning(NoteRow.name))
             return result.scalar_one_or_none() is not None
 
-    async def unsay(self, prefix: str) -> None:
+    async def reset_notices(self, prefix: str) -> None:
         """Let everything be said again whose name begins with `prefix`."""
         async with self._writing() as session:
-            await session.execute(delete(_NoteRow).where(_NoteRow.name.startswith(f"said:{prefix}", autoescape=True)))
+            await session.execute(delete(NoteRow).where(NoteRow.name.startswith(f"said:{prefix}", autoescape=True)))
 
     async def _change(self, job_id: int, **values: object) -> None:
         async with self._writing() as session:
-            await session.execute(update(_JobRow).where(_JobRow.id == job_id).values(**values))
+            await session.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncSession]:

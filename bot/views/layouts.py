@@ -1,6 +1,7 @@
 """What a job's message looks like at each stage: a pure function from a Screen to a discord.ui.LayoutView.
 
-It decides looks only; what happens to a job is `conversation.py`'s business, what its buttons do is `controls.py`'s.
+It decides looks only: what happens to a job and what its buttons do is not known here. The layouts are stopped at once,
+so that the library does not keep them to act: that the dynamic controls do.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from enum import Enum, auto
 import discord
 from discord import ui
 
-from bot.requests.controls import JobButton, StyleSelect
-from bot.views.texts import Speaker
+from bot.views.buttons import job_button, style_select
+from bot.views.texts import Translation
 from bot.views.wording import bar, figure_alt_text, heard_notes, label_lines, note_text, shortened
 from core.events import HeardSummary
 from core.generation.protocol import Note
@@ -48,9 +49,16 @@ class Screen:
     colour: discord.Colour = ACCENT
 
 
-def build_layout(screen: Screen, say: Speaker) -> ui.LayoutView:
-    """The message for `screen`."""
+def new_layout() -> ui.LayoutView:
+    """An empty layout that only shows."""
     view = ui.LayoutView(timeout=None)
+    view.stop()
+    return view
+
+
+def build_layout(screen: Screen, t: Translation) -> ui.LayoutView:
+    """The message for `screen`."""
+    view = new_layout()
     container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=screen.colour)
     view.add_item(container)
     if screen.heard is not None:
@@ -60,7 +68,7 @@ def build_layout(screen: Screen, say: Speaker) -> ui.LayoutView:
         gallery.add_item(media=f"attachment://{screen.picture}", description=screen.alt_text or None)
         container.add_item(gallery)
     if screen.heard is not None:
-        _add_heard(container, screen, screen.heard, say)
+        _add_heard(container, screen, screen.heard, t)
     if screen.prompt:
         prompt = discord.utils.escape_markdown(shortened(screen.prompt, LONGEST_PROMPT))
         container.add_item(ui.TextDisplay(f"> {' '.join(prompt.split())}"))
@@ -70,20 +78,20 @@ def build_layout(screen: Screen, say: Speaker) -> ui.LayoutView:
     if screen.status:
         container.add_item(ui.TextDisplay(screen.status))
     if notes := [*(heard_notes(screen.heard) if screen.heard else ()), *screen.notes]:
-        container.add_item(ui.TextDisplay("\n".join(f"-# {note_text(say, note)}" for note in notes)))
-    for row in _rows(screen, say):
+        container.add_item(ui.TextDisplay("\n".join(f"-# {note_text(t, note)}" for note in notes)))
+    for row in _rows(screen, t):
         container.add_item(row)
     return view
 
 
-def _add_heard(container: "ui.Container[ui.LayoutView]", screen: Screen, heard: HeardSummary, say: Speaker) -> None:
+def _add_heard(container: "ui.Container[ui.LayoutView]", screen: Screen, heard: HeardSummary, t: Translation) -> None:
     """The labels; the figure is large until there is a picture, then a thumbnail beside them."""
-    labels: ui.TextDisplay[ui.LayoutView] = ui.TextDisplay(label_lines(say, heard.top))
+    labels: ui.TextDisplay[ui.LayoutView] = ui.TextDisplay(label_lines(t, heard.top))
     if screen.figure is None:
         container.add_item(labels)
         return
     media = f"attachment://{screen.figure}"
-    description = figure_alt_text(say, heard.top, heard.duration_s)
+    description = figure_alt_text(t, heard.top, heard.duration_s)
     if screen.picture is not None:
         container.add_item(ui.Section(labels, accessory=ui.Thumbnail(media, description=description)))
         return
@@ -92,7 +100,7 @@ def _add_heard(container: "ui.Container[ui.LayoutView]", screen: Screen, heard: 
     container.add_item(gallery).add_item(labels)
 
 
-def _rows(screen: Screen, say: Speaker) -> "list[ui.ActionRow[ui.LayoutView]]":
+def _rows(screen: Screen, t: Translation) -> "list[ui.ActionRow[ui.LayoutView]]":
     match screen.controls:
         case Controls.NONE:
             return []
@@ -104,8 +112,8 @@ def _rows(screen: Screen, say: Speaker) -> "list[ui.ActionRow[ui.LayoutView]]":
             names = ["again", "delete"]
     row: ui.ActionRow[ui.LayoutView] = ui.ActionRow()
     for name in names:
-        row.add_item(JobButton(name, screen.job_id, say))
+        row.add_item(job_button(name, screen.job_id, t))
     if screen.controls is not Controls.PICTURE:
         return [row]
     styles: ui.ActionRow[ui.LayoutView] = ui.ActionRow()
-    return [row, styles.add_item(StyleSelect(screen.job_id, say))]
+    return [row, styles.add_item(style_select(screen.job_id, t))]

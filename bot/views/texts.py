@@ -45,13 +45,13 @@ class Texts:
         """The bare text in exactly that language (a Discord locale), or None."""
         return self._table.get(key, {}).get(LANGUAGES.get(locale, ENGLISH))
 
-    def speaker(self, locale: str | discord.Locale) -> "Speaker":
+    def translation(self, locale: str | discord.Locale) -> "Translation":
         """Says the texts in a language."""
-        return Speaker(self, str(locale))
+        return Translation(self, str(locale))
 
 
-class Speaker:
-    """Says texts in one language: `say("status.queued", position=3)`."""
+class Translation:
+    """Says texts in one language: `t("status.queued", position=3)`."""
 
     def __init__(self, texts: Texts, locale: str) -> None:
         self._texts = texts

@@ -6,7 +6,7 @@ It knows the core's labels and scenes, and nothing of Discord but its lengths.
 from collections.abc import Sequence
 
 from bot.storage.records import Outcome
-from bot.views.texts import Speaker
+from bot.views.texts import Translation
 from core.events import HeardSummary
 from core.generation.protocol import Note, Picture
 from core.hearing.categories import CERTAIN, LIKELY, VERY_CERTAIN, TopCategory
@@ -27,27 +27,27 @@ def bar(share: float, length: int = BAR) -> str:
     return "▰" * full + "▱" * (length - full)
 
 
-def confidence(say: Speaker, score: float) -> str:
+def confidence(t: Translation, score: float) -> str:
     """How sure a score is, in words."""
-    return say(next(key for least, key in CONFIDENCE if score >= least))
+    return t(next(key for least, key in CONFIDENCE if score >= least))
 
 
-def label_lines(say: Speaker, top: Sequence[TopCategory], most: int = 5) -> str:
+def label_lines(t: Translation, top: Sequence[TopCategory], most: int = 5) -> str:
     """The labels, one a line, with a bar and a word for how sure each is."""
     return "\n".join(
-        f"`{bar(category.score)}` **{category.name}** · {confidence(say, category.score)}" for category in top[:most]
+        f"`{bar(category.score)}` **{category.name}** · {confidence(t, category.score)}" for category in top[:most]
     )
 
 
-def figure_alt_text(say: Speaker, top: Sequence[TopCategory], duration_s: float) -> str:
+def figure_alt_text(t: Translation, top: Sequence[TopCategory], duration_s: float) -> str:
     """What the figure shows, for those who cannot see it."""
     names = ", ".join(f"{category.name} ({category.score:.0%})" for category in top[:5])
-    return shortened(say("alt.figure", seconds=f"{duration_s:.0f}", labels=names), LONGEST_ALT_TEXT)
+    return shortened(t("alt.figure", seconds=f"{duration_s:.0f}", labels=names), LONGEST_ALT_TEXT)
 
 
-def picture_alt_text(say: Speaker, prompt: str) -> str:
+def picture_alt_text(t: Translation, prompt: str) -> str:
     """What the picture shows, for those who cannot see it."""
-    return shortened(say("alt.picture", prompt=prompt), LONGEST_ALT_TEXT)
+    return shortened(t("alt.picture", prompt=prompt), LONGEST_ALT_TEXT)
 
 
 def heard_notes(heard: HeardSummary) -> tuple[Note, ...]:
@@ -65,9 +65,14 @@ def picture_notes(picture: Picture | Outcome) -> tuple[Note, ...]:
     return (Note("miniature", {}), *picture.notes) if picture.is_miniature else picture.notes
 
 
-def note_text(say: Speaker, note: Note) -> str:
+def note_text(t: Translation, note: Note) -> str:
     """A note as a sentence."""
-    return say(f"note.{note.key}", **note.values)
+    return t(f"note.{note.key}", **note.values)
+
+
+def names_of(permissions: Sequence[str], t: Translation) -> str:
+    """The permissions as Discord's client calls them, in bold."""
+    return ", ".join(f"**{t(f'permission.{name}')}**" for name in permissions)
 
 
 def shortened(text: str, most: int) -> str:

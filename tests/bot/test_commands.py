@@ -6,7 +6,7 @@ from bot.requests.listener import Listener
 from tests.bot.world import World, buttons_of, text_of
 
 
-async def say(world: World, command: str) -> str:
+async def t(world: World, command: str) -> str:
     result = await world.alice.slash(world.channel, f"imagine-sound {command}")
     assert result.ephemeral
     assert result.response is not None
@@ -19,7 +19,7 @@ async def test_queue_tells_how_much_waits_and_shows_only_ones_own(world: World) 
     secret = world.guild.create_text_channel("secret")
     await world.post_voice_note(world.bob, secret)
 
-    text = await say(world, "queue")
+    text = await t(world, "queue")
 
     assert "being painted: 2" in text
     assert "Yours among them: 1" in text
@@ -29,7 +29,7 @@ async def test_queue_tells_how_much_waits_and_shows_only_ones_own(world: World) 
 
 
 async def test_help_tells_the_ways_in_and_the_limits(world: World) -> None:
-    text = await say(world, "help")
+    text = await t(world, "help")
 
     assert "Imagine this sound" in text
     assert "Up to 10 seconds and 1 MB" in text
@@ -51,7 +51,7 @@ async def test_privacy_tells_what_is_kept_and_forgets_on_request(world: World) -
     assert "forgotten your 2 requests" in text_of(done.response)
     assert world.painter.cancelled == [1]
     for job_id in (1, 2):
-        job = await world.bot.store.job(job_id)
+        job = await world.bot.services.store.job(job_id)
         assert job is None or (job.heard, job.outcome, job.source_id) == (None, None, None)
     assert (await world.heard(3)).title
 
@@ -109,22 +109,22 @@ async def test_welcome_is_said_once_and_tells_how_to_change_where_to_listen(worl
 
 async def test_nothing_is_kept_of_a_server_that_removed_the_bot(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
-    await world.bot.store.set_blocked(world.guild.id, [world.bob.id])
+    await world.bot.services.store.set_blocked(world.guild.id, [world.bob.id])
 
     world.env.backend.remove_guild(world.guild.id)
     await world.env.settle()
 
     assert await world.jobs_kept() == 0
-    assert await world.bot.store.blocked(world.guild.id) == ()
+    assert await world.bot.services.store.blocked(world.guild.id) == ()
 
 
 async def test_fault_in_a_command_is_told_to_the_asker(world: World) -> None:
     async def fail(*_: object) -> None:
         raise RuntimeError("the disk is gone")
 
-    world.bot.store.unfinished = fail  # type: ignore[method-assign, assignment]
+    world.bot.services.store.unfinished = fail  # type: ignore[method-assign, assignment]
 
-    text = await say(world, "queue")
+    text = await t(world, "queue")
 
     assert "Something went wrong on my side" in text
     assert isinstance(world.env.errors[0], discord.app_commands.CommandInvokeError)

@@ -8,7 +8,8 @@ import pytest
 from discord import ui
 from simcord.backend.errors import SetupError
 
-from bot.requests.controls import JobButton, StyleSelect
+from bot.requests import controls
+from bot.views.buttons import job_button, style_select
 from core.prompting.styles import Style
 from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, names_of, text_of
@@ -81,7 +82,7 @@ async def test_asker_deletes_the_picture_and_its_recipe(painted: World) -> None:
     await painted.alice.click(painted.reply(painted.channel), label="Delete")
 
     assert painted.said(painted.thread_of(painted.channel)) == []
-    job = await painted.bot.store.job(1)
+    job = await painted.bot.services.store.job(1)
     assert job is not None
     assert (job.heard, job.outcome) == (None, None)
 
@@ -115,7 +116,7 @@ async def test_asker_cancels_while_waiting_or_painting(world: World, started: bo
     message = world.reply(world.channel)
     assert f"Cancelled by {world.alice.mention}" in text_of(message)
     assert list(buttons_of(message)) == ["Paint again", "Delete"]
-    assert len(world.bot.jobs) == 0
+    assert len(world.bot.services.jobs) == 0
 
 
 async def test_moderator_cancels_and_others_may_not(world: World) -> None:
@@ -143,7 +144,7 @@ async def test_cancelled_picture_can_be_painted_after_all(world: World) -> None:
 
 
 async def test_button_of_a_forgotten_picture_says_so(painted: World) -> None:
-    await painted.bot.jobs.forget_user(painted.alice.id)
+    await painted.bot.services.jobs.forget_user(painted.alice.id)
 
     for label in ("Paint again", "What I heard", "Recipe"):
         result = await painted.bob.click(painted.reply(painted.channel), label=label)
@@ -161,7 +162,8 @@ async def test_control_counts_only_on_the_jobs_own_message(world: World, where: 
     clicker = guild.add_member(mallory, roles=[guild.create_role("Mods", permissions=discord.Permissions.all())])
     place = world.thread_of(world.channel) if where == "another message" else guild.create_text_channel("lair")
     view = ui.LayoutView(timeout=None)
-    control: ui.Item[Any] = StyleSelect(1) if what == "style" else JobButton(what, 1)
+    t = world.bot.services.texts.translation("en-US")
+    control: ui.Item[Any] = style_select(1, t) if what == "style" else job_button(what, 1, t)
     view.add_item(ui.ActionRow(control))
     channel = world.bot.get_partial_messageable(place.id)
     forged = await channel.send(view=view)
@@ -173,7 +175,7 @@ async def test_control_counts_only_on_the_jobs_own_message(world: World, where: 
 
     assert result.response is not None
     assert "no longer know" in text_of(result.response)
-    job = await world.bot.store.job(1)
+    job = await world.bot.services.store.job(1)
     assert job is not None
     assert job.outcome is not None
     assert len(world.painter.orders) == 1
@@ -207,7 +209,7 @@ async def test_controls_work_on_a_late_result(world: World) -> None:
 
 
 async def test_blocked_person_cannot_use_buttons(painted: World) -> None:
-    await painted.bot.store.set_blocked(painted.guild.id, [painted.bob.id])
+    await painted.bot.services.store.set_blocked(painted.guild.id, [painted.bob.id])
 
     result = await painted.bob.click(painted.reply(painted.channel), label="Paint again")
 
@@ -236,6 +238,40 @@ async def test_buttons_work_in_direct_messages(world: World) -> None:
 
     (message,) = world.said(channel)
     assert "picture.png" in names_of(message)
+
+
+async def test_fault_of_a_control_is_told_to_the_one_who_used_it_and_logged(
+    painted: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise AssertionError("a secret path")
+
+    monkeypatch.setattr(controls, "_show_recipe", fail)
+
+    result = await painted.bob.click(painted.reply(painted.channel), label="Recipe")
+
+    assert result.ephemeral
+    assert result.response is not None
+    assert "Something went wrong on my side" in text_of(result.response)
+    assert any(record.exc_info for record in caplog.records if record.name == "bot.requests.answering")
+
+
+async def test_fault_of_the_prompt_editor_is_told_to_the_one_who_submitted_it(
+    painted: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise AssertionError("a secret path")
+
+    monkeypatch.setattr(controls, "answer_request", fail)
+    shown = await painted.alice.click(painted.reply(painted.channel), label="Edit prompt")
+    assert shown.modal is not None
+    fields = [label["component"]["custom_id"] for label in shown.modal["components"]]
+
+    result = await painted.alice.submit_modal(shown, {fields[0]: "a waterfall of stars"})
+
+    assert result.response is not None
+    assert "Something went wrong on my side" in text_of(result.response)
+    assert [type(error) for error in painted.env.errors] == [AssertionError]
 
 
 async def test_finished_picture_has_no_cancel_button(painted: World) -> None:

@@ -11,10 +11,10 @@ async def test_deleting_the_recording_cancels_what_is_being_painted_and_removes_
 
     assert world.painter.cancelled == [0]
     assert world.said(world.thread_of(world.channel)) == []
-    job = await world.bot.store.job(1)
+    job = await world.bot.services.store.job(1)
     assert job is not None
     assert (job.heard, job.source_id) == (None, None)
-    assert await world.bot.store.recording(1) is None
+    assert await world.bot.services.store.recording(1) is None
 
 
 async def test_deleting_the_recording_removes_finished_pictures_of_it_even_after_a_restart(world: World) -> None:
@@ -53,7 +53,7 @@ async def test_deleting_the_reply_gives_the_job_up(world: World) -> None:
     await world.moderator(manage_messages=True).delete(world.reply(world.channel))
 
     assert world.painter.cancelled == [0]
-    assert await world.bot.store.unfinished() == []
+    assert await world.bot.services.store.unfinished() == []
 
 
 async def test_deleting_the_thread_gives_the_job_up(world: World) -> None:
@@ -69,7 +69,7 @@ async def test_deleting_the_thread_gives_the_job_up(world: World) -> None:
     await world.env.settle()
 
     assert world.painter.cancelled == [0]
-    assert await world.bot.store.unfinished() == []
+    assert await world.bot.services.store.unfinished() == []
 
 
 async def test_messages_that_nobody_asked_about_may_be_deleted(world: World) -> None:

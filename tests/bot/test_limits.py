@@ -20,7 +20,7 @@ async def test_hourly_limit_says_when_the_next_picture_is_possible(world: World)
     (answer,) = answers(world)
     assert "You have asked for 2 pictures within an hour" in answer
     (when,) = re.findall(r"<t:(\d+):R>", answer)
-    first = (await world.bot.store.job(1)).created  # type: ignore[union-attr]
+    first = (await world.bot.services.store.job(1)).created  # type: ignore[union-attr]
     assert int(when) == int(first.timestamp()) + 3600
     assert await world.jobs_kept() == 2
 
@@ -99,7 +99,7 @@ async def test_limits_hold_for_commands_and_buttons_too_and_are_told_to_the_aske
 @pytest.mark.bot(pictures_per_user_hour=1)
 async def test_forgetting_is_no_way_round_the_limit(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
-    await world.bot.jobs.forget_user(world.alice.id)
+    await world.bot.services.jobs.forget_user(world.alice.id)
 
     await world.post_voice_note(world.alice, world.channel)
 
@@ -117,7 +117,7 @@ async def test_many_at_once_from_one_person_are_all_queued(world: World) -> None
 
 
 async def test_blocked_person_is_ignored_and_told_when_asking_by_name(world: World) -> None:
-    await world.bot.store.set_blocked(world.guild.id, [world.alice.id])
+    await world.bot.services.store.set_blocked(world.guild.id, [world.alice.id])
 
     await world.post_voice_note(world.alice, world.channel)
     assert answers(world) == []
@@ -128,7 +128,7 @@ async def test_blocked_person_is_ignored_and_told_when_asking_by_name(world: Wor
 
 
 async def test_block_list_outlives_a_restart(world: World) -> None:
-    await world.bot.store.set_blocked(world.guild.id, [world.alice.id])
+    await world.bot.services.store.set_blocked(world.guild.id, [world.alice.id])
     await world.restart()
 
     await world.post_voice_note(world.alice, world.channel)
@@ -137,7 +137,7 @@ async def test_block_list_outlives_a_restart(world: World) -> None:
 
 
 async def test_operator_blocks_somebody_everywhere(world: World) -> None:
-    world.bot.settings.blocked_users = (world.alice.id,)
+    world.bot.services.settings.blocked_users = (world.alice.id,)
 
     await world.post_voice_note(world.alice.user, world.alice.user.dm_channel)
 
@@ -147,7 +147,7 @@ async def test_operator_blocks_somebody_everywhere(world: World) -> None:
 async def test_roles_decide_who_may_ask(world: World) -> None:
     role = world.guild.create_role("Painters")
     painter = world.guild.add_member(world.env.create_user("carol"), roles=[role])
-    await world.bot.store.change_guild(world.guild.id, roles=(role.id,))
+    await world.bot.services.store.change_guild(world.guild.id, roles=(role.id,))
 
     await world.post_voice_note(world.alice, world.channel)
     await world.post_voice_note(painter, world.channel)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from discord import ui
 
-from bot.requests.controls import JobButton
 from bot.storage.migrations import SCHEMA_VERSION
 from bot.storage.records import JobState
 from bot.storage.store import Store, StoreUnusable
+from bot.views.buttons import job_button
+from bot.views.texts import Texts
 from core.generation.protocol import Note
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
@@ -73,7 +74,7 @@ async def test_its_buttons_work_and_its_jobs_resume(world: World) -> None:
     source = await world.alice.send(world.channel, "my recordings")
     view = ui.LayoutView(timeout=None)
     for what in ("again", "recipe"):
-        view.add_item(ui.ActionRow(JobButton(what, 1)))
+        view.add_item(ui.ActionRow(job_button(what, 1, Texts.load().translation("en-US"))))
     old_reply = await world.bot.get_partial_messageable(world.channel.id).send(view=view)
     ids = {
         700011: world.alice.id, 700012: world.bob.id, 700010: world.guild.id, 700020: world.channel.id,
@@ -84,9 +85,9 @@ async def test_its_buttons_work_and_its_jobs_resume(world: World) -> None:
         script = script.replace(str(old), str(new))
     now = int(world.env.now().timestamp() * 1000)
     script = script.replace("1767225600000", str(now)).replace("'de'", "'en-US'")
-    await world.bot.store.close()
-    world.bot.store.path.unlink()
-    write_database(world.bot.store.path, script)
+    await world.bot.services.store.close()
+    world.bot.services.store.path.unlink()
+    write_database(world.bot.services.store.path, script)
 
     await world.env.advance_time(60)
     await world.restart()

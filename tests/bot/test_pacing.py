@@ -4,15 +4,15 @@ import asyncio
 import itertools
 import time
 
-from bot.discord_api.pacing import Pacer
+from bot.discord_api.pacing import EditLimiter
 
 
-async def moments(pacer: Pacer, *channels: int) -> list[tuple[int, float]]:
+async def moments(edit_limiter: EditLimiter, *channels: int) -> list[tuple[int, float]]:
     begin = time.monotonic()
     turns: list[tuple[int, float]] = []
 
     async def edit(channel: int) -> None:
-        await pacer.take_turn(channel)
+        await edit_limiter.wait(channel)
         turns.append((channel, time.monotonic() - begin))
 
     await asyncio.gather(*(edit(channel) for channel in channels))
@@ -20,21 +20,21 @@ async def moments(pacer: Pacer, *channels: int) -> list[tuple[int, float]]:
 
 
 async def test_turns_in_one_channel_are_at_least_the_interval_apart() -> None:
-    turns = await moments(Pacer(0.05), 1, 1, 1)
+    turns = await moments(EditLimiter(0.05), 1, 1, 1)
 
     times = [moment for _, moment in turns]
     assert all(later - earlier >= 0.045 for earlier, later in itertools.pairwise(times))
 
 
 async def test_other_channels_have_their_turn_at_once() -> None:
-    turns = await moments(Pacer(60), 1, 2, 3)
+    turns = await moments(EditLimiter(60), 1, 2, 3)
 
     assert [channel for channel, _ in turns] == [1, 2, 3]
 
 
 async def test_past_turns_are_forgotten() -> None:
-    pacer = Pacer(0)
+    edit_limiter = EditLimiter(0)
     for channel in range(1500):
-        await pacer.take_turn(channel)
+        await edit_limiter.wait(channel)
 
-    assert len(pacer._free_at) <= 1001
+    assert len(edit_limiter._free_at) <= 1001

@@ -120,7 +120,7 @@ def speckled() -> Image.Image:
 
 async def test_picture_too_large_as_png_is_sent_smaller(world: World) -> None:
     world.painter.image = speckled
-    world.bot.places.file_limit = lambda job: 60_000  # type: ignore[method-assign]
+    world.bot.services.places.file_limit = lambda job: 60_000  # type: ignore[method-assign]
 
     await world.post_voice_note(world.alice, world.channel)
 
@@ -133,12 +133,12 @@ async def test_picture_too_large_as_png_is_sent_smaller(world: World) -> None:
 async def test_limit_is_the_servers(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
     await world.post_voice_note(world.alice.user, world.alice.user.dm_channel)
-    here, private = await world.bot.store.job(1), await world.bot.store.job(2)
+    here, private = await world.bot.services.store.job(1), await world.bot.services.store.job(2)
     assert here
     assert private
 
-    assert world.bot.places.file_limit(here) == world.bot.get_guild(world.guild.id).filesize_limit  # type: ignore[union-attr]
-    assert world.bot.places.file_limit(private) == discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+    assert world.bot.services.places.file_limit(here) == world.bot.get_guild(world.guild.id).filesize_limit  # type: ignore[union-attr]
+    assert world.bot.services.places.file_limit(private) == discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
 
 async def test_picture_that_discord_finds_too_large_is_sent_smaller(world: World) -> None:
@@ -324,13 +324,13 @@ async def test_edits_wait_for_their_turn_and_the_final_state_is_sent(world: Worl
 
 
 async def test_message_comes_before_what_was_heard_where_hearing_takes_long(world: World) -> None:
-    hear, may_hear = world.bot.engine.hear, asyncio.Event()
+    hear, may_hear = world.bot.services.engine.hear, asyncio.Event()
 
     async def hear_later(recording: bytes | Path, options: ImagineOptions = DEFAULTS) -> Heard:
         await world.env.external_wait(may_hear.wait(), reason="slow ears")
         return await hear(recording, options)
 
-    world.bot.engine.hear = hear_later  # type: ignore[method-assign]
+    world.bot.services.engine.hear = hear_later  # type: ignore[method-assign]
     await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
     await world.env.advance_time(3)
     listening = world.reply(world.channel)
@@ -430,5 +430,5 @@ async def test_reply_that_may_not_be_touched_any_more_ends_the_job(world: World)
     world.painter.finish_all()
     await world.env.settle()
 
-    assert len(world.bot.jobs) == 0
-    assert await world.bot.store.unfinished() == []
+    assert len(world.bot.services.jobs) == 0
+    assert await world.bot.services.store.unfinished() == []

@@ -11,7 +11,7 @@ from tests.bot.world import World, names_of, text_of
 
 
 async def state(world: World, job_id: int = 1) -> JobState:
-    job = await world.bot.store.job(job_id)
+    job = await world.bot.services.store.job(job_id)
     assert job is not None
     return job.state
 
@@ -33,7 +33,7 @@ async def test_job_that_a_crash_interrupted_is_finished_in_the_same_message_with
 
 async def test_job_is_in_the_store_before_anybody_is_told(world: World) -> None:
     seen = []
-    accept = world.bot.store.accept
+    accept = world.bot.services.store.accept
 
     async def noticing_accept(*args: object, **kwargs: object) -> object:
         job = await accept(*args, **kwargs)  # type: ignore[arg-type]
@@ -42,7 +42,7 @@ async def test_job_is_in_the_store_before_anybody_is_told(world: World) -> None:
         )
         return job
 
-    world.bot.store.accept = noticing_accept  # type: ignore[method-assign, assignment]
+    world.bot.services.store.accept = noticing_accept  # type: ignore[method-assign, assignment]
 
     await world.post_voice_note(world.alice, world.channel)
 
@@ -53,7 +53,7 @@ async def test_job_is_in_the_store_before_anybody_is_told(world: World) -> None:
 async def test_job_that_was_only_accepted_is_heard_and_posted_silently_after_the_crash(world: World) -> None:
     note = await world.alice.send(world.channel, "my recording")
     new = NewJob(world.alice.id, world.guild.id, world.channel.id, "en-US", "rain.wav", source_id=note.id)
-    await world.bot.store.accept(new, world.env.now(), noise())
+    await world.bot.services.store.accept(new, world.env.now(), noise())
 
     await world.restart()
 
@@ -109,7 +109,7 @@ async def test_stopping_lets_running_jobs_end_within_the_deadline(world: World) 
     await world.post_voice_note(world.alice, world.channel)
     world.painter.finish_all()
 
-    await world.bot.jobs.drain(5)
+    await world.bot.services.jobs.drain(5)
 
     assert await state(world) is JobState.DONE
     assert "picture.png" in names_of(world.reply(world.channel))
@@ -119,10 +119,10 @@ async def test_stopping_puts_off_what_is_not_done_by_the_deadline_and_the_next_s
     world.painter.held = True
     await world.post_voice_note(world.alice, world.channel)
 
-    await world.bot.jobs.drain(0.05)
+    await world.bot.services.jobs.drain(0.05)
     assert "I am restarting" in text_of(world.reply(world.channel))
     assert await state(world) is JobState.WAITING
-    assert len(world.bot.jobs) == 0
+    assert len(world.bot.services.jobs) == 0
     world.painter.held = False
     await world.restart()
 
@@ -133,7 +133,7 @@ async def test_orderly_stops_do_not_count_as_failures(world: World) -> None:
     world.painter.held = True
     await world.post_voice_note(world.alice, world.channel)
     for _ in range(3):
-        await world.bot.jobs.drain(0)
+        await world.bot.services.jobs.drain(0)
         await world.restart()
     world.painter.finish_all()
     await world.env.settle()
@@ -142,7 +142,7 @@ async def test_orderly_stops_do_not_count_as_failures(world: World) -> None:
 
 
 async def test_what_nobody_asked_for_is_not_announced_while_stopping(world: World) -> None:
-    await world.bot.jobs.drain(0)
+    await world.bot.services.jobs.drain(0)
     await world.post(world.alice, world.channel, ("rain.wav", noise()))
     assert world.channel.threads == []
 
@@ -152,7 +152,7 @@ async def test_what_nobody_asked_for_is_not_announced_while_stopping(world: Worl
 
 
 async def test_what_is_asked_while_stopping_is_kept_for_the_next_start(world: World) -> None:
-    await world.bot.jobs.drain(0)
+    await world.bot.services.jobs.drain(0)
 
     await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
     assert "I am restarting" in text_of(world.reply(world.channel))
@@ -167,13 +167,13 @@ async def test_recordings_are_kept_only_until_they_are_heard(world: World) -> No
 
     await world.post_voice_note(world.alice, world.channel)
 
-    assert await world.bot.store.recording(1) is None
+    assert await world.bot.services.store.recording(1) is None
 
 
 async def test_old_recipes_are_deleted(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
 
-    gone = await world.bot.store.purge(world.env.now() + datetime.timedelta(seconds=1))
+    gone = await world.bot.services.store.purge(world.env.now() + datetime.timedelta(seconds=1))
 
     assert gone == 1
     assert await world.jobs_kept() == 0
@@ -187,7 +187,7 @@ async def test_commands_are_made_known_only_when_they_have_changed(world: World)
     await world.restart()
     assert syncs() == 1
 
-    await world.bot.store.set_note("commands", "of another version")
+    await world.bot.services.store.set_value("commands", "of another version")
     await world.restart()
     assert syncs() == 2
 
@@ -238,10 +238,10 @@ async def test_what_this_process_accepted_is_not_resumed_as_well(world: World) -
     """Discord may say that it is ready after the first requests have come."""
     await world.env.advance_time(1)
     new = NewJob(world.alice.id, world.guild.id, world.channel.id, "en-US", "rain.wav")
-    await world.bot.store.accept(new, world.env.now() + datetime.timedelta(days=365), noise())
+    await world.bot.services.store.accept(new, world.env.now() + datetime.timedelta(days=365), noise())
 
-    await world.bot.jobs.resume()
+    await world.bot.services.jobs.resume()
     await world.env.settle()
 
-    assert len(world.bot.jobs) == 0
+    assert len(world.bot.services.jobs) == 0
     assert world.painter.orders == []

@@ -1,10 +1,18 @@
 """What moderators can choose under /imagine-sound settings, and that it holds."""
 
+from functools import partial
+from typing import Any
+
 import pytest
+from discord import ui
 from simcord.actors import MemberActor
 from simcord.results import InteractionResult, ResponseMessage
 
+from bot.requests import settings_panel
+from bot.requests.services import Interaction
+from bot.requests.settings_panel import PanelState, Setting
 from bot.storage.records import GuildSettings, Listening
+from bot.views.texts import Translation
 from core.prompting.styles import Style
 from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, text_of
@@ -18,7 +26,7 @@ async def open_panel(world: World, member: MemberActor) -> ResponseMessage:
 
 
 async def settings(world: World) -> GuildSettings:
-    return await world.bot.store.guild(world.guild.id)
+    return await world.bot.services.store.guild(world.guild.id)
 
 
 @pytest.fixture
@@ -54,7 +62,7 @@ async def test_where_to_listen(world: World, manager: MemberActor, restart: bool
 
 
 async def test_mention_where_only_commands_are_answered_says_so(world: World) -> None:
-    await world.bot.store.change_guild(world.guild.id, listening=Listening.NOWHERE)
+    await world.bot.services.store.change_guild(world.guild.id, listening=Listening.NOWHERE)
 
     await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
 
@@ -96,10 +104,10 @@ async def test_who_may_use_it(world: World, manager: MemberActor) -> None:
 
 async def test_block_list(world: World, manager: MemberActor) -> None:
     await manager.select(await open_panel(world, manager), [world.alice], custom_id="settings:blocked")
-    assert await world.bot.store.blocked(world.guild.id) == (world.alice.id,)
+    assert await world.bot.services.store.blocked(world.guild.id) == (world.alice.id,)
 
     await manager.select(await open_panel(world, manager), [], custom_id="settings:blocked")
-    assert await world.bot.store.blocked(world.guild.id) == ()
+    assert await world.bot.services.store.blocked(world.guild.id) == ()
 
 
 async def enter(world: World, manager: MemberActor, seconds: str, hour: str) -> InteractionResult:
@@ -149,8 +157,34 @@ async def test_rights_that_were_taken_away_end_an_open_panel(world: World, manag
     assert await settings(world) == GuildSettings()
 
 
+async def test_more_settings_than_a_message_holds_are_on_pages(
+    world: World, manager: MemberActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [*settings_panel.SETTINGS]
+    for number in range(15):
+        look = partial(button_of_setting, name=f"new_{chr(97 + number)}")
+        many.insert(0, Setting(f"new_{chr(97 + number)}", lambda _, t: "new", look, done))
+    monkeypatch.setattr(settings_panel, "SETTINGS", many)
+
+    first = await open_panel(world, manager)
+    assert "settings:page:2" in buttons_of(first).values()
+    shown = await manager.click(first, custom_id="settings:page:1")
+    assert shown.response is not None
+    await manager.select(shown.response, ["nowhere"], custom_id="settings:listening")
+
+    assert (await settings(world)).listening is Listening.NOWHERE
+
+
+def button_of_setting(_: PanelState, t: Translation, name: str) -> ui.Item[Any]:
+    return ui.Button(label=name, custom_id=f"settings:{name}")
+
+
+async def done(interaction: Interaction, item: ui.Item[Any]) -> None:
+    """Nothing is changed."""
+
+
 async def test_settings_outlive_a_restart(world: World) -> None:
-    await world.bot.store.change_guild(world.guild.id, style=Style.COMIC)
+    await world.bot.services.store.change_guild(world.guild.id, style=Style.COMIC)
 
     await world.restart()
 

@@ -139,9 +139,9 @@ async def test_job_ends_once(store: Store) -> None:
 
 
 async def test_something_is_said_once_however_many_ask(store: Store) -> None:
-    assert sum(await asyncio.gather(*(store.say_once("hello") for _ in range(10)))) == 1
-    await store.unsay("hel")
-    assert await store.say_once("hello")
+    assert sum(await asyncio.gather(*(store.claim_notice("hello") for _ in range(10)))) == 1
+    await store.reset_notices("hel")
+    assert await store.claim_notice("hello")
 
 
 async def painted(store: Store, user_id: int, now: datetime, figure_of: int | None = None) -> Job:

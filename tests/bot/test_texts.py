@@ -52,10 +52,10 @@ def test_labels_fit_into_discords_limits() -> None:
 
 
 def test_every_text_is_used_and_every_used_text_is_there() -> None:
-    code = "\n".join(path.read_text() for path in Path("bot").glob("*.py"))
+    code = "\n".join(path.read_text() for path in Path("bot").rglob("*.py"))
     computed = (*re.findall(r'f"([a-z]+\.)\{', code), "sure.", "permission.")
     used = {key for key in TEXTS.keys if f'"{key}"' in code or f"'{key}'" in code or key.startswith(computed)}
-    written = set(re.findall(r'(?:say|texts\.find|translatable|Refused)\(\s*"([a-z_.]+)"', code))
+    written = set(re.findall(r'\b(?:t|_t|texts\.find|translatable|Sentence|_named)\(\s*"([a-z_.]+)"', code))
 
     assert used == TEXTS.keys
     assert written <= TEXTS.keys
@@ -82,18 +82,16 @@ async def test_note_about_a_picture_is_said_in_the_readers_language(world: World
 
 
 def test_unknown_language_gets_english() -> None:
-    assert TEXTS.speaker("tlh")("button.again") == "Paint again"
+    assert TEXTS.translation("tlh")("button.again") == "Paint again"
 
 
 def test_errors_are_said_in_the_cores_words_in_english_and_translated_elsewhere() -> None:
     error = RecordingTooLarge(30_000_000, 25_000_000)
 
-    assert (
-        TEXTS.speaker("en-US").error(error).startswith("This recording has 30.0 MB, more than the 25 MB that I take;")
-    )
-    assert "30.0 MB, mehr als die 25 MB" in TEXTS.speaker("de").error(error)
-    assert TEXTS.speaker("ja").error(CouldNotFetch()) == TEXTS.find("ja", "error.CouldNotFetch")
-    assert TEXTS.speaker("fr").error(ModelMissing("x")) == TEXTS.find("fr", "error.ModelError")
+    assert "30.0 MB, more than the 25 MB" in TEXTS.translation("en-US").error(error)
+    assert "30.0 MB, mehr als die 25 MB" in TEXTS.translation("de").error(error)
+    assert TEXTS.translation("ja").error(CouldNotFetch()) == TEXTS.find("ja", "error.CouldNotFetch")
+    assert TEXTS.translation("fr").error(ModelMissing("x")) == TEXTS.find("fr", "error.ModelError")
 
 
 @pytest.mark.parametrize(("locale", "word"), [("de", "Neu malen"), ("pt-BR", "Pintar de novo"), ("es-ES", "Receta")])

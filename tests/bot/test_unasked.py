@@ -39,7 +39,7 @@ async def test_file_that_cannot_be_painted_gets_no_answer_unless_asked(world: Wo
     await world.env.advance_time(5)
     assert world.channel.threads == []
     assert world.said(world.channel) == []
-    assert await world.bot.store.unfinished() == []
+    assert await world.bot.services.store.unfinished() == []
 
     await world.post(world.alice, world.channel, (name, make()), content=f"<@{world.me.id}>")
     threads = world.channel.threads
@@ -79,6 +79,6 @@ async def test_what_can_be_painted_is_answered_unasked_and_its_buttons_are_asked
     assert "picture.png" in names_of(world.reply(world.channel))
 
     await world.bob.click(world.reply(world.channel), label="Paint again")
-    again = await world.bot.store.job(2)
+    again = await world.bot.services.store.job(2)
     assert again is not None
     assert again.asked

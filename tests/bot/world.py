@@ -38,7 +38,7 @@ class World:
         return self.bot.user
 
     def _adopt(self, bot: ImagineBot) -> ImagineBot:
-        bot.engine.env = self.env  # type: ignore[attr-defined]
+        bot.services.engine.env = self.env  # type: ignore[attr-defined]
         return bot
 
     async def restart(self) -> None:
@@ -78,14 +78,14 @@ class World:
 
     async def heard(self, job_id: int = 1) -> HeardSummary:
         """What a job heard, according to the store."""
-        job = await self.bot.store.job(job_id)
+        job = await self.bot.services.store.job(job_id)
         assert job is not None
         assert job.heard is not None
         return job.heard
 
     async def jobs_kept(self) -> int:
         """How many jobs are in the database."""
-        async with aiosqlite.connect(self.bot.store.path) as database:
+        async with aiosqlite.connect(self.bot.services.store.path) as database:
             (row,) = await database.execute_fetchall("SELECT count(*) FROM jobs")
             return int(row[0])
 

@@ -1,0 +1,160 @@
+"""A job's one message while it changes: posted, edited when the channel's turn has come, finished whatever it takes.
+
+Its state is one task and the newest content that waits to be shown. It owns the rate of edits, where the message is and
+the name of its thread; what the content says, and what becomes of the job, is not known here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum, auto
+
+import discord
+
+from bot.discord_api import calls
+from bot.discord_api.calls import Gone
+from bot.jobs.reply import Reply, TooLarge
+from bot.jobs.services import JobServices
+from bot.storage.records import Job
+from bot.views.layouts import Screen, build_layout
+from bot.views.texts import Translation
+from bot.views.wording import LONGEST_THREAD_NAME, names_of, shortened
+from core.generation.protocol import Note
+
+log = logging.getLogger(__name__)
+
+DELIVERY_PAUSES_S = (0, 2, 10, 60)
+"""The last state of a message is tried again after these."""
+
+Files = Mapping[str, bytes]
+"""A message's files by their names."""
+
+
+class Shown(Enum):
+    """Where the last content can be seen."""
+
+    IN_MESSAGE = auto()
+    BY_DIRECT_MESSAGE = auto()
+    NOWHERE = auto()
+
+
+class LiveMessage:
+    """The message of `job`. `quiet`: it is posted without notifying anybody. `close` it in the end."""
+
+    def __init__(self, services: JobServices, job: Job, t: Translation, *, quiet: bool = False) -> None:
+        self._services = services
+        self._job = job
+        self._t = t
+        self._quiet = quiet
+        self._reply = Reply(services.client, job.reply) if job.reply else None
+        self._address = job.reply
+        self._notes: tuple[Note, ...] = ()
+        self._unnamed: discord.Thread | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._next: tuple[Screen, Files] | None = None
+        self._has_turn = self._gone = False
+
+    @property
+    def is_posted(self) -> bool:
+        """Whether there is a message yet."""
+        return self._reply is not None
+
+    def show(self, content: Screen, files: Files) -> None:
+        """Show `content` soon; of several that wait the newest wins. Raises Gone once the message is gone."""
+        if self._gone:
+            raise Gone("the message is gone")
+        self._next = (content, dict(files))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._show_what_waits(), name=f"message of job {self._job.id}")
+
+    async def finish(self, content: Screen, files: Files) -> Shown:
+        """Show the last content, whatever it takes. Raises Gone, and TooLarge when Discord will not take the files."""
+        self._next = None
+        if self._task is not None:
+            await asyncio.wait({self._task})  # an edit that is under way ends, and no other begins
+        if self._reply is None:
+            await self._post(content, files)
+            return Shown.IN_MESSAGE
+        if self._gone:
+            raise Gone("the message is gone")
+        if self._reply.is_out_of_reach(self._services.now()):
+            return await self._finish_late(content, files)
+        for pause in DELIVERY_PAUSES_S:
+            await asyncio.sleep(pause)
+            if await self._edit(self._reply, content, files):
+                return Shown.IN_MESSAGE
+        log.error("job %d: its result could not be posted", self._job.id)
+        return Shown.NOWHERE
+
+    async def close(self) -> None:
+        """Show nothing more."""
+        self._next = None
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _show_what_waits(self) -> None:
+        try:
+            while self._next is not None:
+                if self._reply is not None:
+                    await self._wait_for_turn(self._reply)
+                if self._next is not None:
+                    (content, files), self._next = self._next, None
+                    await (self._edit(self._reply, content, files) if self._reply else self._post(content, files))
+        except Gone:
+            self._gone = True
+        except TooLarge:
+            log.warning("job %d: a preview is too large", self._job.id)
+        except Exception:
+            log.exception("job %d: could not show how far it is", self._job.id)
+
+    async def _edit(self, reply: Reply, content: Screen, files: Files) -> bool:
+        await self._wait_for_turn(reply)
+        self._has_turn = False
+        await self._name_thread(content)
+        shown = await reply.show(self._layout(content), files)
+        await self._keep_address(reply)
+        return shown
+
+    async def _post(self, content: Screen, files: Files) -> None:
+        """Post the message where the job's reply belongs."""
+        title = content.heard.title if content.heard else self._t("thread.listening")
+        place = await self._services.places.open(self._job, shortened(title, LONGEST_THREAD_NAME))
+        if content.heard is None:
+            self._unnamed = place.new_thread
+        if place.missing_for_thread and await self._services.store.claim_notice(f"thread:{self._job.channel_id}"):
+            self._notes = (Note("no_thread", {"permissions": names_of(place.missing_for_thread, self._t)}),)
+        self._reply = await self._services.places.post(place, self._layout(content), files, silent=self._quiet)
+        await self._keep_address(self._reply)
+
+    async def _finish_late(self, content: Screen, files: Files) -> Shown:
+        """The interaction that the message belongs to has expired: its asker gets a direct message."""
+        late = await self._services.places.deliver_late(self._job, self._layout(content), files)
+        if late is None:
+            return Shown.NOWHERE
+        self._reply = late
+        await self._keep_address(late)
+        return Shown.BY_DIRECT_MESSAGE
+
+    def _layout(self, content: Screen) -> discord.ui.LayoutView:
+        return build_layout(replace(content, notes=self._notes + content.notes), self._t)
+
+    async def _wait_for_turn(self, reply: Reply) -> None:
+        """Wait for the channel's turn to edit; a turn that was not used is kept."""
+        if not self._has_turn:
+            await self._services.edit_limiter.wait(reply.address.channel_id)
+            self._has_turn = True
+
+    async def _name_thread(self, content: Screen) -> None:
+        """Give a thread that was made before its sound was heard the sound's name."""
+        if self._unnamed is not None and content.heard is not None:
+            thread, self._unnamed = self._unnamed, None
+            title = shortened(content.heard.title, LONGEST_THREAD_NAME)
+            await calls.attempt_quietly(thread.edit(name=title), "name a thread")
+
+    async def _keep_address(self, reply: Reply) -> None:
+        """Write down where the message is now, if it has moved: its controls count nowhere else."""
+        if reply.address != self._address:
+            self._address = reply.address
+            await self._services.store.set_reply(self._job.id, reply.address)

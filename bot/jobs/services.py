@@ -1,0 +1,28 @@
+"""What every job under way works with."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+
+import discord
+
+from bot.discord_api.pacing import EditLimiter
+from bot.jobs.places import Places
+from bot.storage.store import Store
+from bot.views.texts import Texts
+from core.engine import Engine
+
+
+@dataclass(frozen=True)
+class JobServices:
+    """`drawing` runs what draws figures, `now` tells the time."""
+
+    client: discord.Client
+    engine: Engine
+    store: Store
+    texts: Texts
+    edit_limiter: EditLimiter
+    places: Places
+    drawing: Executor
+    now: Callable[[], datetime]

@@ -1,0 +1,114 @@
+"""What an interaction is answered with: a job whose message its answer becomes, a sentence, or news of a fault."""
+
+import logging
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import discord
+from discord import ui
+
+from bot.discord_api import calls
+from bot.discord_api.attachments import fetch
+from bot.discord_api.permissions import missing_for_interaction
+from bot.jobs.places import is_confined
+from bot.requests.intake import Asker, Declined, Fetch
+from bot.requests.services import Interaction, Services
+from bot.storage.records import NewJob, ReplyAddress
+from bot.views.layouts import Screen, build_layout
+from bot.views.texts import Translation
+from bot.views.wording import names_of
+from core.options import ImagineOptions
+
+log = logging.getLogger(__name__)
+
+
+def language_of(interaction: Interaction) -> Translation:
+    """The language of the one who clicked or commanded."""
+    return interaction.client.services.texts.translation(interaction.locale)
+
+
+def fetching(services: Services, recording: discord.Attachment) -> Fetch:
+    """What fetches `recording`, within the limit."""
+    return partial(fetch, recording, services.engine.settings.max_file_mb)
+
+
+def request_for(
+    interaction: Interaction, recording: discord.Attachment, options: ImagineOptions, *, source_id: int | None
+) -> NewJob:
+    """The request that an interaction makes for `recording`, of the message `source_id` if it is in one."""
+    return NewJob(
+        user_id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id or 0,
+        locale=str(interaction.locale),
+        filename=recording.filename,
+        source_id=source_id,
+        options=options,
+    )
+
+
+async def answer_request(interaction: Interaction, new: NewJob, fetch: Fetch | None = None) -> None:
+    """Accept a request made by an interaction; its answer becomes the job's message."""
+    services, t = interaction.client.services, language_of(interaction)
+    asker = Asker.of(interaction.user)
+    if missing := missing_for_interaction(interaction):
+        await calls.answer(interaction, t("answer.missing", permissions=names_of(missing, t)))
+        return
+    if declined := await services.intake.check(asker, new.guild_id):
+        await calls.answer(interaction, declined.text(t))
+        return
+    if not await calls.acknowledge_publicly(interaction):
+        return
+    outcome = await services.intake.accept(new, asker, fetch)
+    if isinstance(outcome, Declined):
+        await calls.attempt_quietly(interaction.delete_original_response(), "withdraw an answer")
+        await calls.answer(interaction, outcome.text(t))
+        return
+    job = outcome.job
+    layout = build_layout(Screen(job.id, t("status.listening")), t)
+    message = await calls.attempt_quietly(interaction.edit_original_response(view=layout), "answer a request")
+    if message is not None:
+        address = ReplyAddress(message.channel.id, message.id, confined=is_confined(interaction.channel))
+        if not _reaches(interaction):
+            address = replace(address, token=interaction.token, expires=interaction.expires_at)
+        await services.store.set_reply(job.id, address)
+        job = replace(job, reply=address)
+    await services.jobs.start(job)
+
+
+def _reaches(interaction: Interaction) -> bool:
+    """Whether the bot can edit the interaction's message with its own token, which does not expire."""
+    if interaction.guild_id is None:
+        return interaction.context.dm_channel is True
+    return interaction.client.services.places.is_in(interaction.guild_id) and interaction.app_permissions.view_channel
+
+
+async def tell_fault(interaction: Interaction, error: Exception) -> None:
+    """Tell the one who clicked or commanded that something failed, and log it. Refusals are answered where they
+    arise; this is for faults of the program."""
+    log.error("an interaction failed", exc_info=error)
+    await calls.answer(interaction, language_of(interaction)("status.fault"))
+
+
+class Acting:
+    """For controls: what goes wrong in `act` is told to the one who used them."""
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Called by the library."""
+        try:
+            await self.act(interaction)
+        except Exception as error:
+            await tell_fault(interaction, error)
+
+    async def act(self, interaction: Interaction) -> None:
+        """What the control does."""
+        raise NotImplementedError
+
+
+class Editor(ui.Modal):
+    """For modals: what goes wrong is told to the one who submitted them."""
+
+    async def on_error(self, interaction: Interaction, error: Exception, /) -> None:  # type: ignore[override]
+        """Called by the library."""
+        await tell_fault(interaction, error)

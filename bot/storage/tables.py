@@ -1,0 +1,123 @@
+"""The tables of the database. Only the store knows them."""
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import JSON, BigInteger, ForeignKey, LargeBinary, String, TypeDecorator, text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from bot.storage.records import GuildSettings, Job, JobState, Outcome, ReplyAddress
+from core.events import HeardSummary
+from core.options import ImagineOptions
+
+
+class _Plain(TypeDecorator[object]):
+    """A frozen dataclass (or None) as JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, kind: type) -> None:
+        super().__init__(none_as_null=True)
+        self.kind = kind
+        self._adapter: TypeAdapter[object] = TypeAdapter(kind)
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> Any:
+        return None if value is None else self._adapter.dump_python(value, mode="json")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> object:
+        return None if value is None else self._adapter.validate_python(value)
+
+
+class _Moment(TypeDecorator[datetime]):
+    """A moment as seconds since 1970, read back with its time zone (UTC)."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else round(value.timestamp() * 1000)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+
+
+class Base(DeclarativeBase):
+    """What all tables derive from."""
+
+
+class JobRow(Base):
+    """An accepted request."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    created: Mapped[datetime] = mapped_column(_Moment, index=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    guild_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    channel_id: Mapped[int] = mapped_column(BigInteger)
+    locale: Mapped[str]
+    filename: Mapped[str]
+    source_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    asked: Mapped[bool] = mapped_column(server_default=text("1"))
+    options: Mapped[ImagineOptions] = mapped_column(_Plain(ImagineOptions))
+    heard: Mapped[HeardSummary | None] = mapped_column(_Plain(HeardSummary))
+    reply: Mapped[ReplyAddress | None] = mapped_column(_Plain(ReplyAddress))
+    reply_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    figure_of: Mapped[int | None]
+    outcome: Mapped[Outcome | None] = mapped_column(_Plain(Outcome))
+
+    def as_job(self) -> Job:
+        """The row as a plain value."""
+        values = {column.name: getattr(self, column.name) for column in fields(Job)}
+        return Job(**{**values, "state": JobState(self.state)})
+
+
+class RecordingRow(Base):
+    """The bytes to be heard, until the job ends."""
+
+    __tablename__ = "recordings"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class FigureRow(Base):
+    """The figure of what was heard (PNG)."""
+
+    __tablename__ = "figures"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class GuildRow(Base):
+    """What a server's moderators chose."""
+
+    __tablename__ = "guilds"
+
+    guild_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    settings: Mapped[GuildSettings] = mapped_column(_Plain(GuildSettings))
+
+
+class BlockRow(Base):
+    """Whom a server does not want served."""
+
+    __tablename__ = "blocks"
+
+    guild_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+
+class NoteRow(Base):
+    """Small facts by name: the synced commands' hash, and what has been said once already."""
+
+    __tablename__ = "notes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
