@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test run check lint format types clean
+.PHONY: help demo test run check quick lint format types walls dead covered hooks clean
 
 help:
 	@echo "make demo              hear and paint three sample sounds (SOUND=path takes your own)"
 	@echo "make test              run the tests"
 	@echo "make run               start the bot with the token from .env"
-	@echo "make check             lint, format check, types and tests, as CI does"
+	@echo "make check             lint, format check, types, walls, dead code and tests with coverage, as CI does"
+	@echo "make quick             the same without tests, in half a minute; make hooks lets git run it before a commit"
 	@echo "make format            put the code into its usual form"
 
 demo: $(VENV)/installed
@@ -21,7 +22,9 @@ test: $(VENV)/installed-dev
 run: $(VENV)/installed
 	@$(BIN)/imagine-sound-bot
 
-check: lint types test
+check: quick covered
+
+quick: lint types walls dead
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -29,6 +32,22 @@ lint: $(VENV)/installed-dev
 
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
+
+# Who may import what: the contracts in pyproject.toml.
+walls: $(VENV)/installed-dev
+	$(BIN)/lint-imports
+
+# What nobody uses any more.
+dead: $(VENV)/installed-dev
+	$(BIN)/vulture
+
+covered: $(VENV)/installed-dev
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+hooks:
+	@printf '#!/bin/sh\nexec make quick\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
+	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
+	@echo "git now runs make quick before each commit; git commit --no-verify does without"
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

@@ -4,6 +4,8 @@ A pure function from samples and predictions to PNG bytes. It draws on its own F
 any thread may call it; drawing takes a few hundred milliseconds. Matplotlib loads when it is first used.
 """
 
+from __future__ import annotations
+
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -56,7 +58,7 @@ def draw_heard(
     return out.getvalue()
 
 
-def _draw_spectrogram(axes: "Axes", samples: Samples, seconds: float) -> None:
+def _draw_spectrogram(axes: Axes, samples: Samples, seconds: float) -> None:
     levels = spectrogram_db(samples)
     axes.imshow(
         levels,
@@ -73,7 +75,7 @@ def _draw_spectrogram(axes: "Axes", samples: Samples, seconds: float) -> None:
     _dress(axes)
 
 
-def _draw_time_line(axes: "Axes", names: Sequence[str], predictions: Sequence[Prediction], seconds: float) -> None:
+def _draw_time_line(axes: Axes, names: Sequence[str], predictions: Sequence[Prediction], seconds: float) -> None:
     """One row a label; in each window a bar, the brighter the surer."""
     from matplotlib import colormaps
 
@@ -94,7 +96,7 @@ def _draw_time_line(axes: "Axes", names: Sequence[str], predictions: Sequence[Pr
     _dress(axes)
 
 
-def _dress(axes: "Axes") -> None:
+def _dress(axes: Axes) -> None:
     axes.set_facecolor(BACKGROUND)
     axes.tick_params(colors=INK, labelsize=12)
     for spine in axes.spines.values():

@@ -27,24 +27,17 @@ class Style(StrEnum):
 class StyleTemplate:
     """`words` follow the scene, `unwanted` joins the negative prompt."""
 
-    title: str
     words: str
     unwanted: str
 
 
 TEMPLATES: dict[Style, StyleTemplate] = {
-    Style.NONE: StyleTemplate("As it comes", "", ""),
-    Style.PHOTOGRAPH: StyleTemplate(
-        "Photograph", "photograph, natural light, sharp focus", "painting, drawing, cartoon"
-    ),
-    Style.OIL_PAINTING: StyleTemplate("Oil painting", "oil painting, rich brush strokes", "photograph, 3d render"),
-    Style.WATERCOLOUR: StyleTemplate(
-        "Watercolour", "watercolour, soft washes on white paper", "photograph, harsh lines"
-    ),
-    Style.COMIC: StyleTemplate("Comic", "comic book panel, bold ink lines, flat colours", "photograph, speech bubble"),
-    Style.PIXEL_ART: StyleTemplate("Pixel art", "pixel art, 16-bit game", "photograph, smooth gradients"),
-    Style.NIGHT_NEON: StyleTemplate("Night neon", "at night, glowing neon light", "daylight, overexposed"),
-    Style.CHILDRENS_BOOK: StyleTemplate(
-        "Children's book", "children's book illustration, warm and gentle", "photograph, scary"
-    ),
+    Style.NONE: StyleTemplate("", ""),
+    Style.PHOTOGRAPH: StyleTemplate("photograph, natural light, sharp focus", "painting, drawing, cartoon"),
+    Style.OIL_PAINTING: StyleTemplate("oil painting, rich brush strokes", "photograph, 3d render"),
+    Style.WATERCOLOUR: StyleTemplate("watercolour, soft washes on white paper", "photograph, harsh lines"),
+    Style.COMIC: StyleTemplate("comic book panel, bold ink lines, flat colours", "photograph, speech bubble"),
+    Style.PIXEL_ART: StyleTemplate("pixel art, 16-bit game", "photograph, smooth gradients"),
+    Style.NIGHT_NEON: StyleTemplate("at night, glowing neon light", "daylight, overexposed"),
+    Style.CHILDRENS_BOOK: StyleTemplate("children's book illustration, warm and gentle", "photograph, scary"),
 }

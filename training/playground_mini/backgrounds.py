@@ -18,7 +18,6 @@ Colour = tuple[int, int, int]
 
 PLACES = ("plain", "room", "hall", "street", "country", "water", "sea", "stage")
 WEATHERS = ("clear", "rain", "storm", "wind")
-OUTDOORS = ("street", "country", "water", "sea")
 
 
 class Canvas:

@@ -177,7 +177,3 @@ class CaptionSource:
 def product_prompt(labels: dict[str, float], style: Style = Style.NONE) -> str:
     """The product's prompt for labels with these scores, as a contact sheet needs it."""
     return build_prompt([TopCategory(name, score, 1.0, 0) for name, score in labels.items()], style=style).text
-
-
-def composition_for(labels: dict[str, float]) -> Composition:
-    return composition_of(compose_scene([TopCategory(name, score, 1.0, 0) for name, score in labels.items()]))

@@ -111,10 +111,6 @@ def to_cells(latents: Tensor) -> Tensor:
     return functional.pixel_unshuffle(latents, 2).flatten(2).transpose(1, 2)
 
 
-def from_cells(cells: Tensor) -> Tensor:
-    return functional.pixel_shuffle(cells.transpose(1, 2).reshape(len(cells), -1, CELLS, CELLS), 2)
-
-
 def train(encoders: Encoders, data: dict[str, Tensor], arguments: argparse.Namespace) -> Encoders:
     """Regresses plans and topics; returns the running average of the weights."""
     tokens, plans, topics = data["tokens"], to_cells(data["latents"].float()), data["topics"].float()
