@@ -25,7 +25,7 @@ from core.finetuning.hands.prompts import hand_prompts, other_prompts, read_prom
 from core.finetuning.model.network import load_base
 from core.finetuning.run import FinetuneOptions, finetune
 from tests.finetuning.conftest import quick_hyperparameters
-from tests.finetuning.drawn_hand import drawn_hand, skeleton
+from tests.finetuning.hands.drawn_hand import drawn_hand, skeleton
 
 MODEL = os.environ.get(HAND_MODEL_VARIABLE, "")
 needs_model = pytest.mark.skipif(not MODEL, reason=f"{HAND_MODEL_VARIABLE} names no hand_landmarker.task")
