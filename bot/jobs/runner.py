@@ -29,7 +29,6 @@ class JobRunner:
         self._resume_within = resume_within
         self._running: dict[int, tuple[asyncio.Task[None], JobRun]] = {}
         self._draining = False
-        self._born = services.now()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -79,7 +78,7 @@ class JobRunner:
         """Go on with what the last run left unfinished, quietly; give up what is too old or has failed twice."""
         oldest = self._services.now() - self._resume_within
         for job in await self._services.store.unfinished():
-            if job.created > self._born or job.id in self._running:
+            if job.run == self._services.store.run or job.id in self._running:
                 continue  # accepted by this process, not left by the last
             if job.created < oldest or job.attempts >= MOST_ATTEMPTS:
                 log.info("job %d is given up: from %s, %d attempts", job.id, job.created, job.attempts)

@@ -45,6 +45,7 @@ def request_for(
         filename=recording.filename,
         source_id=source_id,
         options=options,
+        request_key=f"i:{interaction.id}:{recording.id}",
     )
 
 

@@ -126,7 +126,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
                 told.append(t("answer.accepted"))
             case Declined() as declined:
                 told.append(declined.text(t))
-                if not declined.is_about_the_recording:
+                if not declined.only_this:
                     break
     await calls.answer(interaction, "\n".join(dict.fromkeys(told)))
 

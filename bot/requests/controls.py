@@ -114,8 +114,12 @@ class PromptEditor(Editor):
 
 async def imagine_again(interaction: Interaction, job: Job, options: ImagineOptions) -> None:
     """A new picture of what `job` heard, in a new message, with a new seed."""
+    t = language_of(interaction)
     if job.heard is None:
-        await calls.answer(interaction, language_of(interaction)("answer.forgotten"))
+        await calls.answer(interaction, t("answer.forgotten"))
+        return
+    if interaction.client.services.intake.repeats((interaction.user.id, job.id, options)):
+        await calls.answer(interaction, t("refused.known"))
         return
     new = NewJob(
         user_id=interaction.user.id,
@@ -127,6 +131,7 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
         options=replace(options, seed=None),
         heard=job.heard,
         figure_of=job.figure_of or job.id,
+        request_key=f"i:{interaction.id}",
     )
     await answer_request(interaction, new)
 

@@ -5,6 +5,7 @@ What is not taken is declined with the sentence to be said; who says it, and whe
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -42,16 +43,16 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Declined:
-    """The request is not taken. `silently`: nobody asked, so nobody is told. `until`: it is possible again then."""
+    """The request is not taken.
+
+    `silently`: nobody asked, so nobody is told. `only_this`: another recording of the same person may be taken.
+    `until`: it is possible again then.
+    """
 
     reason: Sentence | RecordingError
     silently: bool = False
+    only_this: bool = False
     until: datetime | None = None
-
-    @property
-    def is_about_the_recording(self) -> bool:
-        """Whether another recording may be taken; otherwise it is about the person."""
-        return isinstance(self.reason, RecordingError)
 
     def text(self, t: Translation) -> str:
         """What the person is told."""
@@ -59,6 +60,12 @@ class Declined:
             return t.error(self.reason)
         when = {"when": discord.utils.format_dt(self.until, "R")} if self.until else {}
         return t(self.reason.key, **self.reason.values, **when)
+
+
+DOUBLE_CLICK_S = 3.0
+
+KNOWN = Declined(Sentence("refused.known"), silently=True, only_this=True)
+"""Discord has told of it before: it is being answered, or was."""
 
 
 @dataclass(frozen=True)
@@ -82,20 +89,32 @@ class Intake:
         self._settings = settings
         self._store = store
         self._now = now
+        self._clicks: dict[tuple[object, ...], float] = {}
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, new: NewJob, asker: Asker, fetch: Fetch | None = None) -> Accepted | Declined:
         """Write the request down, with the recording that `fetch` gives. Once accepted, it will be answered."""
         lock = self._locks.setdefault(asker.user_id, asyncio.Lock())
         async with lock:
+            if new.request_key is not None and await self._store.is_known(new.request_key):
+                return KNOWN
             settings = await self._store.guild(new.guild_id)
             if declined := await self._check(asker, new.guild_id, settings):
                 return replace(declined, silently=declined.silently and not new.asked)
             try:
                 recording = await fetch() if fetch is not None else None
             except RecordingError as error:
-                return Declined(error, silently=not new.asked)
-            return Accepted(await self._store.accept(_with_defaults(new, settings), self._now(), recording))
+                return Declined(error, silently=not new.asked, only_this=True)
+            job = await self._store.accept(_with_defaults(new, settings), self._now(), recording)
+            return Accepted(job) if job is not None else KNOWN
+
+    def repeats(self, click: tuple[object, ...]) -> bool:
+        """Whether the same was clicked just now: a finger that comes down twice means one picture."""
+        now = time.monotonic()
+        self._clicks = {other: at for other, at in self._clicks.items() if now - at < DOUBLE_CLICK_S}
+        repeated = click in self._clicks
+        self._clicks.setdefault(click, now)
+        return repeated
 
     async def check(self, asker: Asker, guild_id: int | None) -> Declined | None:
         """Why the asker may not ask for a picture now; None if they may."""

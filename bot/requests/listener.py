@@ -131,6 +131,7 @@ class Listener(commands.Cog):
                 locale=t.locale,
                 filename=recording.filename,
                 source_id=source.id,
+                request_key=f"m:{message.id}:{recording.id}",
                 asked=by_name,
             )
             outcome = await self._services.intake.accept(
@@ -138,7 +139,7 @@ class Listener(commands.Cog):
             )
             if isinstance(outcome, Declined):
                 await self._tell_declined(message, outcome, t)
-                if outcome.is_about_the_recording:
+                if outcome.only_this:
                     continue
                 return
             if source.id in self._deleted:
@@ -182,8 +183,7 @@ class Listener(commands.Cog):
         if declined.silently:
             log.info("not taken up: %s", declined.text(t))
             return
-        if not declined.is_about_the_recording:
-            assert isinstance(declined.reason, Sentence)
+        if isinstance(declined.reason, Sentence):
             now = discord.utils.utcnow().timestamp()
             window = declined.until.timestamp() if declined.until else now // REPEAT_AFTER_S
             notice = f"limit:{message.author.id}:{declined.reason.key}:{window:.0f}"

@@ -1,4 +1,4 @@
-"""Brings a database that an older version wrote to the schema of today, in one transaction or not at all.
+"""Databases from before Alembic: version 1 is taken to 2, which is Alembic's first revision.
 
 Plain SQL and JSON: it knows what each version looked like, and nothing of the classes of today.
 """
@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-SCHEMA_VERSION = 2
-"""Kept in the file's `user_version`."""
+LAST_EARLY_VERSION = 2
+"""Kept in the file's `user_version`, which says nothing any more of later files."""
 
 
 def version_of(connection: Connection) -> int:
@@ -18,10 +18,10 @@ def version_of(connection: Connection) -> int:
 
 
 def migrate(connection: Connection) -> None:
-    """Take the database from its version to SCHEMA_VERSION. The caller has begun the transaction and commits it."""
+    """Take the database to LAST_EARLY_VERSION. The caller has begun the transaction and commits it."""
     if version_of(connection) == 1:
         _from_1_to_2(connection)
-    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {LAST_EARLY_VERSION}")
 
 
 def _from_1_to_2(connection: Connection) -> None:

@@ -61,7 +61,7 @@ class NewJob:
     """A request about to be accepted.
 
     `asked`: somebody wanted it; the bot did not take the recording up by itself. `figure_of` names the job whose figure
-    shows what was heard.
+    shows what was heard. `request_key` is what the request is known by, however often Discord tells of it.
     """
 
     user_id: int
@@ -75,11 +75,12 @@ class NewJob:
     heard: HeardSummary | None = None
     reply: ReplyAddress | None = None
     figure_of: int | None = None
+    request_key: str | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """An accepted request: what was asked, how far it is, and what came of it."""
+    """An accepted request: what was asked, how far it is, and what came of it. `run` is the start that accepted it."""
 
     id: int
     state: JobState
@@ -96,6 +97,8 @@ class Job:
     heard: HeardSummary | None
     reply: ReplyAddress | None
     figure_of: int | None
+    request_key: str | None
+    run: int
     outcome: Outcome | None
 
 

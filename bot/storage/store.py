@@ -10,7 +10,7 @@ import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, event, select, update
@@ -20,9 +20,9 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from bot.storage.migrations import SCHEMA_VERSION, migrate, version_of
 from bot.storage.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress
-from bot.storage.tables import Base, BlockRow, FigureRow, GuildRow, JobRow, NoteRow, RecordingRow
+from bot.storage.tables import BlockRow, FigureRow, GuildRow, JobRow, NoteRow, RecordingRow, RunRow
+from bot.storage.upgrade import UnknownSchema, back_up, is_current, upgrade
 from core.events import HeardSummary
 from core.options import ImagineOptions
 
@@ -37,7 +37,9 @@ class StoreUnusable(Exception):
 
 
 class Store:
-    """The database. `open` before use, `close` at the end."""
+    """The database. `open` before use, `close` at the end. `run` is the number of this start of the bot."""
+
+    run = 0
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,23 +60,37 @@ class Store:
             ) from error
 
     async def _open(self) -> None:
+        is_new = self.path.stat().st_size == 0
         async with self._engine.connect() as connection:
-            # by hand, since the driver begins no transaction for what changes tables
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            version = await connection.run_sync(version_of)
-            if version > SCHEMA_VERSION:
-                raise StoreUnusable(
-                    f"{self.path} was written by a newer version of imagine-sound; install that version, or set "
-                    "DATA_DIR to another directory."
-                )
-            if version < SCHEMA_VERSION:
-                await connection.run_sync(self._migrate)
-            await connection.run_sync(Base.metadata.create_all)
+            if not await connection.run_sync(self._is_current):
+                if not is_new:
+                    await connection.rollback()  # a file is copied outside transactions
+                    await connection.run_sync(back_up, self.path)
+                # a table that a step makes anew is dropped first, and must not take with it what refers to it
+                await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+                # by hand, since the driver begins no transaction for what changes tables
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                await connection.run_sync(self._upgrade)
             await connection.commit()
+            await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        async with self._writing() as session:
+            row = RunRow(started=datetime.now(UTC))
+            session.add(row)
+            await session.flush()
+            self.run = row.id
 
-    def _migrate(self, connection: Connection) -> None:
+    def _is_current(self, connection: Connection) -> bool:
         try:
-            migrate(connection)
+            return is_current(connection)
+        except UnknownSchema as error:
+            raise StoreUnusable(
+                f"{self.path} was written by a newer version of imagine-sound; install that version, or set "
+                "DATA_DIR to another directory."
+            ) from error
+
+    def _upgrade(self, connection: Connection) -> None:
+        try:
+            upgrade(connection)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreUnusable(
                 f"{self.path} holds something that no version of imagine-sound wrote, and was left as it is; move it "
@@ -87,17 +103,27 @@ class Store:
 
     # Jobs
 
-    async def accept(self, new: NewJob, now: datetime, recording: bytes | None = None) -> Job:
-        """Write a job down, with the recording to be heard unless `new.heard` is there already."""
+    async def accept(self, new: NewJob, now: datetime, recording: bytes | None = None) -> Job | None:
+        """Write a job down, with the recording to be heard unless `new.heard` is there already.
+
+        None where the request was accepted before, by its key.
+        """
         values = {column.name: getattr(new, column.name) for column in fields(NewJob)}
-        row = JobRow(**values, state=JobState.WAITING, attempts=0, created=now, outcome=None)
-        row.reply_id = new.reply.message_id if new.reply else None
+        values |= {"state": JobState.WAITING, "attempts": 0, "created": now, "run": self.run}
+        values["reply_id"] = new.reply.message_id if new.reply else None
         async with self._writing() as session:
-            session.add(row)
-            await session.flush()
+            job_id = await session.scalar(insert(JobRow).values(**values).on_conflict_do_nothing().returning(JobRow.id))
+            if job_id is None:
+                return None
             if recording is not None:
-                session.add(RecordingRow(job_id=row.id, data=recording))
+                session.add(RecordingRow(job_id=job_id, data=recording))
+            row = await session.get_one(JobRow, job_id)
             return row.as_job()
+
+    async def is_known(self, request_key: str) -> bool:
+        """Whether the request of that key was accepted before."""
+        async with self._sessions() as session:
+            return await session.scalar(select(JobRow.id).where(JobRow.request_key == request_key)) is not None
 
     async def job(self, job_id: int) -> Job | None:
         """The job, or None if it is unknown or has been forgotten."""

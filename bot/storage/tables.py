@@ -70,12 +70,23 @@ class JobRow(Base):
     reply: Mapped[ReplyAddress | None] = mapped_column(_Plain(ReplyAddress))
     reply_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     figure_of: Mapped[int | None]
+    request_key: Mapped[str | None] = mapped_column(unique=True, index=True)
+    run: Mapped[int] = mapped_column(server_default=text("0"))
     outcome: Mapped[Outcome | None] = mapped_column(_Plain(Outcome))
 
     def as_job(self) -> Job:
         """The row as a plain value."""
         values = {column.name: getattr(self, column.name) for column in fields(Job)}
         return Job(**{**values, "state": JobState(self.state)})
+
+
+class RunRow(Base):
+    """A start of the bot: what belongs to an earlier one was left by it, whatever the clock says."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    started: Mapped[datetime] = mapped_column(_Moment)
 
 
 class RecordingRow(Base):

@@ -1,14 +1,18 @@
 """A database that an older version wrote opens: its buttons work, its jobs resume; or it is left as it was."""
 
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 from discord import ui
+from sqlalchemy import create_engine
 
-from bot.storage.migrations import SCHEMA_VERSION
 from bot.storage.records import JobState
 from bot.storage.store import Store, StoreUnusable
+from bot.storage.tables import Base
 from bot.views.buttons import job_button
 from bot.views.texts import Texts
 from core.generation.protocol import Note
@@ -122,10 +126,39 @@ async def test_file_that_cannot_be_understood_is_left_as_it_was_and_named(tmp_pa
     assert len(path.read_bytes()) == len(before)
 
 
-async def test_new_database_has_todays_version_at_once(tmp_path: Path) -> None:
+async def test_new_database_has_the_tables_that_the_code_knows(tmp_path: Path) -> None:
+    """Each step of the schema was written by hand; nothing may be missing from them, and nothing left over."""
     store = Store(tmp_path / "store.sqlite3")
     await store.open()
     await store.close()
-    with sqlite3.connect(tmp_path / "store.sqlite3") as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    engine = create_engine(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    engine.dispose()
+    assert differences == []
+
+
+async def test_the_file_is_copied_before_it_is_changed_and_only_then(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    write_database(path, VERSION_1.read_text())
+    for _ in range(2):
+        store = Store(path)
+        await store.open()
+        await store.close()
+
+    (copy,) = (tmp_path / "backups").iterdir()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with sqlite3.connect(copy) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        assert database.execute("SELECT count(*) FROM jobs").fetchone() == (4,)
     database.close()
+
+
+async def test_each_start_has_a_number(tmp_path: Path) -> None:
+    numbers = []
+    for _ in range(3):
+        store = Store(tmp_path / "store.sqlite3")
+        await store.open()
+        numbers.append(store.run)
+        await store.close()
+    assert numbers == [1, 2, 3]

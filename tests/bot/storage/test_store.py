@@ -5,12 +5,12 @@ import os
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.storage.migrations import SCHEMA_VERSION
 from bot.storage.records import Job, JobState, NewJob, Outcome
 from bot.storage.store import Store
 from core.events import HeardSummary
@@ -37,6 +37,12 @@ def new_job(user_id: int = 1, figure_of: int | None = None) -> NewJob:
     return NewJob(user_id, 10, 20, "en-US", "dog.ogg", source_id=30, figure_of=figure_of)
 
 
+async def accepted(store: Store, new: NewJob, now: datetime, recording: bytes | None = None) -> Job:
+    job = await store.accept(new, now, recording)
+    assert job is not None
+    return job
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     store = Store(tmp_path / "deep" / "store.sqlite3")
@@ -46,12 +52,11 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def test_accepted_job_is_there_for_another_process_at_once(store: Store) -> None:
-    job = await store.accept(new_job(), NOW, b"sound")
+    job = await accepted(store, new_job(), NOW, b"sound")
 
     with sqlite3.connect(f"file:{store.path}?mode=ro", uri=True) as connection:
         rows = connection.execute("SELECT jobs.state, recordings.data FROM jobs JOIN recordings").fetchall()
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     connection.close()
     assert rows == [("waiting", b"sound")]
     assert await store.job(job.id) == job
@@ -68,7 +73,7 @@ async def test_nobody_else_on_the_machine_reads_it(tmp_path: Path) -> None:
     try:
         store = Store(tmp_path / "new" / "store.sqlite3")
         await store.open()
-        await store.accept(new_job(), NOW, b"sound")
+        await accepted(store, new_job(), NOW, b"sound")
         assert len(list(store.path.parent.iterdir())) == 3  # with its journals
         assert modes(store) == {0o600, 0o700 << 12}
         await store.close()
@@ -97,7 +102,7 @@ async def test_folder_that_everybody_shares_is_left_as_it_is(tmp_path: Path) -> 
 
 
 async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
-    job = await store.accept(new_job(), NOW, b"sound")
+    job = await accepted(store, new_job(), NOW, b"sound")
 
     await store.set_heard(job.id, HEARD)
     await store.set_figure(job.id, b"figure")
@@ -110,7 +115,7 @@ async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
 
 
 async def test_notes_come_back_as_they_were(store: Store) -> None:
-    job = await store.accept(new_job(), NOW, b"sound")
+    job = await accepted(store, new_job(), NOW, b"sound")
     recipe = Recipe(Prompt("a dog", ""), 7, 4, 3.0, (64, 64), "model", "1", None, ())
     outcome = Outcome(recipe, 1.5, False, (Note("prompt_cut", {"end": "in the rain"}),))
 
@@ -121,8 +126,17 @@ async def test_notes_come_back_as_they_were(store: Store) -> None:
     assert again.outcome == outcome
 
 
+async def test_request_of_one_key_is_accepted_once_however_many_bring_it(store: Store) -> None:
+    new = replace(new_job(), request_key="m:1:2")
+    jobs = await asyncio.gather(*(store.accept(new, NOW, b"x") for _ in range(10)))
+    (job,) = filter(None, jobs)
+    await store.forget_job(job.id)
+    assert await store.accept(new, NOW, b"x") is None, "forgotten, but not to be brought back to life"
+    assert await store.is_known("m:1:2")
+
+
 async def test_many_write_at_once(store: Store) -> None:
-    jobs = await asyncio.gather(*(store.accept(new_job(user), NOW, b"x") for user in range(40)))
+    jobs = await asyncio.gather(*(accepted(store, new_job(user), NOW, b"x") for user in range(40)))
     ended = await asyncio.gather(*(store.finish(job.id, JobState.DONE) for job in jobs))
 
     assert all(ended)
@@ -131,7 +145,7 @@ async def test_many_write_at_once(store: Store) -> None:
 
 
 async def test_job_ends_once(store: Store) -> None:
-    job = await store.accept(new_job(), NOW, b"x")
+    job = await accepted(store, new_job(), NOW, b"x")
 
     ended = await asyncio.gather(*(store.finish(job.id, state) for state in (JobState.DONE, JobState.CANCELLED)))
 
@@ -145,7 +159,7 @@ async def test_something_is_said_once_however_many_ask(store: Store) -> None:
 
 
 async def painted(store: Store, user_id: int, now: datetime, figure_of: int | None = None) -> Job:
-    job = await store.accept(new_job(user_id, figure_of), now)
+    job = await accepted(store, new_job(user_id, figure_of), now)
     await store.set_heard(job.id, HEARD)
     if figure_of is None:
         await store.set_figure(job.id, b"figure")
@@ -184,7 +198,7 @@ async def test_forgetting_deletes_what_the_limits_no_longer_need(store: Store) -
 
 async def test_deleted_data_is_overwritten_in_the_file(store: Store) -> None:
     secret = b"a very secret recording " * 400
-    job = await store.accept(new_job(), NOW, secret)
+    job = await accepted(store, new_job(), NOW, secret)
     await store.finish(job.id, JobState.CANCELLED)
     await store.close()
 
