@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
+from bot.storage.lock import InstanceLock
 from bot.storage.store import StoreUnusable
 from core.engine import Engine, spare_from_collections
 from core.settings import CoreSettings
@@ -66,6 +67,11 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(number, stop.set)
+    async with InstanceLock(settings.data_dir):
+        return await _connect(stop, settings, core_settings)
+
+
+async def _connect(stop: asyncio.Event, settings: BotSettings, core_settings: CoreSettings) -> int:
     try:
         try:
             await run_until(stop, ImagineBot(settings, make_engine(core_settings)))

@@ -22,14 +22,16 @@ from bot.jobs.runner import JobRunner
 from bot.jobs.services import JobServices
 from bot.requests.answering import tell_fault
 from bot.requests.commands import new_commands
-from bot.requests.controls import JobButton, StyleSelect
+from bot.requests.controls import JobButton, StyleSelect, paint_edited
+from bot.requests.editors import Editors
 from bot.requests.intake import Intake
 from bot.requests.listener import Listener
 from bot.requests.privacy import ForgetButton
 from bot.requests.services import Interaction, ServiceClient, Services
-from bot.requests.settings_panel import PageButton, SettingControl
+from bot.requests.settings_panel import PageButton, SettingControl, change_numbers
 from bot.settings import BotSettings
 from bot.storage.store import Store
+from bot.views.editors import NUMBERS_EDITOR, PROMPT_EDITOR
 from bot.views.texts import CommandTranslator, Texts
 from core.engine import Engine
 
@@ -92,6 +94,7 @@ class ImagineBot(ServiceClient):
         await self.services.store.open()
         self.add_dynamic_items(JobButton, StyleSelect, ForgetButton, SettingControl, PageButton)
         await self.add_cog(Listener(self))
+        await self.add_cog(Editors({PROMPT_EDITOR: paint_edited, NUMBERS_EDITOR: change_numbers}))
         for command in new_commands():
             self.tree.add_command(command)
         await self.tree.set_translator(CommandTranslator(self.services.texts))

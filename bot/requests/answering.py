@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import discord
-from discord import ui
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import fetch
@@ -49,23 +48,23 @@ def request_for(
     )
 
 
-async def answer_request(interaction: Interaction, new: NewJob, fetch: Fetch | None = None) -> None:
-    """Accept a request made by an interaction; its answer becomes the job's message."""
+async def answer_request(interaction: Interaction, new: NewJob, fetch: Fetch | None = None) -> bool:
+    """Accept a request made by an interaction; its answer becomes the job's message. False: it was not accepted."""
     services, t = interaction.client.services, language_of(interaction)
     asker = Asker.of(interaction.user)
     if missing := missing_for_interaction(interaction):
         await calls.answer(interaction, t("answer.missing", permissions=names_of(missing, t)))
-        return
+        return False
     if declined := await services.intake.check(asker, new.guild_id):
         await calls.answer(interaction, declined.text(t))
-        return
+        return False
     if not await calls.acknowledge_publicly(interaction):
-        return
+        return False
     outcome = await services.intake.accept(new, asker, fetch)
     if isinstance(outcome, Declined):
         await calls.attempt_quietly(interaction.delete_original_response(), "withdraw an answer")
         await calls.answer(interaction, outcome.text(t))
-        return
+        return False
     job = outcome.job
     layout = build_layout(Screen(job.id, t("status.listening")), t)
     message = await calls.attempt_quietly(interaction.edit_original_response(view=layout), "answer a request")
@@ -76,6 +75,7 @@ async def answer_request(interaction: Interaction, new: NewJob, fetch: Fetch | N
         await services.store.set_reply(job.id, address)
         job = replace(job, reply=address)
     await services.jobs.start(job)
+    return True
 
 
 def _reaches(interaction: Interaction) -> bool:
@@ -105,11 +105,3 @@ class Acting:
     async def act(self, interaction: Interaction) -> None:
         """What the control does."""
         raise NotImplementedError
-
-
-class Editor(ui.Modal):
-    """For modals: what goes wrong is told to the one who submitted them."""
-
-    async def on_error(self, interaction: Interaction, error: Exception, /) -> None:  # type: ignore[override]
-        """Called by the library."""
-        await tell_fault(interaction, error)

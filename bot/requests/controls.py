@@ -6,6 +6,7 @@ goes through the same intake as every other request.
 
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -14,20 +15,18 @@ from discord import ui
 
 from bot.discord_api import calls
 from bot.jobs.reply import Reply
-from bot.requests.answering import Acting, Editor, answer_request, language_of
+from bot.requests.answering import Acting, answer_request, language_of
 from bot.requests.intake import Asker
 from bot.requests.services import Interaction
 from bot.storage.records import Job, NewJob, ReplyAddress
 from bot.views.buttons import JOB_BUTTON, STYLE_SELECT
+from bot.views.editors import prompt_editor
 from bot.views.layouts import new_layout
-from bot.views.texts import Translation
 from bot.views.wording import confidence, figure_alt_text, heard_notes, note_text, picture_notes, shortened
 from core.options import ImagineOptions
-from core.prompting.prompt import Prompt
 from core.prompting.styles import Style
 from core.recipe import to_json
 
-LONGEST_PROMPT = 1000
 MOST_WINDOWS = 30
 """How many windows "what I heard" lists; a layout holds 4,000 characters."""
 
@@ -86,30 +85,14 @@ class StyleSelect(Acting, ui.DynamicItem[ui.Select[Any]], template=STYLE_SELECT)
             await imagine_again(interaction, job, ImagineOptions(style=Style(self.item.values[0])))
 
 
-class PromptEditor(Editor):
-    """The prompt, to be changed and painted."""
-
-    def __init__(self, job: Job, prompt: Prompt, t: Translation) -> None:
-        super().__init__(title=t("modal.title"), custom_id=f"edit:{job.id}")
-        self._job = job
-        self._before = prompt
-        self.text: ui.TextInput[Any] = ui.TextInput(
-            style=discord.TextStyle.paragraph, default=prompt.text[:LONGEST_PROMPT], max_length=LONGEST_PROMPT
-        )
-        self.negative: ui.TextInput[Any] = ui.TextInput(
-            style=discord.TextStyle.paragraph,
-            default=prompt.negative_text[:LONGEST_PROMPT],
-            max_length=LONGEST_PROMPT,
-            required=False,
-        )
-        self.add_item(ui.Label(text=t("modal.prompt"), component=self.text))
-        self.add_item(ui.Label(text=t("modal.negative"), component=self.negative))
-
-    async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
-        """Paint the changed prompt."""
-        text = self.text.value.strip() or self._before.text
-        options = replace(self._job.options, prompt=text, negative_prompt=self.negative.value.strip())
-        await imagine_again(interaction, self._job, options)
+async def paint_edited(interaction: Interaction, match: re.Match[str], fields: Mapping[str, str]) -> None:
+    """Paint the prompt that was changed in the editor; an emptied one is the one before."""
+    job = await _job_of(interaction, int(match["job"]))
+    if job is None:
+        return
+    words, unwanted = (fields.get(name, "").strip() for name in ("prompt", "negative"))
+    options = replace(job.options, prompt=words or job.options.prompt, negative_prompt=unwanted)
+    await imagine_again(interaction, job, options)
 
 
 async def imagine_again(interaction: Interaction, job: Job, options: ImagineOptions) -> None:
@@ -118,7 +101,8 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
     if job.heard is None:
         await calls.answer(interaction, t("answer.forgotten"))
         return
-    if interaction.client.services.intake.repeats((interaction.user.id, job.id, options)):
+    intake, click = interaction.client.services.intake, (interaction.user.id, job.id, options)
+    if intake.repeats(click):
         await calls.answer(interaction, t("refused.known"))
         return
     new = NewJob(
@@ -133,7 +117,8 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
         figure_of=job.figure_of or job.id,
         request_key=f"i:{interaction.id}",
     )
-    await answer_request(interaction, new)
+    if not await answer_request(interaction, new):
+        intake.forget_click(click)
 
 
 async def _show_prompt_editor(interaction: Interaction, job: Job) -> None:
@@ -142,7 +127,8 @@ async def _show_prompt_editor(interaction: Interaction, job: Job) -> None:
         await calls.answer(interaction, t("answer.forgotten"))
         return
     prompt = await services.engine.prompt_for(job.heard, job.options)
-    await calls.attempt_quietly(interaction.response.send_modal(PromptEditor(job, prompt, t)), "show the prompt editor")
+    editor = prompt_editor(job.id, prompt, t)
+    await calls.attempt_quietly(interaction.response.send_modal(editor), "show the prompt editor")
 
 
 async def _show_heard(interaction: Interaction, job: Job) -> None:

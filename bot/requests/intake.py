@@ -116,6 +116,10 @@ class Intake:
         self._clicks.setdefault(click, now)
         return repeated
 
+    def forget_click(self, click: tuple[object, ...]) -> None:
+        """Nothing came of it, so that the next one is no repetition."""
+        self._clicks.pop(click, None)
+
     async def check(self, asker: Asker, guild_id: int | None) -> Declined | None:
         """Why the asker may not ask for a picture now; None if they may."""
         return await self._check(asker, guild_id, await self._store.guild(guild_id))

@@ -6,7 +6,7 @@ table is cut into pages, since a message holds so many components.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,9 +14,10 @@ import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.requests.answering import Acting, Editor, language_of
+from bot.requests.answering import Acting, language_of
 from bot.requests.services import Interaction, Services
 from bot.storage.records import GuildSettings, Listening
+from bot.views.editors import numbers_editor
 from bot.views.layouts import ACCENT, new_layout
 from bot.views.texts import Translation
 from core.prompting.styles import Style
@@ -108,35 +109,22 @@ class PageButton(Acting, ui.DynamicItem[ui.Button[Any]], template=r"settings:pag
             await _show_page(interaction, self.page)
 
 
-class NumbersEditor(Editor):
-    """Seconds listened to and pictures an hour; empty means the bot's own default."""
-
-    def __init__(self, settings: GuildSettings, t: Translation) -> None:
-        super().__init__(title=t("settings.numbers"), custom_id="settings:numbers:editor")
-        self.seconds: ui.TextInput[Any] = ui.TextInput(
-            default=f"{settings.seconds:g}" if settings.seconds is not None else None, required=False, max_length=5
-        )
-        self.hour: ui.TextInput[Any] = ui.TextInput(
-            default=str(settings.pictures_per_user_hour or "") or None, required=False, max_length=5
-        )
-        self.add_item(ui.Label(text=t("settings.seconds"), component=self.seconds))
-        self.add_item(ui.Label(text=t("settings.hour"), component=self.hour))
-
-    async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
-        """Take over the numbers, or say what is wrong with them."""
-        t = language_of(interaction)
-        most = interaction.client.services.engine.settings.max_seconds
-        try:
-            seconds = float(self.seconds.value.replace(",", ".")) if self.seconds.value.strip() else None
-            hour = int(self.hour.value) if self.hour.value.strip() else None
-        except ValueError:
-            await calls.answer(interaction, t("settings.no_number"))
-            return
-        if (seconds is not None and not 1 <= seconds <= most) or (hour is not None and not 1 <= hour <= 10_000):
-            await calls.answer(interaction, t("settings.out_of_range", seconds=f"{most:g}"))
-            return
-        if await _may_change(interaction):
-            await _change(interaction, "numbers", seconds=seconds, pictures_per_user_hour=hour)
+async def change_numbers(interaction: Interaction, _: re.Match[str], fields: Mapping[str, str]) -> None:
+    """Take over the numbers of the editor, or say what is wrong with them; empty means the bot's own default."""
+    t = language_of(interaction)
+    most = interaction.client.services.engine.settings.max_seconds
+    seconds_text, hour_text = (fields.get(name, "").strip() for name in ("seconds", "hour"))
+    try:
+        seconds = float(seconds_text.replace(",", ".")) if seconds_text else None
+        hour = int(hour_text) if hour_text else None
+    except ValueError:
+        await calls.answer(interaction, t("settings.no_number"))
+        return
+    if (seconds is not None and not 1 <= seconds <= most) or (hour is not None and not 1 <= hour <= 10_000):
+        await calls.answer(interaction, t("settings.out_of_range", seconds=f"{most:g}"))
+        return
+    if await _may_change(interaction):
+        await _change(interaction, "numbers", seconds=seconds, pictures_per_user_hour=hour)
 
 
 def _listening(state: PanelState, t: Translation) -> ui.Item[Any]:
@@ -222,9 +210,8 @@ def _numbers(_: PanelState, t: Translation) -> ui.Item[Any]:
 
 
 async def _edit_numbers(interaction: Interaction, _: ui.Button[Any]) -> None:
-    editor = NumbersEditor(
-        await interaction.client.services.store.guild(interaction.guild_id), language_of(interaction)
-    )
+    chosen = await interaction.client.services.store.guild(interaction.guild_id)
+    editor = numbers_editor(chosen, language_of(interaction))
     await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
 
 

@@ -16,6 +16,7 @@ import pytest
 from bot import __main__ as start
 from bot.client import ImagineBot
 from bot.settings import BotSettings
+from bot.storage.lock import InstanceLock
 from bot.storage.store import Store, StoreUnusable
 from core.settings import CoreSettings
 
@@ -171,3 +172,42 @@ async def test_data_directory_that_cannot_be_used_is_named(tmp_path: Path) -> No
     with pytest.raises(StoreUnusable, match="not a database"):
         await store.open()
     await store.close()
+
+
+async def test_second_bot_on_the_same_data_says_who_is_there(tmp_path: Path) -> None:
+    async with InstanceLock(tmp_path / "data"):
+        with pytest.raises(StoreUnusable, match=rf"process {os.getpid()} on .* already runs on .*data"):
+            async with InstanceLock(tmp_path / "data", wait_s=0.1):
+                pass
+
+    async with InstanceLock(tmp_path / "data", wait_s=0.1):
+        pass  # once the first has ended
+
+
+async def test_second_bot_waits_for_a_first_that_is_ending(tmp_path: Path) -> None:
+    async def end_soon() -> None:
+        async with InstanceLock(tmp_path):
+            await asyncio.sleep(0.3)
+
+    ending = asyncio.create_task(end_soon())
+    await asyncio.sleep(0.1)
+    async with InstanceLock(tmp_path, wait_s=10):
+        assert ending.done()
+
+
+def test_lock_of_a_bot_that_was_killed_is_free(tmp_path: Path) -> None:
+    """Held by the operating system, so that kill -9 leaves nothing behind."""
+    code = (
+        "import asyncio, os, pathlib, sys; from bot.storage.lock import InstanceLock\n"
+        "async def main():\n"
+        "    async with InstanceLock(pathlib.Path(sys.argv[1])):\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "asyncio.run(main())"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60).returncode == -9
+
+    async def hold() -> None:
+        async with InstanceLock(tmp_path, wait_s=0.1):
+            pass
+
+    asyncio.run(hold())
