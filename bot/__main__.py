@@ -17,6 +17,7 @@ from bot.settings import BotSettings
 from bot.storage.lock import InstanceLock
 from bot.storage.store import StoreUnusable
 from core.engine import Engine, spare_from_collections
+from core.errors import ExitCode
 from core.settings import CoreSettings
 
 log = logging.getLogger("bot")
@@ -33,11 +34,16 @@ To let it take up recordings by itself: https://discord.com/developers/applicati
 
 BAD_TOKEN = "Discord does not know this token; make a new one (see docs/discord.md) and write it into .env."
 
-UNREACHABLE = "Discord cannot be reached ({error}); check this computer's network and start again."
+UNREACHABLE = (
+    "Discord cannot be reached ({error}); I try again in {pause} s. If it stays so, check this computer's network."
+)
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
+"""Between two attempts to reach Discord at the start."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until a signal comes. Returns 0, or 1 when Discord cannot be reached, or 2 when a setting is to be mended."""
+    """Run until a signal comes. Returns 0, or 2 when a setting is to be mended."""
     argparse.ArgumentParser(
         prog="imagine-sound-bot", description="The Discord bot. Its settings come from the environment and .env."
     ).parse_args(arguments)
@@ -46,18 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         for problem in error.errors():
             print(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", file=sys.stderr)
-        return 2
+        return ExitCode.BAD_INPUT
     if settings.discord_token is None:
         print(NO_TOKEN, file=sys.stderr)
-        return 2
+        return ExitCode.BAD_INPUT
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[core_settings.log_level])
     try:
         return asyncio.run(run(settings, core_settings))
     except StoreUnusable as error:
         print(error, file=sys.stderr)
-        return 2
+        return ExitCode.BAD_INPUT
     except KeyboardInterrupt:  # where signals cannot be handled otherwise
-        return 0
+        return ExitCode.DONE
 
 
 async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
@@ -72,21 +78,28 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
 
 
 async def _connect(stop: asyncio.Event, settings: BotSettings, core_settings: CoreSettings) -> int:
-    try:
+    """Run until `stop`; where Discord cannot be reached, try again until it can."""
+    pause = FIRST_PAUSE_S
+    while not stop.is_set():
         try:
             await run_until(stop, ImagineBot(settings, make_engine(core_settings)))
+            return ExitCode.DONE
         except discord.PrivilegedIntentsRequired:
             print(NO_CONTENT, file=sys.stderr)
-            without = settings.model_copy(update={"message_content": False})
-            await run_until(stop, ImagineBot(without, make_engine(core_settings)))
-    except discord.LoginFailure:
-        print(BAD_TOKEN, file=sys.stderr)
-        return 2
-    except (aiohttp.ClientError, discord.GatewayNotFound, OSError) as error:
-        log.debug("no connection", exc_info=error)
-        print(UNREACHABLE.format(error=error), file=sys.stderr)
-        return 1
-    return 0
+            settings = settings.model_copy(update={"message_content": False})
+            continue
+        except discord.LoginFailure:
+            print(BAD_TOKEN, file=sys.stderr)
+            return ExitCode.BAD_INPUT
+        except (aiohttp.ClientError, discord.GatewayNotFound, discord.HTTPException, OSError) as error:
+            if isinstance(error, discord.HTTPException) and error.status < 500:
+                raise
+            log.debug("no connection", exc_info=error)
+            print(UNREACHABLE.format(error=error, pause=f"{pause:g}"), file=sys.stderr)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+    return ExitCode.DONE
 
 
 def make_engine(settings: CoreSettings) -> Engine:

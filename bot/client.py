@@ -143,10 +143,15 @@ class ImagineBot(ServiceClient):
         await self.services.store.set_value("commands", fingerprint)
         log.info("told Discord about %d commands", len(payload))
 
-    @tasks.loop(hours=24)
+    @tasks.loop(hours=1)
     async def _clean_up(self) -> None:
-        """Delete what has been kept long enough."""
+        """Delete what has been kept long enough. A loop ends for good at its first error, so that none gets out."""
         store, kept = self.services.store, timedelta(days=self.services.settings.keep_days)
-        gone = await store.purge(discord.utils.utcnow() - kept)
-        await store.reset_notices("limit:")
-        log.info("deleted %d old recipes", gone)
+        try:
+            gone = await store.purge(discord.utils.utcnow() - kept)
+            if self._clean_up.current_loop % 24 == 0:
+                await store.reset_notices("limit:")
+        except Exception:
+            log.exception("could not delete what has been kept long enough; I try again in an hour")
+        else:
+            log.info("deleted %d old recipes", gone)

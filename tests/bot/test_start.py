@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import create_autospec
 
 import discord
@@ -131,16 +132,49 @@ async def test_bot_that_never_connected_can_be_closed_and_closed_again(make_bot:
     assert bot.is_closed()
 
 
-async def test_unreachable_discord_is_told_in_a_sentence(
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectionRefusedError("no route"),
+        discord.DiscordServerError(SimpleNamespace(status=503, reason="Service Unavailable"), ""),  # type: ignore[arg-type]
+        discord.GatewayNotFound(),  # type: ignore[no-untyped-call]
+    ],
+)
+async def test_unreachable_discord_is_told_in_a_sentence_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     settings: BotSettings,
     core_settings: CoreSettings,
+    failure: Exception,
+) -> None:
+    monkeypatch.setattr(start, "FIRST_PAUSE_S", 0.01)
+    started = Started(failure, failure, None)
+    connect(monkeypatch, started)
+
+    running = asyncio.create_task(start.run(settings, core_settings))
+    await asyncio.wait_for(started.connected.wait(), 10)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    assert await asyncio.wait_for(running, 10) == 0
+    told = capsys.readouterr().err
+    assert told.count("Discord cannot be reached") == 2
+    assert "I try again in 0.02 s" in told
+    assert all(bot.is_closed() for bot in started.bots)
+
+
+async def test_stopping_does_not_wait_for_discord_to_come_back(
+    monkeypatch: pytest.MonkeyPatch, settings: BotSettings, core_settings: CoreSettings
 ) -> None:
     connect(monkeypatch, Started(ConnectionRefusedError("no route")))
+    running = asyncio.create_task(start.run(settings, core_settings))
+    await asyncio.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, 4) == 0
 
-    assert await start.run(settings, core_settings) == 1
-    assert "Discord cannot be reached (no route)" in capsys.readouterr().err
+
+async def test_clean_up_goes_on_after_a_bad_moment(make_bot: Callable[[], ImagineBot]) -> None:
+    async with make_bot() as bot:
+        await bot._clean_up()  # the store has not been opened: no such table
 
 
 def test_help_tells_where_settings_come_from(capsys: pytest.CaptureFixture[str]) -> None:
