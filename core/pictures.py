@@ -54,6 +54,13 @@ def read_recipe(path: Path) -> Recipe:
         raise InvalidOptions(f"The recipe in {path} is damaged; name another picture.") from error
 
 
+def read_image(data: bytes) -> Image.Image:
+    """The picture in an encoded file."""
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
 def encode_picture(picture: Picture, max_bytes: int) -> PictureFile:
     """The best encoding of at most `max_bytes`; beyond the last resort the picture is made smaller."""
     png = to_png(picture)

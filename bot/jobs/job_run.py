@@ -23,7 +23,7 @@ from core.errors import ImagineSoundError, PaintingError
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.hearing.figure import draw_heard
-from core.pictures import encode_picture
+from core.pictures import PictureFile, encode_picture, read_image
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,9 @@ class JobRun:
         if self._job.heard is not None:
             source = self._job.heard
             await self._restore()
+            if painted := await self._painted_before():
+                await self._finish(*painted)
+                return
             self._change(status=self._t("status.heard"))
         else:
             source = await self._services.store.recording(self._job.id) or b""
@@ -118,7 +121,7 @@ class JobRun:
                     self._screen = replace(self._screen, picture=name, alt_text=self._t("alt.preview"))
                 self._change(progress=(step, steps), status=self._t("status.painting"))
             case Painted(picture):
-                await self._finish(picture)
+                await self._keep_and_show(picture)
 
     def _acknowledge(self) -> None:
         """Hearing takes long: the message is there before it ends."""
@@ -167,7 +170,23 @@ class JobRun:
         self._screen = replace(self._screen, **changes)  # type: ignore[arg-type]
         self._message.show(self._screen, self._files)
 
-    async def _finish(self, picture: Picture) -> None:
+    async def _keep_and_show(self, picture: Picture) -> None:
+        """A picture is kept before anybody sees it: after a crash it is shown, and not another one painted."""
+        file = await asyncio.to_thread(encode_picture, picture, self._services.places.file_limit(self._job))
+        outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, picture.notes)
+        await self._services.store.keep_picture(self._job.id, outcome, file.data, file.ending)
+        await self._finish(picture, file)
+
+    async def _painted_before(self) -> tuple[Picture, PictureFile] | None:
+        """The picture that an earlier run painted and did not get to show."""
+        outcome, data = self._job.outcome, await self._services.store.kept_picture(self._job)
+        if outcome is None or data is None:
+            return None
+        image = await asyncio.to_thread(read_image, data)
+        picture = Picture(image, outcome.recipe, outcome.seconds, outcome.is_miniature, outcome.notes)
+        return picture, PictureFile(data, str(self._job.picture).rpartition(".")[2])
+
+    async def _finish(self, picture: Picture, file: PictureFile) -> None:
         """The picture in the message, as large as Discord takes it, and the job's end in the store."""
         await self._finish_drawing()
         words = picture.recipe.prompt.text
@@ -181,9 +200,7 @@ class JobRun:
             controls=Controls.PICTURE,
             colour=GOOD,
         )
-        limit = self._services.places.file_limit(self._job)
         for _ in range(SIZE_ATTEMPTS):
-            file = await asyncio.to_thread(encode_picture, picture, limit)
             name = f"picture.{file.ending}"
             self._files = {**self._figure_file(), name: file.data}
             self._screen = replace(self._screen, picture=name)
@@ -192,11 +209,10 @@ class JobRun:
                 break
             except TooLarge:
                 log.info("job %d: Discord takes no %d bytes", self._job.id, len(file.data))
-                limit = len(file.data) // 2
+                file = await asyncio.to_thread(encode_picture, picture, len(file.data) // 2)
         else:
             raise PaintingError("This picture is too large for this server; please ask for a smaller one.")
-        outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, picture.notes)
-        await self._services.store.finish(self._job.id, JobState.DONE, outcome=outcome)
+        await self._services.store.finish(self._job.id, JobState.DONE)
 
     async def _fail(self, status: str) -> None:
         if await self._services.store.finish(self._job.id, JobState.FAILED):

@@ -5,6 +5,7 @@ What is not taken is declined with the sentence to be said; who says it, and whe
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from bot.storage.records import GuildSettings, Job, NewJob
 from bot.storage.store import LIMITS_LOOK_BACK, Store
 from bot.views.texts import Translation
 from core.errors import RecordingError
+from core.generation.protocol import MAX_SEED
 
 log = logging.getLogger(__name__)
 
@@ -166,9 +168,11 @@ class Intake:
 
 
 def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:
-    """What the asker left open is the server's choice."""
+    """What the asker left open is the server's choice; the seed is chosen now, so that a picture that has to be
+    painted again after a crash is the same."""
     options = replace(
         new.options,
+        seed=new.options.seed if new.options.seed is not None else secrets.randbelow(MAX_SEED),
         style=new.options.style if new.options.style is not None else settings.style,
         max_seconds=new.options.max_seconds if new.options.max_seconds is not None else settings.seconds,
     )

@@ -80,7 +80,10 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Job:
-    """An accepted request: what was asked, how far it is, and what came of it. `run` is the start that accepted it."""
+    """An accepted request: what was asked, how far it is, and what came of it. `run` is the start that accepted it.
+
+    `picture` names the file of a picture that is painted and has not been shown yet.
+    """
 
     id: int
     state: JobState
@@ -100,6 +103,7 @@ class Job:
     request_key: str | None
     run: int
     outcome: Outcome | None
+    picture: str | None
 
 
 @dataclass(frozen=True)

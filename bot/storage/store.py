@@ -4,6 +4,7 @@ A job is written here before anyone is told that it is queued. A recording's byt
 This module knows nothing of Discord beyond ids, and decides nothing.
 """
 
+import asyncio
 import logging
 import os
 import stat
@@ -20,6 +21,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from bot.storage.files import WorkFiles
 from bot.storage.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress
 from bot.storage.tables import BlockRow, FigureRow, GuildRow, JobRow, NoteRow, RecordingRow, RunRow
 from bot.storage.upgrade import UnknownSchema, back_up, is_current, upgrade
@@ -43,6 +45,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._files = WorkFiles(path.parent / "work")
         self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": 10})
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
         event.listen(self._engine.sync_engine, "connect", _prepare_connection)
@@ -78,6 +81,8 @@ class Store:
             session.add(row)
             await session.flush()
             self.run = row.id
+            named = {name for name in await session.scalars(select(JobRow.picture)) if name is not None}
+        await asyncio.to_thread(self._files.sweep, named)
 
     def _is_current(self, connection: Connection) -> bool:
         try:
@@ -167,18 +172,28 @@ class Store:
             if await session.scalar(known) is not None:
                 await session.merge(FigureRow(job_id=job_id, data=figure))
 
-    async def finish(self, job_id: int, state: JobState, *, outcome: Outcome | None = None) -> bool:
+    async def keep_picture(self, job_id: int, outcome: Outcome, data: bytes, ending: str) -> str:
+        """Keep a picture that is painted until it has been shown; returns the name of its file."""
+        name = f"picture-{job_id}.{ending}"
+        await asyncio.to_thread(self._files.write, name, data)
+        await self._change(job_id, outcome=outcome, picture=name)
+        return name
+
+    async def kept_picture(self, job: Job) -> bytes | None:
+        """The file of a picture that was painted before; None where there is none (any more)."""
+        return await asyncio.to_thread(self._files.read, job.picture) if job.picture is not None else None
+
+    async def finish(self, job_id: int, state: JobState) -> bool:
         """End a waiting job; False if it had ended before."""
         async with self._writing() as session:
-            result = await session.execute(
-                update(JobRow)
-                .where(JobRow.id == job_id, JobRow.state == JobState.WAITING)
-                .values(state=state, outcome=outcome)
-                .returning(JobRow.id)
-            )
-            ended = result.scalar_one_or_none() is not None
+            waiting = (JobRow.id == job_id, JobRow.state == JobState.WAITING)
+            picture = await session.scalar(select(JobRow.picture).where(*waiting))
+            changed = update(JobRow).where(*waiting).values(state=state, picture=None).returning(JobRow.id)
+            ended = await session.scalar(changed) is not None
             await session.execute(delete(RecordingRow).where(RecordingRow.job_id == job_id))
-            return ended
+        if picture is not None:
+            await asyncio.to_thread(self._files.remove, picture)
+        return ended
 
     async def unfinished(self, *, user_id: int | None = None, guild_id: int | None = None) -> list[Job]:
         """The waiting jobs, the oldest first."""
@@ -230,7 +245,7 @@ class Store:
             return len(ids)
 
     async def _empty(self, session: AsyncSession, job_ids: Sequence[int]) -> None:
-        nothing = {"heard": None, "outcome": None, "reply": None, "reply_id": None, "source_id": None}
+        nothing = {"heard": None, "outcome": None, "picture": None, "reply": None, "reply_id": None, "source_id": None}
         emptied = update(JobRow).where(JobRow.id.in_(job_ids))
         await session.execute(emptied.values(**nothing, options=ImagineOptions(), filename=""))
         await session.execute(delete(RecordingRow).where(RecordingRow.job_id.in_(job_ids)))

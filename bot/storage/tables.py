@@ -73,6 +73,7 @@ class JobRow(Base):
     request_key: Mapped[str | None] = mapped_column(unique=True, index=True)
     run: Mapped[int] = mapped_column(server_default=text("0"))
     outcome: Mapped[Outcome | None] = mapped_column(_Plain(Outcome))
+    picture: Mapped[str | None]
 
     def as_job(self) -> Job:
         """The row as a plain value."""

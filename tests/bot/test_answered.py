@@ -1,9 +1,14 @@
 """What was accepted is answered once, whatever Discord, the clock or a finger does."""
 
+import asyncio
 import datetime
+import io
 
+import pytest
 import simcord.backend.serializers
+from PIL import Image
 
+from bot.jobs.live_message import LiveMessage
 from bot.storage.records import NewJob
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of
@@ -46,6 +51,37 @@ async def test_finger_that_comes_down_twice_paints_one_picture(world: World) -> 
     assert len(world.painter.orders) == 2
     await world.bob.click(reply, label="Paint again")
     assert len(world.painter.orders) == 3, "another person's click is another wish"
+
+
+async def test_killed_between_painting_and_showing_the_same_picture_is_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colours = iter(("teal", "red"))
+    world.painter.image = lambda: Image.new("RGB", (64, 64), next(colours))
+
+    async def killed(*_: object) -> None:
+        await world.env.external_wait(asyncio.Event().wait(), reason="killed here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LiveMessage, "finish", killed)
+        await world.post_voice_note(world.alice, world.channel)
+    await world.restart()
+
+    assert len(world.painter.orders) == 1, "nothing is painted twice"
+    picture = world.reply(world.channel).attachments[1]
+    with Image.open(io.BytesIO(await picture.read())) as image:
+        assert image.getpixel((0, 0)) == (0, 128, 128)
+
+
+async def test_killed_while_painting_the_same_seed_is_painted_again(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    await world.restart()
+    world.painter.finish_all()
+    await world.env.settle()
+
+    first, second = world.painter.orders
+    assert first.request.seed == second.request.seed
 
 
 async def test_accepted_while_the_clock_was_ahead(world: World) -> None:

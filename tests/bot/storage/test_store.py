@@ -119,7 +119,8 @@ async def test_notes_come_back_as_they_were(store: Store) -> None:
     recipe = Recipe(Prompt("a dog", ""), 7, 4, 3.0, (64, 64), "model", "1", None, ())
     outcome = Outcome(recipe, 1.5, False, (Note("prompt_cut", {"end": "in the rain"}),))
 
-    await store.finish(job.id, JobState.DONE, outcome=outcome)
+    await store.keep_picture(job.id, outcome, b"picture", "png")
+    await store.finish(job.id, JobState.DONE)
 
     again = await store.job(job.id)
     assert again is not None
@@ -133,6 +134,27 @@ async def test_request_of_one_key_is_accepted_once_however_many_bring_it(store: 
     await store.forget_job(job.id)
     assert await store.accept(new, NOW, b"x") is None, "forgotten, but not to be brought back to life"
     assert await store.is_known("m:1:2")
+
+
+async def test_picture_is_kept_until_it_has_been_shown(store: Store) -> None:
+    job = await accepted(store, new_job(), NOW)
+    recipe = Recipe(Prompt("a dog", ""), 7, 4, 3.0, (64, 64), "model", "1", None, ())
+    await store.keep_picture(job.id, Outcome(recipe, 1.5, False), b"picture", "png")
+    work = store.path.parent / "work"
+    (file,) = work.iterdir()
+    assert (stat.S_IMODE(work.stat().st_mode), stat.S_IMODE(file.stat().st_mode)) == (0o700, 0o600)
+    (work / "picture-99.png").write_bytes(b"of a job that was forgotten")
+
+    again = Store(store.path)
+    await again.open()
+    kept = await again.job(job.id)
+    assert kept is not None
+    assert await again.kept_picture(kept) == b"picture"
+    assert [path.name for path in work.iterdir()] == [kept.picture], "what no row names goes at the start"
+    await again.finish(job.id, JobState.DONE)
+    await again.close()
+
+    assert list(work.iterdir()) == []
 
 
 async def test_many_write_at_once(store: Store) -> None:

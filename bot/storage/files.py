@@ -1,0 +1,61 @@
+"""What is under way and too large for the database: files that a row names, whole or not there.
+
+A file is written under a temporary name, synced and renamed before the transaction that names it, and removed after the
+one that forgets it; what no row names is removed at the next start. Everything here blocks: run it in a thread.
+"""
+
+import os
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+
+class WorkFiles:
+    """The files in `directory`, readable by their owner only."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep `data` as `name`, durably."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self._directory, prefix=".")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self._directory / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        self._sync_directory()
+
+    def read(self, name: str) -> bytes | None:
+        """The file's content; None where it is gone."""
+        try:
+            return (self._directory / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def remove(self, name: str) -> None:
+        """Remove the file, if it is there."""
+        (self._directory / name).unlink(missing_ok=True)
+
+    def sweep(self, named: Collection[str]) -> int:
+        """Remove every file that is not `named`; returns how many."""
+        if not self._directory.is_dir():
+            return 0
+        left = [path for path in self._directory.iterdir() if path.name not in named]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def _sync_directory(self) -> None:
+        if os.name == "nt":
+            return  # directories cannot be opened there
+        handle = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
