@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test run check quick lint format types walls dead covered hooks clean
+.PHONY: help demo test run check quick lint format types walls dead covered hooks hostile recordings clean
 
 help:
 	@echo "make demo              hear and paint three sample sounds (SOUND=path takes your own)"
@@ -12,6 +12,8 @@ help:
 	@echo "make check             lint, format check, types, walls, dead code and tests with coverage, as CI does"
 	@echo "make quick             the same without tests, in half a minute; make hooks lets git run it before a commit"
 	@echo "make format            put the code into its usual form"
+	@echo "make hostile           shoot attacks and mutants at what reads recordings (MUTANTS=10000)"
+	@echo "make recordings        hear 700 recordings of every kind and compare them with what ffmpeg plays"
 
 demo: $(VENV)/installed
 	@$(BIN)/imagine-sound demo $(if $(SOUND),--sound "$(SOUND)")
@@ -52,6 +54,12 @@ hooks:
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+hostile: $(VENV)/installed-dev
+	$(BIN)/python -m tests.hostile $(if $(MUTANTS),--mutants $(MUTANTS))
+
+recordings: $(VENV)/installed-dev
+	$(BIN)/python -m tests.hearing
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache *.egg-info

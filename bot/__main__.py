@@ -18,6 +18,7 @@ from bot.storage.lock import InstanceLock
 from bot.storage.store import StoreUnusable
 from core.engine import Engine, spare_from_collections
 from core.errors import ExitCode
+from core.hearing.decoding.walls import hide_this_process
 from core.settings import CoreSettings
 
 log = logging.getLogger("bot")
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argparse.ArgumentParser(
         prog="imagine-sound-bot", description="The Discord bot. Its settings come from the environment and .env."
     ).parse_args(arguments)
+    hide_this_process()  # the tokens in its environment are nobody else's business
     try:
         settings, core_settings = BotSettings(), CoreSettings()
     except ValidationError as error:

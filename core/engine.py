@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from core.errors import ModelError, NothingHeard, ShuttingDown
+from core.errors import HearingStopped, ModelError, NothingHeard, ShuttingDown
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import (
     MAX_SEED,
@@ -35,7 +35,7 @@ from core.generation.protocol import (
     Painted,
 )
 from core.hearing.audio import Clip, load_clip
-from core.hearing.categories import get_top_categories
+from core.hearing.categories import SILENCE, get_top_categories
 from core.hearing.classifier import SoundClassifier
 from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import ModelStore, find_adapters
@@ -80,6 +80,8 @@ class Engine:
         self._hearing = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
         self._classifier: asyncio.Future[SoundClassifier] | None = None
         self._generator: asyncio.Future[ImageGenerator] | None = None
+        self._heard_now: set[threading.Event] = set()
+        """What stops each recording that is being heard."""
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -114,10 +116,23 @@ class Engine:
                 yield event
 
     async def hear(self, recording: bytes | Path, options: ImagineOptions = DEFAULTS) -> Heard:
-        """What is in `recording`, and the prompt for it. Raises RecordingError, ModelError, ShuttingDown."""
+        """What is in `recording`, and the prompt for it. Cancelling it frees what hears it at once.
+
+        Raises RecordingError, ModelError, ShuttingDown.
+        """
         classifier = await self.classifier()
+        if self._closed:
+            raise ShuttingDown
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._hearing, self._hear, recording, options, classifier)
+        stop = threading.Event()
+        self._heard_now.add(stop)
+        try:
+            return await loop.run_in_executor(self._hearing, self._hear, recording, options, classifier, stop)
+        except HearingStopped as error:
+            raise ShuttingDown from error
+        finally:
+            stop.set()
+            self._heard_now.discard(stop)
 
     async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
         """The words that are painted for what was heard: those it was told in already, unless `options` change them."""
@@ -204,8 +219,9 @@ class Engine:
     async def close(self) -> None:
         """Give up what is being painted, and free the models. Streams still being read end with ShuttingDown."""
         self._closed = True
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, lambda: self._hearing.shutdown(wait=True, cancel_futures=True))
+        for stop in self._heard_now:
+            stop.set()
+        await asyncio.get_running_loop().run_in_executor(None, self._hearing.shutdown)
         await _close_when_loaded(self._generator)
         await _close_when_loaded(self._classifier)
         self._generator = self._classifier = None
@@ -220,13 +236,19 @@ class Engine:
         self._after_loading()
         return generator
 
-    def _hear(self, recording: bytes | Path, options: ImagineOptions, classifier: SoundClassifier) -> Heard:
+    def _hear(
+        self, recording: bytes | Path, options: ImagineOptions, classifier: SoundClassifier, stop: threading.Event
+    ) -> Heard:
         limits = self.settings.audio_limits
         if options.max_seconds is not None:
             limits = replace(limits, max_seconds=min(limits.max_seconds, options.max_seconds))
-        clip = load_clip(recording, limits)
+        clip = load_clip(recording, limits, stop)
         windows = classifier.classify(clip)
         top = get_top_categories(windows)
+        if not clip.silent and all(category.name == SILENCE for category in top):
+            clip = clip.turned_up()
+            windows = classifier.classify(clip)
+            top = get_top_categories(windows)
         scene = compose_scene(top)
         spoken = self._transcribe(clip) if self.settings.transcribe and is_spoken(top) else ""
         summary = HeardSummary(
@@ -238,6 +260,8 @@ class Engine:
             style=(options.style or self.settings.style) if options.prompt is None else None,
             shortened=clip.shortened,
             damaged=clip.damaged,
+            begins_s=clip.begins_s,
+            mendings=clip.mendings,
             spoken=spoken,
         )
         return Heard(summary, scene, clip)

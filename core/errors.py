@@ -53,6 +53,22 @@ class NotAudio(RecordingError):
     sentence = "This is not a recording that I can read; please send an audio file such as mp3, ogg or wav."
 
 
+class RecordingRefused(NotAudio):
+    """Reading it took more than any recording needs, and what read it was ended.
+
+    `limit` is which of the reader's limits was met, `container` what kind of file it was taken for (maybe ""), `size`
+    its bytes.
+    """
+
+    sentence = "This file asks for more memory than any recording needs; please send it as mp3 or ogg."
+
+    def __init__(self, limit: str, container: str, size: int) -> None:
+        super().__init__()
+        self.limit = limit
+        self.container = container
+        self.size = size
+
+
 class NoSound(RecordingError):
     """A video or container without a sound track."""
 
@@ -77,6 +93,15 @@ class RecordingTooLarge(RecordingError):
         super().__init__(size_mb=f"{size_bytes / 1e6:.1f}", limit_mb=f"{limit_bytes / 1e6:g}")
 
 
+class RecordingTooLong(RecordingError):
+    """More sound than is converted, where all of it is wanted."""
+
+    sentence = "This recording is longer than the {limit_s} seconds that I convert; please send a shorter one."
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(limit_s=f"{limit_s:g}")
+
+
 class DecodingTimedOut(RecordingError):
     """ffmpeg did not finish within its wall-clock limit."""
 
@@ -90,6 +115,24 @@ class NothingHeard(RecordingError):
     """Nothing but silence: there is nothing to paint."""
 
     sentence = "There is nothing but silence in this recording, so there is nothing to paint."
+
+
+class HearingStopped(ImagineSoundError):
+    """Nobody wants to know any more what is in the recording, so that it was not read to its end."""
+
+    sentence = "I stopped listening to this recording; please send it again."
+
+
+class DecoderUnusable(ImagineSoundError):
+    """ffmpeg does not start, and `why`; whoever runs the program can mend it."""
+
+    sentence = (
+        "ffmpeg, which reads the recordings, does not start here ({why}); install ffmpeg 6.1 or newer and set "
+        "IMAGEIO_FFMPEG_EXE to its path."
+    )
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why=why)
 
 
 class ModelError(ImagineSoundError):

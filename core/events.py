@@ -10,6 +10,7 @@ from core.generation.protocol import Loading, Painted, Painting, Queued
 from core.hearing.audio import Clip
 from core.hearing.categories import SILENCE, TopCategory
 from core.hearing.classifier import Prediction
+from core.hearing.mending import Mending
 from core.prompting.prompt import Prompt
 from core.prompting.scene import Scene
 from core.prompting.styles import Style
@@ -20,7 +21,8 @@ class HeardSummary:
     """What was heard, as plain values that can be stored as JSON.
 
     `title` is a short English name of the sound. `prompt` is in `style`; None says that somebody chose its words.
-    `shortened` and `damaged` are the clip's. `spoken` are the recognised words, empty unless transcription is on.
+    `shortened`, `damaged`, `begins_s` and `mendings` are the clip's. `spoken` are the recognised words, empty unless
+    transcription is on.
     """
 
     title: str
@@ -31,6 +33,8 @@ class HeardSummary:
     style: Style | None = Style.NONE
     shortened: bool = False
     damaged: bool = False
+    begins_s: float = 0.0
+    mendings: tuple[Mending, ...] = ()
     spoken: str = ""
 
     @property

@@ -54,7 +54,7 @@ class CoreSettings(BaseSettings):
 
     max_file_mb: Annotated[float, Field(gt=0, le=500)] = Field(25, description="Larger recordings are refused, in MB.")
     max_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
-        60, description="Longer recordings are heard from their start for this many seconds."
+        60, description="Of longer recordings the liveliest stretch of this many seconds is heard."
     )
     decode_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
         30, description="How many seconds ffmpeg may take for one recording."

@@ -15,8 +15,9 @@ from core.errors import RecordingError, RecordingTooLarge
 
 ENDINGS = frozenset(
     {
-        ".3gp", ".aac", ".aif", ".aiff", ".amr", ".avi", ".caf", ".flac", ".m4a", ".m4v", ".mkv", ".mov", ".mp3",
-        ".mp4", ".oga", ".ogg", ".opus", ".wav", ".webm", ".wma",
+        ".3gp", ".aac", ".aif", ".aiff", ".amr", ".avi", ".caf", ".dts", ".flac", ".flv", ".m4a", ".m4b", ".m4v",
+        ".mkv", ".mov", ".mp3", ".mp4", ".mpga", ".oga", ".ogg", ".opus", ".qta", ".spx", ".wav", ".weba", ".webm",
+        ".wma",
     }
 )  # fmt: skip
 

@@ -53,11 +53,15 @@ def picture_alt_text(t: Translation, prompt: str) -> str:
 def heard_notes(heard: HeardSummary) -> tuple[Note, ...]:
     """What a person should know of the recording."""
     notes = []
-    if heard.shortened:
-        notes.append(Note("shortened", {"seconds": f"{heard.duration_s:.0f}"}))
+    seconds = f"{heard.duration_s:.0f}"
+    if heard.shortened and heard.begins_s:
+        minutes, rest = divmod(int(heard.begins_s), 60)
+        notes.append(Note("stretch", {"begin": f"{minutes}:{rest:02d}", "seconds": seconds}))
+    elif heard.shortened:
+        notes.append(Note("shortened", {"seconds": seconds}))
     if heard.damaged:
         notes.append(Note("damaged", {}))
-    return tuple(notes)
+    return (*notes, *(Note(mending.name.lower(), {}) for mending in heard.mendings))
 
 
 def picture_notes(picture: Picture | Outcome) -> tuple[Note, ...]:

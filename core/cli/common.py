@@ -44,10 +44,12 @@ def remarks(heard: HeardSummary) -> list[str]:
     """What a person should know of the recording, as English sentences."""
     said = []
     if heard.shortened:
-        said.append(f"The recording is longer; only its first {heard.duration_s:g} seconds were heard.")
+        minutes, seconds = divmod(int(heard.begins_s), 60)
+        where = f"I listened from {minutes}:{seconds:02d}" if heard.begins_s else "I listened to its beginning"
+        said.append(f"The recording is longer; {where}, {heard.duration_s:g} seconds.")
     if heard.damaged:
         said.append("The recording is damaged; what could be read of it was heard.")
-    return said
+    return [*said, *(mending.says for mending in heard.mendings)]
 
 
 def show_progress() -> bool:

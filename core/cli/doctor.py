@@ -1,15 +1,17 @@
 """`imagine-sound doctor`: what this machine has, what the settings choose, and what to do about what is missing."""
 
 import argparse
+import io
 import os
 import platform
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
 from core.cli.common import load_settings
-from core.errors import ExitCode, ImagineSoundError
+from core.errors import DecoderUnusable, ExitCode, ImagineSoundError
 from core.models import ModelStore
 from core.settings import CoreSettings
 
@@ -34,6 +36,7 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "machine", lambda: f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     yield "disk", lambda: f"{shutil.disk_usage('.').free / 1e9:.0f} GB free here (Playground v2.5 needs 7 GB)"
     yield "ffmpeg", _ffmpeg
+    yield "decoder", _decoder
     yield "hearing", lambda: _hearing(store)
     yield "painting", lambda: _painting(settings, store)
     yield "speed", lambda: _speed(settings)
@@ -42,7 +45,23 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
 def _ffmpeg() -> str:
     from imageio_ffmpeg import get_ffmpeg_exe, get_ffmpeg_version
 
-    return f"{get_ffmpeg_version()} ({get_ffmpeg_exe()})"
+    try:
+        return f"{get_ffmpeg_version()} ({get_ffmpeg_exe()})"
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        raise DecoderUnusable(f"{type(error).__name__}: {error}") from error
+
+
+def _decoder() -> str:
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    from core.hearing.audio import Clip, load_clip
+    from core.hearing.decoding.walls import walls_around
+    from core.hearing.samples import siren
+
+    recording = io.BytesIO()
+    Clip(siren(seconds=1)).to_segment().export(recording, format="wav")
+    load_clip(recording.getvalue())
+    return walls_around(get_ffmpeg_exe()).says()
 
 
 def _hearing(store: ModelStore) -> str:

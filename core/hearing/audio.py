@@ -1,40 +1,36 @@
 """Bytes of a recording to a Clip: any container ffmpeg knows, by its content, not by its name.
 
-pydub builds the segment, imageio-ffmpeg brings the ffmpeg binary. ffmpeg reads a pipe and may open nothing else: no
-playlist, no network, no other file. This module knows nothing of what is heard in a clip.
+`core/hearing` reads it, in a cage, and mends it where that is needed; here is put together what of it is heard, and
+handed on as samples or as pydub's AudioSegment. This module knows nothing of what is heard in a clip.
 """
 
-import subprocess
+import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from core.errors import DecodingTimedOut, EmptyRecording, NoSound, NotAudio, RecordingTooLarge
+from core.hearing.conversion import convert
+from core.hearing.decoding.decoder import Decoder
+from core.hearing.decoding.sealed import seal
+from core.hearing.decoding.tracks import first_with_sound, in_order
+from core.hearing.mending import Mending, mend, turn_up
+from core.hearing.scan import Scanned, scan
+from core.hearing.sound import SAMPLE_RATE, Samples
+from core.hearing.stretch import liveliest_second
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
 
-SAMPLE_RATE = 16_000
-"""Hz; what YamNet hears (yamnet/params.py in tensorflow/models)."""
-
-Samples = npt.NDArray[np.float32]
-
-_SAFE_FORMATS = (
-    "aac,ac3,adts,aiff,amr,ape,asf,au,avi,caf,eac3,flac,matroska,mov,mp3,mpeg,mpegts,ogg,opus,tta,w64,wav,webm,wv"
-)
-"""Containers that hold their sound themselves; playlists (hls, concat, dash, m3u) are not among them."""
+LONGEST_CONVERTED_S = 3600.0
 
 
 @dataclass(frozen=True)
 class AudioLimits:
     """How much of a recording is taken.
 
-    `max_bytes`: larger files are refused. `max_seconds`: longer recordings are heard from their start only.
-    `timeout_s`: wall-clock seconds that ffmpeg may take.
+    `max_bytes`: larger files are refused. `max_seconds`: of longer recordings the liveliest stretch of so many seconds
+    is heard. `timeout_s`: wall-clock seconds that reading it may take.
     """
 
     max_bytes: int = 25 * 1024 * 1024
@@ -46,73 +42,83 @@ class AudioLimits:
 class Clip:
     """A recording as the classifier hears it: `samples` float32 in -1..1, shape (n,), mono, 16 kHz.
 
-    `shortened` says that the recording was longer than the limit and this is its beginning; `damaged`, that parts of
-    it could not be read (it was cut off, say) and this is the rest.
+    `shortened` says that the recording was longer than the limit and this is a stretch of it; `damaged`, that parts of
+    it could not be read (it was cut off, say) and this is the rest. `begins_s` is where in the recording it begins;
+    `mendings`, what was done to it; `silent`, that it is but digital silence or a steady noise floor.
     """
 
     samples: Samples
     shortened: bool = False
     damaged: bool = False
+    begins_s: float = 0.0
+    mendings: tuple[Mending, ...] = ()
+    silent: bool = False
 
     @property
     def duration_s(self) -> float:
         """Seconds of sound in the clip."""
         return len(self.samples) / SAMPLE_RATE
 
+    def turned_up(self) -> "Clip":
+        """The same, as loud as a faint recording is made: for whoever heard nothing in it though it is not silent."""
+        if Mending.LEVEL in self.mendings:
+            return self
+        return replace(self, samples=turn_up(self.samples), mendings=(*self.mendings, Mending.LEVEL))
 
-def load_clip(recording: bytes | Path, limits: AudioLimits | None = None) -> Clip:
-    """Decode `recording` (its bytes, or a file).
+    def to_segment(self) -> "AudioSegment":
+        """The sound as pydub's AudioSegment: mono, 16 kHz, 16 bits."""
+        steps = (self.samples * 32768).round().clip(-32768, 32767).astype("<i2")
+        return _audio_segment()(data=steps.tobytes(), sample_width=2, frame_rate=SAMPLE_RATE, channels=1)
 
-    Raises NotAudio, NoSound, EmptyRecording, RecordingTooLarge or DecodingTimedOut, and OSError for an unreadable path.
+
+def load_clip(recording: bytes | Path, limits: AudioLimits | None = None, stop: threading.Event | None = None) -> Clip:
+    """Decode `recording` (its bytes, or a file), and choose and mend what is heard of it.
+
+    Raises NotAudio, NoSound, EmptyRecording, RecordingTooLarge or DecodingTimedOut; HearingStopped once `stop` is set;
+    DecoderUnusable; and OSError for an unreadable path.
     """
     limits = limits or AudioLimits()
-    # One second more than the limit tells whether there is more.
-    segment, damaged = _decode(_read(recording, limits), limits, seconds=limits.max_seconds + 1)
-    samples = np.frombuffer(segment.raw_data, dtype="<i2").astype(np.float32) / np.float32(32768)
-    most = int(limits.max_seconds * SAMPLE_RATE)
-    return Clip(samples[:most], shortened=len(samples) > most, damaged=damaged)
+    with seal(recording, limits.max_bytes) as file:
+        decoder = Decoder(file, limits.timeout_s, stop)
+        track, scanned = first_with_sound(
+            lambda number: scan(decoder, number, needed_s=limits.max_seconds, patience_s=limits.timeout_s / 2)
+        )
+    if scanned.error is not None:
+        raise scanned.error
+    return _choose(scanned, limits, other_track=track != in_order(scanned.tracks)[0])
 
 
-def convert_to_wav(source: Path, target: Path, limits: AudioLimits | None = None) -> float:
+def convert_to_wav(
+    source: Path,
+    target: Path,
+    limits: AudioLimits | None = None,
+    *,
+    max_seconds: float = LONGEST_CONVERTED_S,
+    stop: threading.Event | None = None,
+) -> float:
     """Write the sound of `source` (an mp3, say) to `target` as a 16 kHz mono 16-bit WAV; returns its seconds.
 
-    Raises as load_clip does; the whole recording is converted, however long.
+    Raises RecordingTooLong if there is more of it than `max_seconds`, and otherwise as load_clip does; then there is no
+    new file. Nothing of the sound is mended.
     """
     limits = limits or AudioLimits()
-    segment, _ = _decode(_read(source, limits), limits, seconds=None)
-    segment.export(target, format="wav").close()
-    return float(segment.duration_seconds)
+    return convert(
+        source, target, max_bytes=limits.max_bytes, max_seconds=max_seconds, timeout_s=limits.timeout_s, stop=stop
+    )
 
 
-def _read(recording: bytes | Path, limits: AudioLimits) -> bytes:
-    size = recording.stat().st_size if isinstance(recording, Path) else len(recording)
-    if size == 0:
-        raise EmptyRecording
-    if size > limits.max_bytes:
-        raise RecordingTooLarge(size, limits.max_bytes)
-    return recording.read_bytes() if isinstance(recording, Path) else recording
-
-
-def _decode(data: bytes, limits: AudioLimits, *, seconds: float | None) -> tuple["AudioSegment", bool]:
-    """The sound in `data`, and whether ffmpeg complained of damage on the way."""
-    from imageio_ffmpeg import get_ffmpeg_exe
-
-    command = [get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]
-    command += ["-protocol_whitelist", "cache,pipe", "-format_whitelist", _SAFE_FORMATS]
-    # an m4a's index is at its end: unless told otherwise, the cache looks 64 KiB ahead and no further
-    command += ["-read_ahead_limit", "-1", "-i", "cache:pipe:0", "-map", "0:a:0", "-vn", "-sn", "-dn"]
-    command += ["-t", f"{seconds:g}"] if seconds is not None else []
-    command += ["-f", "s16le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:1"]
-    try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=limits.timeout_s, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise DecodingTimedOut(limits.timeout_s) from error
-    pcm = done.stdout[: len(done.stdout) // 2 * 2]
-    complaint = done.stderr.decode(errors="replace")
-    if not pcm:
-        raise _why_nothing_came(complaint, failed=done.returncode != 0)
-    damaged = done.returncode != 0 or _tells_of_damage(complaint)
-    return _audio_segment()(data=pcm, sample_width=2, frame_rate=SAMPLE_RATE, channels=1), damaged
+def _choose(scanned: Scanned, limits: AudioLimits, *, other_track: bool) -> Clip:
+    """The stretch that is heard, mended."""
+    most = int(limits.max_seconds * SAMPLE_RATE)
+    shortened = len(scanned.samples) > most
+    begins = liveliest_second(scanned.levels, limits.max_seconds) if shortened and not scanned.silent else 0
+    stretch = scanned.samples[begins * SAMPLE_RATE :][:most]
+    samples, mendings = mend(stretch, silent=scanned.silent)
+    if scanned.cancelled:
+        mendings = (Mending.LOUDER_CHANNEL, *mendings)
+    if other_track:
+        mendings = (Mending.OTHER_TRACK, *mendings)
+    return Clip(samples, shortened, scanned.damaged, float(begins), mendings, scanned.silent)
 
 
 def _audio_segment() -> "type[AudioSegment]":
@@ -124,18 +130,4 @@ def _audio_segment() -> "type[AudioSegment]":
     return segment_class
 
 
-def _tells_of_damage(complaint: str) -> bool:
-    """Whether ffmpeg's errors are about the recording. That a pipe cannot seek to its end is no fault of it."""
-    lines = [line for line in complaint.splitlines() if line.strip()]
-    return any("seekback" not in line and "Last message repeated" not in line for line in lines)
-
-
-def _why_nothing_came(complaint: str, *, failed: bool) -> NotAudio | NoSound | EmptyRecording:
-    """The error for an ffmpeg run that gave no samples; `complaint` is what ffmpeg printed."""
-    if "matches no streams" in complaint:
-        return NoSound()
-    if failed:
-        error = NotAudio()
-        error.add_note(complaint.strip())
-        return error
-    return EmptyRecording()
+__all__ = ["SAMPLE_RATE", "AudioLimits", "Clip", "Mending", "Samples", "convert_to_wav", "load_clip"]

@@ -2,19 +2,21 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from core.cli.common import note_text
 from core.cli.output import free_name
 from core.generation.protocol import Note
-from core.hearing.samples import birdsong, silence, write_wav
+from core.hearing.samples import birdsong, silence, siren, write_wav
 from core.pictures import read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -228,6 +230,15 @@ def test_the_limits_come_from_the_settings(siren_wav: Path) -> None:
     assert "more than the 0.001 MB" in run("hear", siren_wav, MAX_FILE_MB="0.001").stderr
 
 
+def test_a_late_sound_is_heard_and_it_is_told_from_where(tmp_path: Path) -> None:
+    late = write_wav(tmp_path / "late.wav", np.concatenate([silence(65), 0.001 * siren()]))
+    told = json.loads(run("hear", "--json", late).stdout)
+    assert (told["begins_s"], told["shortened"], told["mendings"]) == (65, True, ["level"])
+    for_people = run("hear", late).stdout
+    assert "I listened from 1:05" in for_people
+    assert "It was very faint; I turned it up." in for_people
+
+
 def test_models_lists_what_was_found_where() -> None:
     done = run("models")
     assert done.returncode == 0, done.stderr
@@ -239,5 +250,6 @@ def test_doctor_checks_the_machine(tiny_pipeline: Path) -> None:
     done = run("doctor", IMAGE_MODEL=str(tiny_pipeline))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ffmpeg" in done.stdout
+    assert re.search(r"decoder: memory.*files.*network.*environment ✓", done.stdout)
     wrong = run("doctor", IMAGE_MODEL="/nowhere")
     assert wrong.returncode == 2

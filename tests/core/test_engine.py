@@ -16,7 +16,8 @@ from core.engine import Engine
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Queued
-from core.hearing.samples import silence, siren, write_wav
+from core.hearing.samples import silence, siren, thunderstorm, write_wav
+from core.hearing.sound import frame_levels
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 from core.prompting.styles import Style
@@ -131,6 +132,18 @@ async def test_silence_raises_nothing_heard_unless_told_what_to_paint(settings: 
         events = await _all(engine, quiet, ImagineOptions(steps=2, prompt="a quiet lake"))
         assert isinstance(events[-1], Painted)
         assert events[-1].picture.recipe.prompt.text == "a quiet lake"
+
+
+async def test_what_is_not_silent_is_looked_at_again_turned_up_before_it_is_called_silence(
+    settings: CoreSettings, tmp_path: Path
+) -> None:
+    """The miniature hears silence in this thunder as it is, though it is no noise floor."""
+    thunder = thunderstorm()
+    quiet = write_wav(tmp_path / "far.wav", thunder * 10 ** ((-44 - frame_levels(thunder).max()) / 20))
+    async with Engine(settings) as engine:
+        heard = (await engine.hear(quiet)).summary
+    assert not heard.only_silence
+    assert heard.top[0].name in ("Thunderstorm", "Thunder", "Rain")
 
 
 async def test_bad_input_and_bad_options_disturb_nobody(settings: CoreSettings, siren_wav: Path) -> None:

@@ -20,7 +20,7 @@ from core.errors import OutOfMemory
 from core.events import Heard
 from core.hearing.figure import draw_heard
 from core.options import ImagineOptions
-from tests.bot.sounds import noise, silence
+from tests.bot.sounds import RATE, noise, silence, wav
 from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
 
 
@@ -192,6 +192,16 @@ async def test_long_recording_is_heard_in_part_and_says_so(world: World) -> None
     await world.alice.click(world.reply(world.channel), label="Paint again")
     _, again = world.said(world.thread_of(world.channel))
     assert "its first 10 seconds" in text_of(again)
+
+
+async def test_late_and_faint_sound_is_heard_and_says_from_where(world: World) -> None:
+    late = np.concatenate([np.zeros(20 * RATE), 0.001 * np.random.default_rng(0).normal(size=RATE)])
+
+    await world.post_voice_note(world.alice, world.channel, wav(late))
+
+    text = text_of(world.reply(world.channel))
+    assert "I listened from 0:20" in text
+    assert "I turned it up" in text
 
 
 async def test_note_survives_a_restart(world: World) -> None:

@@ -1,0 +1,152 @@
+"""Runs a program on a recording: its output is taken piece by piece, and it is killed when it is no longer wanted.
+
+A child ends by itself, or because enough of its output was taken, its time is up, or somebody asked for it to stop;
+in each case it has been waited for when `run_child` returns. It knows nothing of ffmpeg.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from time import monotonic
+from typing import IO
+
+PIECE = 1 << 16
+"""Bytes that are read at a time."""
+LOOK_EVERY_S = 0.05
+"""How often is looked whether the child is still wanted."""
+
+
+class Ending(Enum):
+    """Why a child ended."""
+
+    BY_ITSELF = auto()
+    ENOUGH = auto()
+    OVERLONG_TALK = auto()
+    TIMED_OUT = auto()
+    STOPPED = auto()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended. `status`: its exit status, or minus the number of the signal that ended it.
+
+    `cpu_s` and `max_rss` (bytes) are what it used, 0 where the system does not say.
+    """
+
+    why: Ending
+    status: int
+    cpu_s: float = 0.0
+    max_rss: int = 0
+
+
+def run_child(
+    command: Sequence[str],
+    recording: IO[bytes],
+    take: Callable[[bytes], bool],
+    listen: Callable[[bytes], bool],
+    *,
+    until: float,
+    stop: threading.Event | None = None,
+) -> Ended:
+    """Run `command` with `recording` as its standard input and nothing in its environment.
+
+    `take` gets its output and `listen` its error output, in pieces; the child is killed as soon as one of them returns
+    False, at `until` (of `time.monotonic`), or when `stop` is set. Raises OSError if it cannot be started.
+    """
+    recording.seek(0)
+    with subprocess.Popen(
+        command,
+        stdin=recording,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={},
+        start_new_session=True,  # or else Ctrl+C would reach ffmpeg first, and what it had decoded pass for the whole
+    ) as process:
+        child = _Child(process)
+        helpers = [
+            threading.Thread(target=child.listen, args=(listen,), name="decoder's talk"),
+            threading.Thread(target=child.watch, args=(until, stop), name="decoder's watch"),
+        ]
+        for helper in helpers:
+            helper.start()
+        try:
+            child.read(take)
+        finally:
+            child.wait()
+            for helper in helpers:
+                helper.join()
+        return child.ended
+
+
+class _Child:
+    """A running child, which several threads may want to end."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._why = Ending.BY_ITSELF
+        self._used = (0.0, 0)
+
+    def read(self, take: Callable[[bytes], bool]) -> None:
+        """Hand over the output until it ends or is enough."""
+        assert self._process.stdout is not None
+        try:
+            while piece := os.read(self._process.stdout.fileno(), PIECE):
+                if not take(piece):
+                    break
+            else:
+                return
+        except BaseException:
+            self.kill(Ending.STOPPED)
+            raise
+        self.kill(Ending.ENOUGH)
+
+    def listen(self, hear: Callable[[bytes], bool]) -> None:
+        """Hand over the error output until it ends; what comes after it is too much is thrown away."""
+        assert self._process.stderr is not None
+        wanted = True
+        while piece := os.read(self._process.stderr.fileno(), PIECE):
+            if wanted and not hear(piece):
+                wanted = False
+                self.kill(Ending.OVERLONG_TALK)
+
+    def watch(self, until: float, stop: threading.Event | None) -> None:
+        """Kill the child when it is no longer wanted."""
+        while not self._over.wait(max(0.0, min(LOOK_EVERY_S, until - monotonic()))):
+            if stop is not None and stop.is_set():
+                self.kill(Ending.STOPPED)
+                return
+            if monotonic() >= until:
+                self.kill(Ending.TIMED_OUT)
+                return
+
+    def kill(self, why: Ending) -> None:
+        """End the child; the first reason counts."""
+        with self._lock:
+            if not self._over.is_set() and self._why is Ending.BY_ITSELF:
+                self._why = why
+                self._process.kill() if sys.platform == "win32" else os.kill(self._process.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Wait until the child has ended; nobody kills it afterwards, when its number may be another's."""
+        if sys.platform == "win32":
+            self._process.wait()
+            self._over.set()
+            return
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:
+            _, status, used = os.wait4(self._process.pid, 0)
+            self._over.set()
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        in_bytes = 1 if sys.platform == "darwin" else 1024
+        self._used = (used.ru_utime + used.ru_stime, used.ru_maxrss * in_bytes)
+
+    @property
+    def ended(self) -> Ended:
+        return Ended(self._why, self._process.returncode, *self._used)
