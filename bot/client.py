@@ -18,6 +18,7 @@ from bot.discord_api import calls
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.permissions import invite_link, missing_in
 from bot.jobs.places import Places
+from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
 from bot.jobs.services import JobServices
 from bot.requests.answering import tell_fault
@@ -75,6 +76,7 @@ class ImagineBot(ServiceClient):
             texts=texts,
             edit_limiter=EditLimiter(settings.edit_interval_s),
             places=places,
+            recordings=Recordings(self),
             drawing=self._drawing,
             now=discord.utils.utcnow,
         )
@@ -83,7 +85,7 @@ class ImagineBot(ServiceClient):
             engine=engine,
             store=store,
             texts=texts,
-            intake=Intake(settings, store, discord.utils.utcnow),
+            intake=Intake(settings, store, discord.utils.utcnow, max_bytes=engine.settings.audio_limits.max_bytes),
             jobs=JobRunner(job_services, resume_within=timedelta(minutes=settings.resume_minutes)),
             places=places,
         )

@@ -1,17 +1,15 @@
-"""The recordings in a message: voice notes, audio and video attachments, forwarded ones; and their bytes.
+"""The recordings in a message: voice notes, audio and video attachments, forwarded ones; and their addresses.
 
 Names and content types only sort out what is certainly no sound: whether a file can be heard is for `core` to say.
-Nothing here opens a file.
+Nothing here fetches a file.
 """
 
-import asyncio
-from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import discord
 
-from bot.discord_api import calls
-from core.errors import RecordingError, RecordingTooLarge
+from bot.storage.records import AttachmentAddress
+from core.errors import RecordingError
 
 ENDINGS = frozenset(
     {
@@ -22,13 +20,15 @@ ENDINGS = frozenset(
 )  # fmt: skip
 
 
-FETCH_TIMEOUT_S = 60.0
-
-
 class CouldNotFetch(RecordingError):
     """The attachment is gone, or Discord did not hand it out."""
 
     sentence = "I could not fetch this recording from Discord; please send it again."
+
+
+def address_of(attachment: discord.Attachment) -> AttachmentAddress:
+    """Where `attachment` can be fetched now."""
+    return AttachmentAddress(attachment.id, attachment.url, attachment.size)
 
 
 def looks_like_sound(attachment: discord.Attachment) -> bool:
@@ -41,18 +41,13 @@ def looks_like_sound(attachment: discord.Attachment) -> bool:
 
 def find_recordings(message: discord.Message) -> list[discord.Attachment]:
     """The recordings in `message`, also in what it forwards. Empty where the content is withheld from the bot."""
-    forwarded = (attachment for snapshot in message.message_snapshots for attachment in snapshot.attachments)
-    attachments: Iterable[discord.Attachment] = (*message.attachments, *forwarded)
+    attachments = attachments_of(message)
     if message.flags.voice:
-        return list(attachments)
+        return attachments
     return [attachment for attachment in attachments if looks_like_sound(attachment)]
 
 
-async def fetch(attachment: discord.Attachment, max_mb: float) -> bytes:
-    """The attachment's bytes, now: its address expires. Raises RecordingTooLarge before fetching, or CouldNotFetch."""
-    if attachment.size > max_mb * 1_000_000:
-        raise RecordingTooLarge(attachment.size, int(max_mb * 1_000_000))
-    data = await calls.attempt_quietly(asyncio.wait_for(attachment.read(), FETCH_TIMEOUT_S), "fetch a recording")
-    if data is None:
-        raise CouldNotFetch
-    return data
+def attachments_of(message: discord.Message) -> list[discord.Attachment]:
+    """All attachments of `message`, also of what it forwards."""
+    forwarded = (attachment for snapshot in message.message_snapshots for attachment in snapshot.attachments)
+    return [*message.attachments, *forwarded]

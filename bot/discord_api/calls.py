@@ -26,7 +26,9 @@ THREAD_ARCHIVED = 50083
 THREAD_EXISTS = 160004
 
 NETWORK_TROUBLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
-_EXPECTED = (discord.HTTPException, *NETWORK_TROUBLE)
+TROUBLE = (discord.HTTPException, *NETWORK_TROUBLE)
+"""What may go wrong with any call."""
+FETCH_TIMEOUT_S = 60.0
 
 
 # discord.py itself repeats 500, 502, 504 and 524, five times; not these, which pass as well.
@@ -75,6 +77,19 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, _BROKEN_CONNECTION)
 
 
+async def fetch_file(http: HTTPClient, url: str) -> bytes:
+    """The bytes behind an attachment's address, asked for again for a minute while that may help. Raises TROUBLE."""
+    until_passed = stamina.AsyncRetryingCaller(attempts=None, timeout=60, wait_initial=0.5, wait_max=8, wait_jitter=0.5)
+    return await until_passed.on(_file_may_come)(lambda: asyncio.wait_for(http.get_from_cdn(url), FETCH_TIMEOUT_S))
+
+
+def _file_may_come(error: Exception) -> bool:
+    """The library repeats nothing where files lie."""
+    if isinstance(error, discord.HTTPException):
+        return error.status >= 500 or error.status == 429
+    return isinstance(error, _BROKEN_CONNECTION)
+
+
 async def attempt(call: Awaitable[T], what: str) -> T | None:
     """The call's result, or None with a line in the log. Raises Gone where trying again is pointless."""
     try:
@@ -82,7 +97,7 @@ async def attempt(call: Awaitable[T], what: str) -> T | None:
     except discord.NotFound as error:
         log.info("could not %s: %s", what, error)
         raise Gone(what) from error
-    except _EXPECTED as error:
+    except TROUBLE as error:
         log.warning("could not %s: %s", what, error)
         return None
 
@@ -166,7 +181,7 @@ async def acknowledge_click(interaction: discord.Interaction) -> bool:
 async def _acknowledge(call: Awaitable[object]) -> bool:
     try:
         await call
-    except _EXPECTED as error:
+    except TROUBLE as error:
         log.warning("could not acknowledge an interaction: %s", error)
         return False
     return True

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 from bot.discord_api.calls import Gone
 from bot.jobs.live_message import LiveMessage
@@ -50,7 +51,7 @@ class JobRun:
         """Answer the job. Errors that a person can mend are told; anything else is logged and told as a fault."""
         try:
             await self._services.store.count_attempt(self._job.id)
-            await self._read_events()
+            await self._answer()
         except Gone:
             log.info("job %d: its message is gone", self._job.id)
             await self._services.store.finish(self._job.id, JobState.CANCELLED)
@@ -81,30 +82,38 @@ class JobRun:
         await self._restore()
         await self._end(self._t(key, **values))
 
-    async def _read_events(self) -> None:
-        """Follow the engine's stream, from what was heard before or from the recording."""
-        source: HeardSummary | bytes
-        acknowledging: asyncio.TimerHandle | None = None
-        if self._job.heard is not None:
-            source = self._job.heard
-            await self._restore()
-            if painted := await self._painted_before():
-                await self._finish(*painted)
-                return
-            self._change(status=self._t("status.heard"))
-        else:
-            source = await self._services.store.recording(self._job.id) or b""
+    async def _answer(self) -> None:
+        """Go on from wherever the job is: painted, heard, or only accepted."""
+        if self._job.heard is None:
             acknowledging = asyncio.get_running_loop().call_later(ACKNOWLEDGE_WITHIN_S, self._acknowledge)
-        stream = self._services.engine.imagine(source, self._job.options, user=str(self._job.user_id))
-        try:
-            async with aclosing(stream) as events:
-                async for event in events:
-                    if acknowledging is not None:
-                        acknowledging.cancel()
-                    await self._take(event)
-        finally:
-            if acknowledging is not None:
+            try:
+                await self._follow(await self._recording())
+            finally:
                 acknowledging.cancel()
+            return
+        await self._restore()
+        if painted := await self._painted_before():
+            await self._finish(*painted)
+            return
+        self._change(status=self._t("status.heard"))
+        await self._follow(self._job.heard)
+
+    async def _follow(self, source: HeardSummary | Path) -> None:
+        """Follow the engine's stream to its end."""
+        stream = self._services.engine.imagine(source, self._job.options, user=str(self._job.user_id))
+        async with aclosing(stream) as events:
+            async for event in events:
+                await self._take(event)
+
+    async def _recording(self) -> Path:
+        """The file to be heard; it is fetched unless an earlier run did that. Raises CouldNotFetch."""
+        store = self._services.store
+        if self._job.recording is None:
+            data = await self._services.recordings.fetch(self._job)
+            self._job = replace(self._job, recording=await store.keep_recording(self._job.id, data))
+        path = store.recording(self._job)
+        assert path is not None  # it has just been kept
+        return path
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -125,7 +134,7 @@ class JobRun:
 
     def _acknowledge(self) -> None:
         """Hearing takes long: the message is there before it ends."""
-        if not self._is_unnoticed:
+        if self._job.heard is None and not self._is_unnoticed:
             self._change()
 
     async def _keep_heard(self, heard: Heard) -> None:

@@ -9,6 +9,7 @@ import discord
 
 from bot.discord_api.pacing import EditLimiter
 from bot.jobs.places import Places
+from bot.jobs.recordings import Recordings
 from bot.storage.store import Store
 from bot.views.texts import Texts
 from core.engine import Engine
@@ -24,5 +25,6 @@ class JobServices:
     texts: Texts
     edit_limiter: EditLimiter
     places: Places
+    recordings: Recordings
     drawing: Executor
     now: Callable[[], datetime]

@@ -2,17 +2,16 @@
 
 import logging
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import discord
 
 from bot.discord_api import calls
-from bot.discord_api.attachments import fetch
+from bot.discord_api.attachments import address_of
 from bot.discord_api.permissions import missing_for_interaction
 from bot.jobs.places import is_confined
-from bot.requests.intake import Asker, Declined, Fetch
-from bot.requests.services import Interaction, Services
+from bot.requests.intake import Asker, Declined
+from bot.requests.services import Interaction
 from bot.storage.records import NewJob, ReplyAddress
 from bot.views.layouts import Screen, build_layout
 from bot.views.texts import Translation
@@ -27,11 +26,6 @@ def language_of(interaction: Interaction) -> Translation:
     return interaction.client.services.texts.translation(interaction.locale)
 
 
-def fetching(services: Services, recording: discord.Attachment) -> Fetch:
-    """What fetches `recording`, within the limit."""
-    return partial(fetch, recording, services.engine.settings.max_file_mb)
-
-
 def request_for(
     interaction: Interaction, recording: discord.Attachment, options: ImagineOptions, *, source_id: int | None
 ) -> NewJob:
@@ -43,12 +37,13 @@ def request_for(
         locale=str(interaction.locale),
         filename=recording.filename,
         source_id=source_id,
+        attachment=address_of(recording),
         options=options,
         request_key=f"i:{interaction.id}:{recording.id}",
     )
 
 
-async def answer_request(interaction: Interaction, new: NewJob, fetch: Fetch | None = None) -> bool:
+async def answer_request(interaction: Interaction, new: NewJob) -> bool:
     """Accept a request made by an interaction; its answer becomes the job's message. False: it was not accepted."""
     services, t = interaction.client.services, language_of(interaction)
     asker = Asker.of(interaction.user)
@@ -60,7 +55,7 @@ async def answer_request(interaction: Interaction, new: NewJob, fetch: Fetch | N
         return False
     if not await calls.acknowledge_publicly(interaction):
         return False
-    outcome = await services.intake.accept(new, asker, fetch)
+    outcome = await services.intake.accept(new, asker)
     if isinstance(outcome, Declined):
         await calls.attempt_quietly(interaction.delete_original_response(), "withdraw an answer")
         await calls.answer(interaction, outcome.text(t))

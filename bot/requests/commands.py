@@ -10,7 +10,7 @@ from discord import app_commands
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import find_recordings
-from bot.requests.answering import answer_request, fetching, language_of, request_for
+from bot.requests.answering import answer_request, language_of, request_for
 from bot.requests.intake import Accepted, Asker, Declined
 from bot.requests.privacy import show_privacy
 from bot.requests.services import Interaction
@@ -52,7 +52,7 @@ class ImagineSound(app_commands.Group):
             style=Style(style.value) if style else None, prompt=(prompt or "").strip() or None, adapter=adapter
         )
         new = request_for(interaction, recording, options, source_id=None)
-        await answer_request(interaction, new, fetching(interaction.client.services, recording))
+        await answer_request(interaction, new)
 
     @file.autocomplete("adapter")
     async def offer_adapters(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -110,7 +110,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
         return
     if not services.places.is_in(interaction.guild_id) or message.channel is None:
         new = request_for(interaction, recordings[0], ImagineOptions(), source_id=message.id)
-        await answer_request(interaction, new, fetching(services, recordings[0]))
+        await answer_request(interaction, new)
         return
     if missing := services.places.missing_to_answer(message.channel):
         await calls.answer(interaction, t("answer.missing", permissions=names_of(missing, t)))
@@ -120,7 +120,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
     told = []
     for recording in recordings:
         new = request_for(interaction, recording, ImagineOptions(), source_id=message.id)
-        match await services.intake.accept(new, Asker.of(interaction.user), fetching(services, recording)):
+        match await services.intake.accept(new, Asker.of(interaction.user)):
             case Accepted(job):
                 await services.jobs.start(job)
                 told.append(t("answer.accepted"))

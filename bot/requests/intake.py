@@ -1,4 +1,4 @@
-"""What every way in goes through: may this person ask, here, now? Then the recording is fetched and written down.
+"""What every way in goes through: may this person ask, here, now? Then it is written down.
 
 What is not taken is declined with the sentence to be said; who says it, and where, is for each way in to decide.
 """
@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from weakref import WeakValueDictionary
@@ -18,14 +18,10 @@ from bot.settings import BotSettings
 from bot.storage.records import GuildSettings, Job, NewJob
 from bot.storage.store import LIMITS_LOOK_BACK, Store
 from bot.views.texts import Translation
-from core.errors import RecordingError
+from core.errors import RecordingError, RecordingTooLarge
 from core.generation.protocol import MAX_SEED
 
 log = logging.getLogger(__name__)
-
-
-Fetch = Callable[[], Awaitable[bytes]]
-"""Gives the recording. Raises RecordingError."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +83,17 @@ class Asker:
 class Intake:
     """Accepts requests, one at a time for each person."""
 
-    def __init__(self, settings: BotSettings, store: Store, now: Callable[[], datetime]) -> None:
+    def __init__(self, settings: BotSettings, store: Store, now: Callable[[], datetime], *, max_bytes: int) -> None:
+        """Recordings of more than `max_bytes` are declined."""
         self._settings = settings
         self._store = store
         self._now = now
+        self._max_bytes = max_bytes
         self._clicks: dict[tuple[object, ...], float] = {}
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
-    async def accept(self, new: NewJob, asker: Asker, fetch: Fetch | None = None) -> Accepted | Declined:
-        """Write the request down, with the recording that `fetch` gives. Once accepted, it will be answered."""
+    async def accept(self, new: NewJob, asker: Asker) -> Accepted | Declined:
+        """Write the request down. Once accepted, it will be answered; the recording is fetched after that."""
         lock = self._locks.setdefault(asker.user_id, asyncio.Lock())
         async with lock:
             if new.request_key is not None and await self._store.is_known(new.request_key):
@@ -103,11 +101,10 @@ class Intake:
             settings = await self._store.guild(new.guild_id)
             if declined := await self._check(asker, new.guild_id, settings):
                 return replace(declined, silently=declined.silently and not new.asked)
-            try:
-                recording = await fetch() if fetch is not None else None
-            except RecordingError as error:
+            if new.attachment is not None and new.attachment.size > self._max_bytes:
+                error = RecordingTooLarge(new.attachment.size, self._max_bytes)
                 return Declined(error, silently=not new.asked, only_this=True)
-            job = await self._store.accept(_with_defaults(new, settings), self._now(), recording)
+            job = await self._store.accept(_with_defaults(new, settings), self._now())
             return Accepted(job) if job is not None else KNOWN
 
     def repeats(self, click: tuple[object, ...]) -> bool:

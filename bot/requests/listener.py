@@ -10,8 +10,7 @@ import discord
 from discord.ext import commands
 
 from bot.discord_api import calls
-from bot.discord_api.attachments import find_recordings
-from bot.requests.answering import fetching
+from bot.discord_api.attachments import address_of, find_recordings
 from bot.requests.intake import Asker, Declined, Sentence
 from bot.requests.services import ServiceClient
 from bot.storage.records import GuildSettings, Listening, NewJob
@@ -122,7 +121,6 @@ class Listener(commands.Cog):
         if not await self._may_answer(message):
             return
         t = self._translation_for(message)
-        await calls.attempt_quietly(message.channel.typing(), "show that I am listening")
         for recording in recordings:
             new = NewJob(
                 user_id=message.author.id,
@@ -131,12 +129,11 @@ class Listener(commands.Cog):
                 locale=t.locale,
                 filename=recording.filename,
                 source_id=source.id,
+                attachment=address_of(recording),
                 request_key=f"m:{message.id}:{recording.id}",
                 asked=by_name,
             )
-            outcome = await self._services.intake.accept(
-                new, Asker.of(message.author), fetching(self._services, recording)
-            )
+            outcome = await self._services.intake.accept(new, Asker.of(message.author))
             if isinstance(outcome, Declined):
                 await self._tell_declined(message, outcome, t)
                 if outcome.only_this:
@@ -146,6 +143,7 @@ class Listener(commands.Cog):
                 await self._services.jobs.message_deleted(source.id)
                 return
             await self._services.jobs.start(outcome.job)
+            await calls.attempt_quietly(message.channel.typing(), "show that I am listening")
 
     async def _may_answer(self, message: discord.Message) -> bool:
         """Whether the bot can answer here; if not, what is missing is named, once for each channel."""

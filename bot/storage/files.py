@@ -31,6 +31,10 @@ class WorkFiles:
             raise
         self._sync_directory()
 
+    def path(self, name: str) -> Path:
+        """Where the file is."""
+        return self._directory / name
+
     def read(self, name: str) -> bytes | None:
         """The file's content; None where it is gone."""
         try:

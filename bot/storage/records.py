@@ -57,6 +57,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class AttachmentAddress:
+    """Where an attachment's bytes can be fetched, for a while, and how many they are."""
+
+    id: int
+    url: str
+    size: int
+
+
+@dataclass(frozen=True)
 class NewJob:
     """A request about to be accepted.
 
@@ -70,6 +79,7 @@ class NewJob:
     locale: str
     filename: str
     source_id: int | None = None
+    attachment: AttachmentAddress | None = None
     asked: bool = True
     options: ImagineOptions = field(default_factory=ImagineOptions)
     heard: HeardSummary | None = None
@@ -82,7 +92,8 @@ class NewJob:
 class Job:
     """An accepted request: what was asked, how far it is, and what came of it. `run` is the start that accepted it.
 
-    `picture` names the file of a picture that is painted and has not been shown yet.
+    `recording` names the file that is to be heard, once it has been fetched from `attachment`; `picture` that of a
+    picture that is painted and has not been shown yet.
     """
 
     id: int
@@ -95,6 +106,8 @@ class Job:
     locale: str
     filename: str
     source_id: int | None
+    attachment: AttachmentAddress | None
+    recording: str | None
     asked: bool
     options: ImagineOptions
     heard: HeardSummary | None

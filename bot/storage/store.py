@@ -23,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.storage.files import WorkFiles
 from bot.storage.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress
-from bot.storage.tables import BlockRow, FigureRow, GuildRow, JobRow, NoteRow, RecordingRow, RunRow
+from bot.storage.tables import BlockRow, FigureRow, GuildRow, JobRow, NoteRow, RunRow
 from bot.storage.upgrade import UnknownSchema, back_up, is_current, upgrade
 from core.events import HeardSummary
 from core.options import ImagineOptions
@@ -81,7 +81,8 @@ class Store:
             session.add(row)
             await session.flush()
             self.run = row.id
-            named = {name for name in await session.scalars(select(JobRow.picture)) if name is not None}
+            rows = (await session.execute(select(JobRow.recording, JobRow.picture))).all()
+            named = {name for row in rows for name in row if name is not None}
         await asyncio.to_thread(self._files.sweep, named)
 
     def _is_current(self, connection: Connection) -> bool:
@@ -108,22 +109,15 @@ class Store:
 
     # Jobs
 
-    async def accept(self, new: NewJob, now: datetime, recording: bytes | None = None) -> Job | None:
-        """Write a job down, with the recording to be heard unless `new.heard` is there already.
-
-        None where the request was accepted before, by its key.
-        """
+    async def accept(self, new: NewJob, now: datetime) -> Job | None:
+        """Write a job down; None where the request was accepted before, by its key."""
         values = {column.name: getattr(new, column.name) for column in fields(NewJob)}
         values |= {"state": JobState.WAITING, "attempts": 0, "created": now, "run": self.run}
         values["reply_id"] = new.reply.message_id if new.reply else None
         async with self._writing() as session:
-            job_id = await session.scalar(insert(JobRow).values(**values).on_conflict_do_nothing().returning(JobRow.id))
-            if job_id is None:
-                return None
-            if recording is not None:
-                session.add(RecordingRow(job_id=job_id, data=recording))
-            row = await session.get_one(JobRow, job_id)
-            return row.as_job()
+            added = insert(JobRow).values(**values).on_conflict_do_nothing().returning(JobRow.id)
+            job_id = await session.scalar(added)
+            return (await session.get_one(JobRow, job_id)).as_job() if job_id is not None else None
 
     async def is_known(self, request_key: str) -> bool:
         """Whether the request of that key was accepted before."""
@@ -136,10 +130,16 @@ class Store:
             row = await session.get(JobRow, job_id)
             return row.as_job() if row else None
 
-    async def recording(self, job_id: int) -> bytes | None:
-        """The bytes still to be heard."""
-        async with self._sessions() as session:
-            return await session.scalar(select(RecordingRow.data).where(RecordingRow.job_id == job_id))
+    async def keep_recording(self, job_id: int, data: bytes) -> str:
+        """Keep the bytes that are to be heard until they have been; returns the name of their file."""
+        name = f"recording-{job_id}"
+        await asyncio.to_thread(self._files.write, name, data)
+        await self._change(job_id, recording=name)
+        return name
+
+    def recording(self, job: Job) -> Path | None:
+        """The file that is still to be heard."""
+        return self._files.path(job.recording) if job.recording is not None else None
 
     async def figure(self, job: Job) -> bytes | None:
         """The figure (PNG) of what `job` heard."""
@@ -161,9 +161,8 @@ class Store:
 
     async def set_heard(self, job_id: int, heard: HeardSummary) -> None:
         """Note what was heard; the recording is no longer needed and is deleted."""
-        async with self._writing() as session:
-            await session.execute(update(JobRow).where(JobRow.id == job_id).values(heard=heard))
-            await session.execute(delete(RecordingRow).where(RecordingRow.job_id == job_id))
+        await self._change(job_id, heard=heard, recording=None)
+        await asyncio.to_thread(self._files.remove, f"recording-{job_id}")
 
     async def set_figure(self, job_id: int, figure: bytes) -> None:
         """Keep the figure of what was heard, unless the job has been forgotten meanwhile."""
@@ -184,16 +183,17 @@ class Store:
         return await asyncio.to_thread(self._files.read, job.picture) if job.picture is not None else None
 
     async def finish(self, job_id: int, state: JobState) -> bool:
-        """End a waiting job; False if it had ended before."""
+        """End a waiting job, and delete what was under way; False if it had ended before."""
         async with self._writing() as session:
-            waiting = (JobRow.id == job_id, JobRow.state == JobState.WAITING)
-            picture = await session.scalar(select(JobRow.picture).where(*waiting))
-            changed = update(JobRow).where(*waiting).values(state=state, picture=None).returning(JobRow.id)
-            ended = await session.scalar(changed) is not None
-            await session.execute(delete(RecordingRow).where(RecordingRow.job_id == job_id))
-        if picture is not None:
-            await asyncio.to_thread(self._files.remove, picture)
-        return ended
+            ended = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.WAITING).values(state=state)
+            row = (await session.execute(ended.returning(JobRow.recording, JobRow.picture))).one_or_none()
+            if row is not None:
+                forgotten = update(JobRow).where(JobRow.id == job_id).values(recording=None, picture=None)
+                await session.execute(forgotten)
+        for name in row or ():
+            if name is not None:
+                await asyncio.to_thread(self._files.remove, name)
+        return row is not None
 
     async def unfinished(self, *, user_id: int | None = None, guild_id: int | None = None) -> list[Job]:
         """The waiting jobs, the oldest first."""
@@ -245,10 +245,10 @@ class Store:
             return len(ids)
 
     async def _empty(self, session: AsyncSession, job_ids: Sequence[int]) -> None:
-        nothing = {"heard": None, "outcome": None, "picture": None, "reply": None, "reply_id": None, "source_id": None}
+        emptied_columns = ("heard", "outcome", "recording", "picture", "attachment", "reply", "reply_id", "source_id")
+        nothing = dict.fromkeys(emptied_columns)
         emptied = update(JobRow).where(JobRow.id.in_(job_ids))
         await session.execute(emptied.values(**nothing, options=ImagineOptions(), filename=""))
-        await session.execute(delete(RecordingRow).where(RecordingRow.job_id.in_(job_ids)))
         await session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
 
     # Servers

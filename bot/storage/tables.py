@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, LargeBinary, String, TypeDe
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from bot.storage.records import GuildSettings, Job, JobState, Outcome, ReplyAddress
+from bot.storage.records import AttachmentAddress, GuildSettings, Job, JobState, Outcome, ReplyAddress
 from core.events import HeardSummary
 from core.options import ImagineOptions
 
@@ -64,6 +64,8 @@ class JobRow(Base):
     locale: Mapped[str]
     filename: Mapped[str]
     source_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    attachment: Mapped[AttachmentAddress | None] = mapped_column(_Plain(AttachmentAddress))
+    recording: Mapped[str | None]
     asked: Mapped[bool] = mapped_column(server_default=text("1"))
     options: Mapped[ImagineOptions] = mapped_column(_Plain(ImagineOptions))
     heard: Mapped[HeardSummary | None] = mapped_column(_Plain(HeardSummary))
@@ -88,15 +90,6 @@ class RunRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     started: Mapped[datetime] = mapped_column(_Moment)
-
-
-class RecordingRow(Base):
-    """The bytes to be heard, until the job ends."""
-
-    __tablename__ = "recordings"
-
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class FigureRow(Base):

@@ -3,13 +3,17 @@
 import asyncio
 import datetime
 import io
+from types import SimpleNamespace
 
+import discord
 import pytest
 import simcord.backend.serializers
 from PIL import Image
+from simcord.http import FakeHTTPClient
 
 from bot.jobs.live_message import LiveMessage
-from bot.storage.records import NewJob
+from bot.jobs.recordings import Recordings
+from bot.storage.records import AttachmentAddress, NewJob
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of
 
@@ -87,7 +91,71 @@ async def test_killed_while_painting_the_same_seed_is_painted_again(world: World
 async def test_accepted_while_the_clock_was_ahead(world: World) -> None:
     source = await world.alice.send(world.channel, "my recording")
     new = NewJob(world.alice.id, world.guild.id, world.channel.id, "en-US", "rain.wav", source_id=source.id)
-    await world.bot.services.store.accept(new, world.env.now() + datetime.timedelta(minutes=10), noise())
+    await world.accepted(new, noise(), created=world.env.now() + datetime.timedelta(minutes=10))
+
+    await world.restart()
+
+    assert "picture.png" in names_of(world.reply(world.channel))
+
+
+async def test_recording_is_fetched_although_discord_has_a_bad_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, failures = FakeHTTPClient.get_from_cdn, [503, 500, 520]
+
+    async def failing(http: FakeHTTPClient, url: str) -> bytes:
+        if failures:
+            response = SimpleNamespace(status=failures.pop(), reason="a bad moment")
+            raise discord.HTTPException(response, "failed to get asset")  # type: ignore[arg-type]
+        return await fetch(http, url)
+
+    monkeypatch.setattr(FakeHTTPClient, "get_from_cdn", failing)
+    await world.post_voice_note(world.alice, world.channel)
+    await world.env.advance_time(30)
+
+    assert failures == []
+    assert "picture.png" in names_of(world.reply(world.channel))
+
+
+async def test_address_that_has_expired_is_asked_of_the_message(world: World) -> None:
+    note = await world.alice.send(world.channel, "", attachments=[("rain.wav", noise())])
+    await world.restart()  # nothing of it is left but what is written down
+    await world.bot.services.jobs.forget_user(world.alice.id)
+    (attachment,) = note.attachments
+    stale = AttachmentAddress(attachment.id, attachment.url + "-stale", attachment.size)
+    new = NewJob(
+        world.bob.id, world.guild.id, world.channel.id, "en-US", "rain.wav", source_id=note.id, attachment=stale
+    )
+    await world.bot.services.store.accept(new, world.env.now())
+
+    await world.restart()
+
+    assert world.painter.orders[-1].request.user == str(world.bob.id)
+
+
+async def test_recording_that_is_gone_is_told(world: World) -> None:
+    note = await world.alice.send(world.channel, "a message without a recording")
+    gone = AttachmentAddress(1, "https://cdn.discordapp.com/attachments/1/1/gone.ogg", 10)
+    new = NewJob(
+        world.alice.id, world.guild.id, world.channel.id, "en-US", "gone.ogg", source_id=note.id, attachment=gone
+    )
+    await world.bot.services.store.accept(new, world.env.now())
+
+    await world.restart()
+
+    assert "could not fetch this recording" in text_of(world.reply(world.channel))
+
+
+async def test_killed_between_accepting_and_fetching_it_is_fetched_at_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(*_: object) -> None:
+        await world.env.external_wait(asyncio.Event().wait(), reason="killed here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recordings, "fetch", killed)
+        await world.post_voice_note(world.alice, world.channel)
+    assert await world.jobs_kept() == 1
 
     await world.restart()
 

@@ -1,5 +1,6 @@
 """What the tests do and see: posting recordings, reading the bot's messages, looking into its store."""
 
+import datetime
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from simcord.env import Env
 from simcord.results import ResponseMessage, to_discord_message
 
 from bot.client import ImagineBot
+from bot.storage.records import Job, NewJob
 from core.events import HeardSummary
 from tests.bot.painter import ScriptedPainter
 from tests.bot.sounds import noise
@@ -82,6 +84,14 @@ class World:
         assert job is not None
         assert job.heard is not None
         return job.heard
+
+    async def accepted(self, new: NewJob, recording: bytes, *, created: datetime.datetime | None = None) -> Job:
+        """A job that was accepted, with its recording fetched, and that nothing has begun to answer."""
+        store = self.bot.services.store
+        job = await store.accept(new, created or self.env.now())
+        assert job is not None
+        await store.keep_recording(job.id, recording)
+        return job
 
     async def jobs_kept(self) -> int:
         """How many jobs are in the database."""

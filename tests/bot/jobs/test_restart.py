@@ -53,7 +53,7 @@ async def test_job_is_in_the_store_before_anybody_is_told(world: World) -> None:
 async def test_job_that_was_only_accepted_is_heard_and_posted_silently_after_the_crash(world: World) -> None:
     note = await world.alice.send(world.channel, "my recording")
     new = NewJob(world.alice.id, world.guild.id, world.channel.id, "en-US", "rain.wav", source_id=note.id)
-    await world.bot.services.store.accept(new, world.env.now(), noise())
+    await world.accepted(new, noise())
 
     await world.restart()
 
@@ -167,7 +167,7 @@ async def test_recordings_are_kept_only_until_they_are_heard(world: World) -> No
 
     await world.post_voice_note(world.alice, world.channel)
 
-    assert await world.bot.services.store.recording(1) is None
+    assert list((world.bot.services.store.path.parent / "work").glob("recording*")) == []
 
 
 async def test_old_recipes_are_deleted(world: World) -> None:
@@ -238,7 +238,7 @@ async def test_what_this_process_accepted_is_not_resumed_as_well(world: World) -
     """Discord may say that it is ready after the first requests have come."""
     await world.env.advance_time(1)
     new = NewJob(world.alice.id, world.guild.id, world.channel.id, "en-US", "rain.wav")
-    await world.bot.services.store.accept(new, world.env.now() + datetime.timedelta(days=365), noise())
+    await world.accepted(new, noise(), created=world.env.now() + datetime.timedelta(days=365))
 
     await world.bot.services.jobs.resume()
     await world.env.settle()

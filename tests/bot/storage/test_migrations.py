@@ -53,7 +53,9 @@ async def test_everything_is_read_as_it_was_meant(tmp_path: Path) -> None:
     assert (words.options.prompt, words.options.seed, words.heard.style) == ("a blue dog", 5, None)
     assert unheard is not None
     assert (unheard.asked, unheard.heard) == (False, None)
-    assert await store.recording(3) == b"RIFF"
+    recording = store.recording(unheard)
+    assert recording is not None
+    assert recording.read_bytes() == b"RIFF"
     assert forgotten is not None
     assert forgotten.heard is None
     assert (await store.guild(700010)).seconds == 30.0

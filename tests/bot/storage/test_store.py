@@ -38,9 +38,11 @@ def new_job(user_id: int = 1, figure_of: int | None = None) -> NewJob:
 
 
 async def accepted(store: Store, new: NewJob, now: datetime, recording: bytes | None = None) -> Job:
-    job = await store.accept(new, now, recording)
+    job = await store.accept(new, now)
     assert job is not None
-    return job
+    if recording is not None:
+        await store.keep_recording(job.id, recording)
+    return await store.job(job.id) or job
 
 
 @pytest.fixture
@@ -55,16 +57,17 @@ async def test_accepted_job_is_there_for_another_process_at_once(store: Store) -
     job = await accepted(store, new_job(), NOW, b"sound")
 
     with sqlite3.connect(f"file:{store.path}?mode=ro", uri=True) as connection:
-        rows = connection.execute("SELECT jobs.state, recordings.data FROM jobs JOIN recordings").fetchall()
+        rows = connection.execute("SELECT state, recording FROM jobs").fetchall()
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
-    assert rows == [("waiting", b"sound")]
+    assert rows == [("waiting", "recording-1")]
+    assert (store.path.parent / "work" / "recording-1").read_bytes() == b"sound"
     assert await store.job(job.id) == job
 
 
 def modes(store: Store) -> set[int]:
-    files = {stat.S_IMODE(path.stat().st_mode) for path in store.path.parent.iterdir()}
-    return files | {stat.S_IMODE(store.path.parent.stat().st_mode) << 12}
+    found = [store.path.parent, *store.path.parent.rglob("*")]
+    return {stat.S_IMODE(path.stat().st_mode) << (12 if path.is_dir() else 0) for path in found}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
@@ -74,7 +77,7 @@ async def test_nobody_else_on_the_machine_reads_it(tmp_path: Path) -> None:
         store = Store(tmp_path / "new" / "store.sqlite3")
         await store.open()
         await accepted(store, new_job(), NOW, b"sound")
-        assert len(list(store.path.parent.iterdir())) == 3  # with its journals
+        assert {path.name for path in store.path.parent.iterdir()} > {"store.sqlite3-wal", "store.sqlite3-shm", "work"}
         assert modes(store) == {0o600, 0o700 << 12}
         await store.close()
 
@@ -82,7 +85,7 @@ async def test_nobody_else_on_the_machine_reads_it(tmp_path: Path) -> None:
             path.chmod(0o755)
         again = Store(store.path)
         await again.open()
-        await again.accept(new_job(), NOW, b"sound")
+        await accepted(again, new_job(), NOW)
         assert modes(again) == {0o600, 0o700 << 12}
         await again.close()
     finally:
@@ -111,7 +114,8 @@ async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
     assert again is not None
     assert again.heard == HEARD
     assert await store.figure(again) == b"figure"
-    assert await store.recording(job.id) is None
+    assert store.recording(again) is None
+    assert list((store.path.parent / "work").iterdir()) == []
 
 
 async def test_notes_come_back_as_they_were(store: Store) -> None:
@@ -129,10 +133,10 @@ async def test_notes_come_back_as_they_were(store: Store) -> None:
 
 async def test_request_of_one_key_is_accepted_once_however_many_bring_it(store: Store) -> None:
     new = replace(new_job(), request_key="m:1:2")
-    jobs = await asyncio.gather(*(store.accept(new, NOW, b"x") for _ in range(10)))
+    jobs = await asyncio.gather(*(store.accept(new, NOW) for _ in range(10)))
     (job,) = filter(None, jobs)
     await store.forget_job(job.id)
-    assert await store.accept(new, NOW, b"x") is None, "forgotten, but not to be brought back to life"
+    assert await store.accept(new, NOW) is None, "forgotten, but not to be brought back to life"
     assert await store.is_known("m:1:2")
 
 
