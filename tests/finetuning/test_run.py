@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -142,6 +143,19 @@ class TestPrior:
         written = [path.stat().st_mtime_ns for path in painted]
         finetune(make_options(hyperparameters=hyperparameters, cache=tmp_path / "cache", out=tmp_path / "again"), bars)
         assert [path.stat().st_mtime_ns for path in painted] == written
+
+    def test_another_vae_means_other_pictures_of_the_base(
+        self, make_options: MakeOptions, bars: ProgressBars, tiny_base: Path, tmp_path: Path
+    ) -> None:
+        hyperparameters = quick_hyperparameters(steps=1, prior_share=0.5, batch_size=8)
+        changed = shutil.copytree(tiny_base, tmp_path / "changed")
+        vae = AutoencoderKL.from_pretrained(changed / "vae")
+        torch.nn.init.zeros_(vae.decoder.conv_out.weight)
+        vae.save_pretrained(changed / "vae")
+        for number, base in enumerate((tiny_base, changed)):
+            out, cache = tmp_path / f"adapter {number}", tmp_path / "cache"
+            finetune(make_options(base=str(base), hyperparameters=hyperparameters, cache=cache, out=out), bars)
+        assert len(list((tmp_path / "cache" / "prior").iterdir())) == 2
 
     def test_the_guard_measures_on_other_prompts(self) -> None:
         assert not set(PRIOR_PROMPTS) & set(GENERIC_PROMPTS)

@@ -153,7 +153,7 @@ def prepare(
         weights_sha256(base.directory / "vae"),
         "".join(weights_sha256(base.directory / part) for part in ("text_encoder", "text_encoder_2")),
     )
-    prior = _prior(base, hyperparameters, resolution, cache, progress)
+    prior = _prior(base, vae_key, hyperparameters, resolution, cache, progress)
     everything = (*chosen.training, *chosen.held_out, *prior)
     with progress.task("Encoding images", len(everything)) as advance:
         cached = cache_images(everything, buckets, full_precision_vae(base), vae_key, cache / "images", advance)
@@ -203,16 +203,16 @@ def mixed_in(prior: Sequence[CachedImage], own: int, share: float) -> list[Cache
 
 
 def _prior(
-    base: Base, hyperparameters: Hyperparameters, resolution: int, cache: Path, progress: Progress
+    base: Base, vae_key: str, hyperparameters: Hyperparameters, resolution: int, cache: Path, progress: Progress
 ) -> list[GoodImage]:
-    """One picture for each prior prompt, kept in a folder whose name holds base and settings; none if not wanted."""
+    """One picture for each prior prompt, kept in a folder named by network, VAE and settings; none if not wanted."""
     if hyperparameters.prior_share == 0:
         return []
     guidance = usual_guidance(base.pipeline.scheduler.config)
     settings = SamplingSettings(
         hyperparameters.sample_steps, guidance, resolution, resolution, hyperparameters.batch_size
     )
-    key = f"{base.fingerprint} {settings.steps} {settings.guidance} {resolution}"
+    key = f"{base.fingerprint} {vae_key} {settings.steps} {settings.guidance} {resolution}"
     folder = cache / "prior" / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     files = [
