@@ -84,8 +84,7 @@ class PlaygroundModel:
             pipeline, compiled_size=self._info.size if options.compile_model else None, fp8=options.speed.fp8
         )
         self._limits = self._find_limits()
-        if self._device.type == "cuda":
-            pipeline.vae.to(memory_format=torch.channels_last)
+        pipeline.vae.to(memory_format=torch.channels_last)  # on a processor it decodes quicker too
         every = options.preview_every
         self._previewer = Previewer(pipeline.vae, options.taesd_directory) if every else None
 

@@ -1,7 +1,8 @@
 """Paints the settings behind the subjects: eight plain places, and the weather over them.
 
 Each place is one simple design; the random generator only shifts its colours and small details a little. Knows neither
-captions nor subjects. Coordinates are pixels of a 128-pixel picture; everything is drawn twice as large and shrunk.
+captions nor subjects. Coordinates are those of a picture of 128 × 128; it is drawn four times as large and shrunk to
+256 × 256 pixels.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 EDGE = 128
-_SCALE = 2
+"""Edge of the coordinates."""
+PIXELS = 256
+"""Edge of the picture."""
+_SCALE = 4
 Colour = tuple[int, int, int]
 
 PLACES = ("plain", "room", "hall", "street", "country", "water", "sea", "stage")
@@ -156,11 +160,11 @@ def _tinted(image: Image.Image, colour: Colour, share: float) -> Image.Image:
 def _rain(canvas: Canvas, colour: Colour = (214, 232, 246)) -> None:
     for _ in range(46):
         x, y = canvas.chance.uniform(0, EDGE), canvas.chance.uniform(-8, EDGE)
-        canvas.draw.line((x * _SCALE, y * _SCALE, (x - 4) * _SCALE, (y + 11) * _SCALE), fill=colour, width=2)
+        canvas.draw.line((x * _SCALE, y * _SCALE, (x - 4) * _SCALE, (y + 11) * _SCALE), fill=colour, width=_SCALE)
 
 
 def paint(place: str, weather: str, chance: random.Random) -> Image.Image:
-    """One 128-pixel background."""
+    """One background of 256 × 256 pixels."""
     canvas = Canvas(chance)
     _PAINTERS[place](canvas)
     if weather in ("rain", "storm"):
@@ -180,9 +184,9 @@ def paint(place: str, weather: str, chance: random.Random) -> Image.Image:
             x = canvas.chance.uniform(-10, 20)
             while x < EDGE:
                 arc = (x * _SCALE, (y - 6) * _SCALE, (x + 30) * _SCALE, (y + 6) * _SCALE)
-                canvas.draw.arc(arc, 180, 340, fill=(250, 252, 255), width=4)
+                canvas.draw.arc(arc, 180, 340, fill=(250, 252, 255), width=2 * _SCALE)
                 x += 46
-    return canvas.image.resize((EDGE, EDGE), Image.Resampling.LANCZOS)
+    return canvas.image.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS)
 
 
 def as_tensor_array(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

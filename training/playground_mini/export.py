@@ -17,10 +17,10 @@ from transformers import CLIPTokenizer
 from .text_encoders import Encoders
 
 DEFAULTS: dict[str, object] = {
-    "default_size": [128, 128],
+    "default_size": [256, 256],
     "show_size": [512, 512],
     "name": "playground-mini",
-    "revision": "1",
+    "revision": "2",
     "max_prompt_tokens": 77,
 }
 KEPT = ("MODEL_CARD.md", "contact_sheet.webp", "contact_sheet_subjects.webp")
