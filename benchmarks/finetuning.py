@@ -62,7 +62,7 @@ def main() -> None:
         print(json.dumps(measure(args)))
         return
     with tempfile.TemporaryDirectory() as work:
-        size = write_images(Path(work) / "images", 160 if args.miniature else 1280)
+        size = write_images(Path(work) / "images", 320 if args.miniature else 1280)
         found = {kind: run_alone(kind, Path(work)) for kind in ("straightforward", "cached")}
     slow, fast = found["straightforward"], found["cached"]
     result = {

@@ -19,6 +19,8 @@ MINIATURE = Path(__file__).parents[1] / "core" / "miniatures" / "playground-mini
 SCARVES = {"red": (214, 40, 40), "blue": (40, 90, 214), "green": (40, 160, 70), "yellow": (240, 200, 40)}
 PROMPTS = ("a snowman with a red scarf", "a snowman with a blue scarf", "a dog on a beach", "a blue bird")
 SIDE = 256
+GAP = 8
+TILE = SIDE + GAP
 
 
 def draw_snowman(scarf: tuple[int, int, int], draw: random.Random) -> Image.Image:
@@ -56,11 +58,11 @@ def write_images(folder: Path, count: int = 48) -> None:
 def before_after(samples: Path, target: Path) -> None:
     """The guard's own pictures: the base's in the upper row, the last validation's in the lower."""
     last = sorted(folder for folder in samples.iterdir() if folder.name != "base")[-1]
-    sheet = Image.new("RGB", (4 * 136 - 8, 2 * 136 - 8), "white")
+    sheet = Image.new("RGB", (4 * TILE - GAP, 2 * TILE - GAP), "white")
     for row, folder in enumerate((samples / "base", last)):
         for column in range(4):
             with Image.open(folder / f"{column}.png") as picture:
-                sheet.paste(picture.convert("RGB"), (column * 136, row * 136))
+                sheet.paste(picture.convert("RGB"), (column * TILE, row * TILE))
     sheet.quantize(160).save(target, optimize=True)
 
 

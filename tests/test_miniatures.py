@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from PIL import Image
 
 from core.engine import Engine
@@ -12,6 +15,7 @@ from core.generation.protocol import Painted, Picture
 from core.hearing.audio import Samples
 from core.hearing.samples import birdsong, siren, thunderstorm, write_wav
 from core.options import ImagineOptions
+from core.prompting.prompt import Prompt
 from core.settings import CoreSettings
 
 MINIATURES = Path(__file__).parents[1] / "core" / "miniatures"
@@ -68,6 +72,35 @@ async def test_the_same_sound_with_another_seed_is_another_picture_of_the_same_t
             pictures.append(events[-1].picture)
     assert pictures[0].recipe.prompt == pictures[1].recipe.prompt
     assert pictures[0].image.tobytes() != pictures[1].image.tobytes()
+
+
+async def test_an_adapter_made_for_the_first_revision_still_works(tmp_path: Path) -> None:
+    first = UNet2DConditionModel(
+        sample_size=16,
+        block_out_channels=(64, 128),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        attention_head_dim=(2, 4),
+        use_linear_projection=True,
+        cross_attention_dim=384,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=16,
+        projection_class_embeddings_input_dim=6 * 16 + 128,
+        norm_num_groups=16,
+    )
+    targets = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2"]
+    first.add_adapter(LoraConfig(r=4, lora_alpha=4, init_lora_weights=False, target_modules=targets))
+    layers = get_peft_model_state_dict(first)
+    StableDiffusionXLPipeline.save_lora_weights(tmp_path / "adapters" / "old", unet_lora_layers=layers)
+    async with Engine(CoreSettings(adapters_dir=tmp_path / "adapters")) as engine:
+        pictures = []
+        for adapter in (None, "old"):
+            options = ImagineOptions(seed=7, steps=4, adapter=adapter)
+            events = [event async for event in engine.paint(Prompt("a dog", ""), options)]
+            assert isinstance(events[-1], Painted)
+            pictures.append(np.asarray(events[-1].picture.image, np.float64))
+    assert np.abs(pictures[0] - pictures[1]).mean() > 1
 
 
 @pytest.mark.parametrize(("name", "most"), [("yamnet-mini", 2_000_000), ("playground-mini", 25_000_000)])

@@ -18,6 +18,7 @@ from core.cli.output import check_output, free_name, written_whole
 from core.engine import Engine
 from core.errors import ExitCode, PaintingError, WrongSetting
 from core.events import Event, Heard, HeardSummary
+from core.generation.limits import size_again
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.options import ImagineOptions
 from core.pictures import read_recipe, to_png
@@ -73,11 +74,18 @@ async def _again(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[
             f"imagine-sound: painted by {painted_by}, to be painted by {paints_now}: it will look different.",
             file=sys.stderr,
         )
+    size = options.size or size_again(recipe, info)
+    if options.size is None and size != recipe.size:
+        print(
+            f"imagine-sound: to be painted at {size[0]}x{size[1]}: {recipe.size[0]}x{recipe.size[1]} would be a part "
+            "of a picture by now; --size chooses another size.",
+            file=sys.stderr,
+        )
     chosen = ImagineOptions(
         seed=recipe.seed if options.seed is None else options.seed,
         steps=recipe.steps if options.steps is None else options.steps,
         guidance=recipe.guidance if options.guidance is None else options.guidance,
-        size=options.size or recipe.size,
+        size=size,
         adapter=options.adapter or recipe.adapter,
     )
     async with aclosing(engine.paint(recipe.prompt, chosen, heard=recipe.heard)) as events:

@@ -9,6 +9,9 @@ from core.errors import InvalidOptions
 from core.generation.protocol import MAX_SEED, GenerationRequest, GeneratorInfo
 from core.recipe import Recipe
 
+COARSER = frozenset({("playground-mini", "1")})
+"""Models and revisions that painted the same thing on fewer pixels: their sizes are a part of a picture by now."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -40,6 +43,12 @@ def recipe_for(request: GenerationRequest, info: GeneratorInfo) -> Recipe:
         heard=request.heard,
         speed=info.speed,
     )
+
+
+def size_again(recipe: Recipe, info: GeneratorInfo) -> tuple[int, int]:
+    """The size at which `recipe` is painted again: its own, or the model's where a coarser revision had painted it."""
+    painted_by = (recipe.model, recipe.revision)
+    return info.size if painted_by in COARSER and painted_by != (info.model, info.revision) else recipe.size
 
 
 def check(wanted: Recipe, limits: Limits) -> None:

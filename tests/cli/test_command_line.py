@@ -15,11 +15,14 @@ from PIL import Image
 
 from core.cli.common import note_text
 from core.cli.output import free_name
-from core.generation.protocol import Note
+from core.generation.protocol import Note, Picture
 from core.hearing.samples import birdsong, silence, siren, write_wav
-from core.pictures import read_recipe
+from core.pictures import read_recipe, to_png
+from core.prompting.prompt import Prompt
+from core.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
+MINIATURE = ROOT / "core" / "miniatures" / "playground-mini"
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +91,23 @@ def test_imagine_paints_a_picture_that_can_be_painted_again(
     )
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "siren.png").read_bytes()
+
+
+def test_a_recipe_of_the_first_miniature_becomes_a_whole_picture_again(tmp_path: Path) -> None:
+    prompt = Prompt("a cat meowing", "")
+    recipe = Recipe(prompt, 7, 2, 1.5, (128, 128), "playground-mini", "1", None, ("Cat (0.90)",))
+    old = tmp_path / "cat.png"
+    old.write_bytes(to_png(Picture(Image.new("RGB", (512, 512)), recipe, 0.4)))
+
+    done = run("imagine", "--recipe", old, "--out", tmp_path / "again.png", IMAGE_MODEL=str(MINIATURE))
+    assert done.returncode == 0, done.stderr
+    assert "painted by playground-mini 1" in done.stderr
+    assert "to be painted at 256x256: 128x128 would be a part of a picture" in done.stderr
+    again = read_recipe(tmp_path / "again.png")
+    assert (again.size, again.seed, again.prompt) == ((256, 256), 7, prompt)
+
+    run("imagine", "--recipe", old, "--out", tmp_path / "small.png", "--size", "128x128", IMAGE_MODEL=str(MINIATURE))
+    assert read_recipe(tmp_path / "small.png").size == (128, 128), "who asks for it gets it"
 
 
 def test_imagine_json_prints_each_event(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:

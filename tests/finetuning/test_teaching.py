@@ -67,7 +67,7 @@ def test_a_few_steps_teach_the_miniature_what_a_snowman_is(snowmen: Path, tmp_pa
     pipeline.load_lora_weights(out)
     after = [paint(pipeline, prompt) for prompt in prompts]
     snowman = np.mean(
-        [np.asarray(draw_snowman(SCARVES["red"], random.Random(n)).resize((128, 128))) for n in range(8)], 0
+        [np.asarray(draw_snowman(SCARVES["red"], random.Random(n)).resize((256, 256))) for n in range(8)], 0
     )
     distances = [float(np.abs(image - snowman / 255).mean()) for image in (before[0], after[0])]
     assert distances[1] < 0.9 * distances[0], "its snowman looks more like one"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from core.errors import InvalidOptions
-from core.generation.limits import Limits, check, recipe_for
+from core.generation.limits import Limits, check, recipe_for, size_again
 from core.generation.protocol import GenerationRequest, GeneratorInfo
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
@@ -69,3 +69,15 @@ def test_the_limits_are_the_model_s() -> None:
     check(replace(WANTED, guidance=0.0, size=(1, 10_000)), distilled)
     with pytest.raises(InvalidOptions, match="takes no adapters"):
         check(replace(WANTED, adapter="hands"), distilled)
+
+
+def test_a_recipe_is_painted_again_at_its_own_size() -> None:
+    assert size_again(WANTED, replace(INFO, revision="2", size=(512, 512))) == (1024, 768)
+
+
+@pytest.mark.parametrize("now", [("playground-mini", "2"), ("playground-v2.5", "1")])
+def test_a_recipe_of_the_coarse_miniature_is_painted_again_at_the_model_s_size(now: tuple[str, str]) -> None:
+    recipe = replace(WANTED, model="playground-mini", revision="1", size=(128, 128))
+    info = replace(INFO, model=now[0], revision=now[1], size=(256, 256))
+    assert size_again(recipe, info) == (256, 256)
+    assert size_again(recipe, replace(info, model="playground-mini", revision="1")) == (128, 128)
