@@ -52,16 +52,15 @@ def _ffmpeg() -> str:
 
 
 def _decoder() -> str:
-    from imageio_ffmpeg import get_ffmpeg_exe
-
     from core.hearing.audio import Clip, load_clip
+    from core.hearing.decoding.decoder import find_ffmpeg
     from core.hearing.decoding.walls import walls_around
     from core.hearing.samples import siren
 
     recording = io.BytesIO()
     Clip(siren(seconds=1)).to_segment().export(recording, format="wav")
     load_clip(recording.getvalue())
-    return walls_around(get_ffmpeg_exe()).says()
+    return walls_around(find_ffmpeg()).says()
 
 
 def _hearing(store: ModelStore) -> str:

@@ -19,6 +19,11 @@ PIECE = 1 << 16
 """Bytes that are read at a time."""
 LOOK_EVERY_S = 0.05
 """How often is looked whether the child is still wanted."""
+_REAP_EVERY_S = 0.001
+"""How often is looked whether it has ended, once its output has."""
+
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if sys.platform == "win32" and name == "SystemRoot"}
+"""Nothing; but on Windows programs do not start without this."""
 
 
 class Ending(Enum):
@@ -64,7 +69,7 @@ def run_child(
         stdin=recording,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={},
+        env=_ENVIRONMENT,
         start_new_session=True,  # or else Ctrl+C would reach ffmpeg first, and what it had decoded pass for the whole
     ) as process:
         child = _Child(process)
@@ -139,10 +144,11 @@ class _Child:
             self._process.wait()
             self._over.set()
             return
-        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-        with self._lock:
-            _, status, used = os.wait4(self._process.pid, 0)
-            self._over.set()
+        while not self._over.wait(_REAP_EVERY_S):
+            with self._lock:
+                pid, status, used = os.wait4(self._process.pid, os.WNOHANG)
+                if pid:
+                    self._over.set()
         self._process.returncode = os.waitstatus_to_exitcode(status)
         in_bytes = 1 if sys.platform == "darwin" else 1024
         self._used = (used.ru_utime + used.ru_stime, used.ru_maxrss * in_bytes)

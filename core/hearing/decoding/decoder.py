@@ -6,6 +6,7 @@ nothing of what is done with the samples.
 
 import logging
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -72,6 +73,18 @@ class Reading:
     error: RecordingError | None
 
 
+def find_ffmpeg() -> str:
+    """The path of the ffmpeg that reads recordings: the one that comes along, or IMAGEIO_FFMPEG_EXE.
+
+    Raises DecoderUnusable.
+    """
+    try:
+        named: str = get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise DecoderUnusable("there is none") from error
+    return shutil.which(named) or named
+
+
 class Decoder:
     """Reads one recording, as often as needed within `timeout_s` seconds of wall-clock time in all."""
 
@@ -81,10 +94,7 @@ class Decoder:
         self._timeout_s = timeout_s
         self._until = monotonic() + timeout_s
         self._stop = stop
-        try:
-            self._ffmpeg = get_ffmpeg_exe()
-        except RuntimeError as error:
-            raise DecoderUnusable("there is none") from error
+        self._ffmpeg = find_ffmpeg()
         walls_around(self._ffmpeg)
 
     def read(self, track: int, take: Callable[[bytes], bool], *, seconds: float, channel: int | None = None) -> Reading:
