@@ -95,12 +95,13 @@ def test_a_child_ends_for_one_reason_and_is_waited_for(
     assert time.monotonic() - begun < until_s + 1.5
 
 
-def test_a_fault_in_whoever_takes_the_output_leaves_no_child(siren_wav: Path) -> None:
+@pytest.mark.parametrize("fault", [MemoryError, OSError], ids=["no memory", "the disk is full"])
+def test_a_fault_in_whoever_takes_the_output_leaves_no_child(fault: type[Exception], siren_wav: Path) -> None:
     def fail(_: bytes) -> bool:
-        raise MemoryError
+        raise fault
 
     before = children()
-    with siren_wav.open("rb") as recording, pytest.raises(MemoryError):
+    with siren_wav.open("rb") as recording, pytest.raises(fault):
         run_child([sys.executable, "-c", SLEEPER], recording, fail, lambda _: True, until=time.monotonic() + 30)
     assert children() == before
 

@@ -26,6 +26,10 @@ _ENVIRONMENT = {name: value for name, value in os.environ.items() if sys.platfor
 """Nothing; but on Windows programs do not start without this."""
 
 
+class CannotStart(Exception):
+    """There is no such program, or it may not be executed; `__cause__` is the system's own error."""
+
+
 class Ending(Enum):
     """Why a child ended."""
 
@@ -61,17 +65,10 @@ def run_child(
     """Run `command` with `recording` as its standard input and nothing in its environment.
 
     `take` gets its output and `listen` its error output, in pieces; the child is killed as soon as one of them returns
-    False, at `until` (of `time.monotonic`), or when `stop` is set. Raises OSError if it cannot be started.
+    False, at `until` (of `time.monotonic`), or when `stop` is set. Raises CannotStart.
     """
     recording.seek(0)
-    with subprocess.Popen(
-        command,
-        stdin=recording,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_ENVIRONMENT,
-        start_new_session=True,  # or else Ctrl+C would reach ffmpeg first, and what it had decoded pass for the whole
-    ) as process:
+    with _start(command, recording) as process:
         child = _Child(process)
         helpers = [
             threading.Thread(target=child.listen, args=(listen,), name="decoder's talk"),
@@ -86,6 +83,20 @@ def run_child(
             for helper in helpers:
                 helper.join()
         return child.ended
+
+
+def _start(command: Sequence[str], recording: IO[bytes]) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=recording,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            start_new_session=True,  # or else Ctrl+C would end ffmpeg first, and what had come pass for the whole
+        )
+    except OSError as error:
+        raise CannotStart(error.strerror or type(error).__name__) from error
 
 
 class _Child:

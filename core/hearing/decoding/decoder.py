@@ -27,7 +27,7 @@ from core.errors import (
     RecordingRefused,
 )
 from core.hearing.decoding.account import Account, Track
-from core.hearing.decoding.child import Ended, Ending, run_child
+from core.hearing.decoding.child import CannotStart, Ended, Ending, run_child
 from core.hearing.decoding.walls import caged, walls_around
 from core.hearing.sound import SAMPLE_RATE
 
@@ -140,8 +140,8 @@ class Decoder:
         command = caged(arguments, self._timeout_s)
         try:
             ended = run_child(command, self._recording, take, account.add, until=self._until, stop=self._stop)
-        except OSError as error:
-            raise DecoderUnusable(error.strerror or type(error).__name__) from error
+        except CannotStart as error:
+            raise DecoderUnusable(str(error)) from error
         account.end()
         log.debug("%s, %d bytes: %s; bytes of complaints: %d", account.container, self._size, ended, account.kept)
         self._raise_for(account, ended)
