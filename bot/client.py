@@ -38,6 +38,9 @@ from core.engine import Engine
 
 log = logging.getLogger(__name__)
 
+SWEEP_S = 20
+"""So often jobs that nobody works on are looked for."""
+
 
 class CommandTree(app_commands.CommandTree[ServiceClient]):
     """Tells the one who commanded when something fails, and logs it."""
@@ -102,6 +105,7 @@ class ImagineBot(ServiceClient):
         await self.tree.set_translator(CommandTranslator(self.services.texts))
         await self._sync_commands()
         self._clean_up.start()
+        self._take_up.start()
         assert self.application_id is not None
         log.info("invite me with %s", invite_link(self.application_id))
 
@@ -123,6 +127,7 @@ class ImagineBot(ServiceClient):
         if self.is_closed():
             return
         self._clean_up.cancel()
+        self._take_up.cancel()
         await self.services.jobs.drain(self.services.settings.drain_seconds)
         await super().close()
         await self.services.engine.close()
@@ -144,6 +149,15 @@ class ImagineBot(ServiceClient):
         await self.tree.sync()
         await self.services.store.set_value("commands", fingerprint)
         log.info("told Discord about %d commands", len(payload))
+
+    @tasks.loop(seconds=SWEEP_S)
+    async def _take_up(self) -> None:
+        """Go on with jobs that lie about. A loop ends for good at its first error, so that none gets out."""
+        if self._resumed:
+            try:
+                await self.services.jobs.sweep()
+            except Exception:
+                log.exception("could not look for jobs that lie about; I try again soon")
 
     @tasks.loop(hours=1)
     async def _clean_up(self) -> None:

@@ -41,6 +41,10 @@ class Gone(Exception):
     """The message, channel or interaction is no more: there is nobody to tell."""
 
 
+class NotNow(Exception):
+    """Discord cannot be reached, or has a bad time: what failed may work later, and was not refused."""
+
+
 def repeat_passing_failures(http: HTTPClient) -> None:
     """Let every request of `http` be repeated while its failure may pass: after 0.5 s, doubling to 8 s, for 30 s.
 
@@ -86,12 +90,15 @@ async def fetch_file(http: HTTPClient, url: str) -> bytes:
 def _file_may_come(error: Exception) -> bool:
     """The library repeats nothing where files lie."""
     if isinstance(error, discord.HTTPException):
-        return error.status >= 500 or error.status == 429
+        return passes(error)
     return isinstance(error, _BROKEN_CONNECTION)
 
 
 async def attempt(call: Awaitable[T], what: str) -> T | None:
-    """The call's result, or None with a line in the log. Raises Gone where trying again is pointless."""
+    """The call's result, or None with a line in the log where it is refused.
+
+    Raises Gone where trying again is pointless, NotNow where it may work later.
+    """
     try:
         return await call
     except discord.NotFound as error:
@@ -99,14 +106,21 @@ async def attempt(call: Awaitable[T], what: str) -> T | None:
         raise Gone(what) from error
     except TROUBLE as error:
         log.warning("could not %s: %s", what, error)
+        if passes(error):
+            raise NotNow(what) from error
         return None
 
 
+def passes(error: BaseException) -> bool:
+    """Whether a call that failed so may work later."""
+    return not isinstance(error, discord.HTTPException) or error.status >= 500 or error.status == 429
+
+
 async def attempt_quietly(call: Awaitable[T], what: str) -> T | None:
-    """As `attempt`, for calls that nobody waits for: what is gone is None, too."""
+    """As `attempt`, for calls that nobody waits for: whatever fails is None."""
     try:
         return await attempt(call, what)
-    except Gone:
+    except (Gone, NotNow):
         return None
 
 
@@ -126,7 +140,10 @@ async def send(
 
 
 async def create_thread(message: discord.PartialMessage, name: str) -> discord.Thread | None:
-    """The thread on `message`, new or, where one was made meanwhile, that one; None where that is not possible."""
+    """The thread on `message`, new or, where one was made meanwhile, that one; None where that is not possible.
+
+    Raises NotNow where it may be possible later: the answer belongs into the thread.
+    """
     try:
         return await message.create_thread(name=name, auto_archive_duration=1440)
     except (discord.HTTPException, ValueError, *NETWORK_TROUBLE) as error:
@@ -135,6 +152,8 @@ async def create_thread(message: discord.PartialMessage, name: str) -> discord.T
             found = await attempt_quietly(message.guild.fetch_channel(message.id), "find the thread that is there")
             return found if isinstance(found, discord.Thread) else None
         log.info("could not create a thread: %s", error)
+        if not isinstance(error, ValueError) and passes(error):
+            raise NotNow("create a thread") from error
         return None
 
 

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-from bot.discord_api.calls import Gone
+from bot.discord_api.calls import Gone, NotNow
 from bot.jobs.live_message import LiveMessage
 from bot.jobs.reply import TooLarge
 from bot.jobs.services import JobServices
@@ -55,6 +55,8 @@ class JobRun:
         except Gone:
             log.info("job %d: its message is gone", self._job.id)
             await self._services.store.finish(self._job.id, JobState.CANCELLED)
+        except NotNow:
+            log.warning("job %d: Discord cannot be reached; it goes on when it can", self._job.id)
         except ImagineSoundError as error:
             log.info("job %d failed: %s", self._job.id, error, exc_info=error.__cause__)
             await self._fail(self._t.error(error))
@@ -74,7 +76,7 @@ class JobRun:
         self._screen = replace(self._screen, status=self._t("status.restarting"), progress=None)
         try:
             await self._message.finish(self._screen, self._files)
-        except (Gone, TooLarge):
+        except (Gone, NotNow, TooLarge):
             log.info("job %d: nobody to tell that it is put off", self._job.id)
 
     async def tell_ended(self, key: str, **values: object) -> None:
@@ -244,7 +246,7 @@ class JobRun:
         )
         try:
             await self._message.finish(self._screen, self._files)
-        except (Gone, TooLarge):
+        except (Gone, NotNow, TooLarge):
             log.info("job %d: nobody to tell how it ended", self._job.id)
 
     async def _finish_drawing(self) -> None:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 import discord
 
 from bot.discord_api import calls
-from bot.discord_api.calls import Gone
+from bot.discord_api.calls import Gone, NotNow
 from bot.jobs.reply import Reply, TooLarge
 from bot.jobs.services import JobServices
 from bot.storage.records import Job
@@ -69,7 +69,10 @@ class LiveMessage:
             self._task = asyncio.create_task(self._show_what_waits(), name=f"message of job {self._job.id}")
 
     async def finish(self, content: Screen, files: Files) -> Shown:
-        """Show the last content, whatever it takes. Raises Gone, and TooLarge when Discord will not take the files."""
+        """Show the last content, whatever it takes.
+
+        Raises Gone, TooLarge when Discord will not take the files, and NotNow when it could not be reached for long.
+        """
         self._next = None
         if self._task is not None:
             await asyncio.wait({self._task})  # an edit that is under way ends, and no other begins
@@ -82,10 +85,12 @@ class LiveMessage:
             return await self._finish_late(content, files)
         for pause in DELIVERY_PAUSES_S:
             await asyncio.sleep(pause)
-            if await self._edit(self._reply, content, files):
-                return Shown.IN_MESSAGE
-        log.error("job %d: its result could not be posted", self._job.id)
-        return Shown.NOWHERE
+            try:
+                if await self._edit(self._reply, content, files):
+                    return Shown.IN_MESSAGE
+            except NotNow:
+                log.info("job %d: Discord cannot be reached for its last word", self._job.id)
+        raise NotNow("show the last state of a message")
 
     async def close(self) -> None:
         """Show nothing more."""
@@ -104,6 +109,8 @@ class LiveMessage:
                     await (self._edit(self._reply, content, files) if self._reply else self._post(content, files))
         except Gone:
             self._gone = True
+        except NotNow:
+            log.info("job %d: Discord cannot be reached to show how far it is", self._job.id)
         except TooLarge:
             log.warning("job %d: a preview is too large", self._job.id)
         except Exception:

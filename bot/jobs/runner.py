@@ -29,12 +29,15 @@ class JobRunner:
         self._resume_within = resume_within
         self._running: dict[int, tuple[asyncio.Task[None], JobRun]] = {}
         self._draining = False
+        self._idle: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._running)
 
     async def start(self, job: Job, *, quiet: bool = False) -> None:
         """Begin to answer an accepted job; while draining, tell that it will be answered after the restart."""
+        if job.id in self._running:
+            return
         run = JobRun(self._services, job, quiet=quiet)
         if self._draining:
             with suppress(TimeoutError):
@@ -88,6 +91,20 @@ class JobRunner:
             else:
                 log.info("job %d is resumed", job.id)
                 await self.start(job, quiet=True)
+
+    async def sweep(self) -> None:
+        """Go on with jobs that are not ended and that nobody works on: Discord could not be reached for them, say.
+
+        To be called again and again. What was found idle only once may just be about to be started.
+        """
+        if self._draining:
+            return
+        waiting = [job for job in await self._services.store.unfinished() if job.id not in self._running]
+        for job in waiting:
+            if job.id in self._idle:
+                log.info("job %d is taken up again", job.id)
+                await self.start(job, quiet=True)
+        self._idle = {job.id for job in waiting}
 
     async def drain(self, seconds: float) -> None:
         """Start nothing new, let the running jobs end within `seconds`, and put the rest off to the next start."""

@@ -199,7 +199,7 @@ class Listener(commands.Cog):
     ) -> None:
         try:
             await calls.send(channel, calls.plain(text), reply_to=reply_to)
-        except calls.Gone:
+        except (calls.Gone, calls.NotNow):
             log.info("nobody to tell: %s", text)
 
     def _translation_for(self, message: discord.Message) -> Translation:
