@@ -57,6 +57,7 @@ class JobRun:
             await self._services.store.finish(self._job.id, JobState.CANCELLED)
         except NotNow:
             log.warning("job %d: Discord cannot be reached; it goes on when it can", self._job.id)
+            await self._services.store.reset_attempts([self._job.id])  # which is not held against the job
         except ImagineSoundError as error:
             log.info("job %d failed: %s", self._job.id, error, exc_info=error.__cause__)
             await self._fail(self._t.error(error))
