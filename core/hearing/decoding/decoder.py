@@ -41,7 +41,7 @@ CONTAINERS = (
 
 BYTES_A_SAMPLE = 4
 
-MEASURED_S = 15
+MEASURED_S = 5
 """How much of a track is measured before its channels are summed; all of it would cost a tenth more."""
 
 _CAREFULLY = (
