@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,8 +109,19 @@ class Range:
         self._worker.stdin.write(f"{self._target}\n")
         self._worker.stdin.flush()
         cost = Cost(**json.loads(self._worker.stdout.readline()))
-        left = [*os.listdir(self._temporary), *(name for name in os.listdir("/tmp") if name.startswith("ffcache"))]
-        return Shot(len(data), cost, self.opened(), self.connected(), left)
+        return Shot(len(data), cost, self.opened(), self.connected(), self.left())
+
+    def left(self) -> list[str]:
+        """What lies in the temporary directories, and still does in a moment: others may have their ffmpeg too."""
+        left = self._temporary_files()
+        if left:
+            time.sleep(0.5)
+            left &= self._temporary_files()
+        return sorted(left)
+
+    def _temporary_files(self) -> set[str]:
+        caches = {name for name in os.listdir("/tmp") if name.startswith("ffcache")}
+        return {*os.listdir(self._temporary), *caches}
 
     def opened(self) -> int:
         """How often the canary was opened since the last time."""

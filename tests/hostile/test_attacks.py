@@ -1,6 +1,7 @@
 """A sample of the attacks and mutants, with the limits that hold for all of them; `make hostile` runs the rest."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.hostile.builders import HEARD, Canary, attacks
 from tests.hostile.formats import encode, mutate
 from tests.hostile.others import programs
 from tests.hostile.range import Range
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the range watches with inotify")
 
 SAMPLE = (
     "mp4: 80 M samples, 1 tracks", "mp4: 80 M samples, 2 tracks", "mp4: stts claims 4 Gi", "mp4: run claims 2 Gi",
