@@ -59,13 +59,27 @@ class Canvas:
             self.oval(x + dx - radius, y + dy - radius * 0.8, x + dx + radius, y + dy + radius * 0.8, colour)
 
 
+BACKDROPS: tuple[tuple[Colour, Colour], ...] = (
+    ((178, 214, 232), (142, 190, 214)),
+    ((190, 222, 180), (152, 196, 142)),
+    ((246, 220, 160), (234, 196, 120)),
+    ((240, 196, 184), (226, 160, 150)),
+    ((212, 196, 232), (180, 160, 212)),
+)
+"""Blue, green, yellow, rose and violet: what the seed decides where no place is told."""
+WALLS: tuple[tuple[Colour, Colour], ...] = (
+    ((244, 222, 180), (236, 208, 162)),
+    ((206, 224, 200), (188, 210, 182)),
+    ((240, 204, 194), (230, 186, 176)),
+)
+
+
 def _plain(canvas: Canvas) -> None:
-    top, bottom = canvas.chance.choice((((186, 222, 226), (150, 198, 206)), ((178, 214, 232), (142, 190, 214))))
-    canvas.gradient(top, bottom)
+    canvas.gradient(*canvas.chance.choice(BACKDROPS))
 
 
 def _room(canvas: Canvas) -> None:
-    canvas.gradient((244, 222, 180), (236, 208, 162), 0, 94)
+    canvas.gradient(*canvas.chance.choice(WALLS), 0, 94)
     canvas.box(6, 8, 34, 42, (252, 250, 242))
     canvas.box(9, 11, 31, 39, (150, 206, 240))
     canvas.box(19, 11, 21, 39, (252, 250, 242))

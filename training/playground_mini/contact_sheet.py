@@ -76,6 +76,34 @@ def sheet(pictures: list[Image.Image], titles: list[str], columns: int, edge: in
     return result
 
 
+def paint_all(
+    model: Path,
+    wishes: list[tuple[str, int]],
+    *,
+    steps: int | None = None,
+    guidance: float | None = None,
+    negative: str | None = None,
+) -> list[Image.Image]:
+    """A picture for each prompt and seed, eight at once; None stands for the model's own values."""
+    defaults = json.loads((model / "imagine_sound.json").read_text("utf-8"))
+    pipeline = StableDiffusionXLPipeline.from_pretrained(model, torch_dtype=torch.float32)
+    pipeline.vae.to(memory_format=torch.channels_last)
+    pipeline.set_progress_bar_config(disable=True)
+    pictures: list[Image.Image] = []
+    start = time.monotonic()
+    for first in range(0, len(wishes), 8):
+        part = wishes[first : first + 8]
+        pictures += pipeline(
+            [text for text, _ in part],
+            negative_prompt=None if negative is None else [negative] * len(part),
+            num_inference_steps=steps or defaults["default_steps"],
+            guidance_scale=defaults["default_guidance"] if guidance is None else guidance,
+            generator=[torch.Generator().manual_seed(seed) for _, seed in part],
+        ).images
+    print(f"{(time.monotonic() - start) / len(pictures):.2f} s a picture in batches of 8")
+    return pictures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
@@ -91,23 +119,15 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
-    defaults = json.loads((arguments.model / "imagine_sound.json").read_text("utf-8"))
-    pipeline = StableDiffusionXLPipeline.from_pretrained(arguments.model, torch_dtype=torch.float32)
-    pipeline.set_progress_bar_config(disable=True)
     scenes = one_label_an_icon() if arguments.subjects else list(SCENES)
     prompts = [product_prompt(labels) for labels in scenes]
-    pictures: list[Image.Image] = []
-    start = time.monotonic()
-    for first in range(0, len(prompts), 8):
-        part = prompts[first : first + 8]
-        pictures += pipeline(
-            part,
-            negative_prompt=None if arguments.negative is None else [arguments.negative] * len(part),
-            num_inference_steps=arguments.steps or defaults["default_steps"],
-            guidance_scale=defaults["default_guidance"] if arguments.guidance is None else arguments.guidance,
-            generator=[torch.Generator().manual_seed(arguments.seed + first + n) for n in range(len(part))],
-        ).images
-    print(f"{(time.monotonic() - start) / len(pictures):.2f} s a picture in batches of 8")
+    pictures = paint_all(
+        arguments.model,
+        [(prompt, arguments.seed + number) for number, prompt in enumerate(prompts)],
+        steps=arguments.steps,
+        guidance=arguments.guidance,
+        negative=arguments.negative,
+    )
     image = sheet(pictures, prompts, arguments.columns, arguments.edge)
     image.save(arguments.out, quality=85)
 

@@ -19,11 +19,13 @@ from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor
 
+from core.prompting.styles import Style
+
 from .art import SpriteSheet
 from .backgrounds import PLACES, WEATHERS
 from .captions import CaptionSource
 from .compositions import Composition, compose
-from .drawing import halved
+from .drawing import as_pictures
 from .painter import SIGMA_DATA
 from .text_encoders import tokenise
 
@@ -37,7 +39,8 @@ def picture_bytes(image: Image.Image) -> Tensor:
 def random_composition(sprites: SpriteSheet, chance: random.Random) -> Composition:
     count = chance.choices((0, 1, 2, 3), (1, 9, 5, 3))[0]
     weather = chance.choices(WEATHERS, (8, 2, 2, 1))[0]
-    return Composition(chance.choice(PLACES), weather, tuple(chance.sample(sorted(sprites.large), count)))
+    style = chance.choice(list(Style)) if chance.random() < 0.4 else Style.NONE
+    return Composition(chance.choice(PLACES), weather, tuple(chance.sample(sorted(sprites.large), count)), style)
 
 
 class Painter:
@@ -116,13 +119,14 @@ def main() -> None:
                 [picture_bytes(compose(random_composition(sprites, chance), sprites, chance)) for _ in range(32)]
             )
             pictures.append(shown)
-            latents.append(vae.encode(halved(shown)).latent_dist.mode().half())
+            latents.append(vae.encode(as_pictures(shown, vae.config.sample_size)).latent_dist.mode().half())
             captions += [""] * 32
         print(f"{arguments.clean} clean, {time.monotonic() - start:.0f} s", flush=True)
         for first in range(0, arguments.painted, 32):
             told = [source.draw() for _ in range(32)]
             shown = torch.stack([picture_bytes(compose(one.composition, sprites, chance)) for one in told])
-            clean = (vae.encode(halved(shown)).latent_dist.mode().float() - mean) * SIGMA_DATA / deviation
+            encoded = vae.encode(as_pictures(shown, vae.config.sample_size)).latent_dist.mode().float()
+            clean = (encoded - mean) * SIGMA_DATA / deviation
             sigmas = torch.empty(32).uniform_(math.log(0.4), math.log(1.6)).exp()
             painted = painter.repaint(clean, [one.text for one in told], sigmas, arguments.steps)
             pictures.append(shown)

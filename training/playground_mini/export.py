@@ -14,24 +14,23 @@ import torch
 from diffusers import AutoencoderKL, EDMDPMSolverMultistepScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
-from .text_encoders import Encoders
+from .text_encoders import load_encoders
 
 DEFAULTS: dict[str, object] = {
     "default_size": [256, 256],
     "show_size": [512, 512],
     "name": "playground-mini",
-    "revision": "2",
+    "revision": "3",
     "max_prompt_tokens": 77,
 }
-KEPT = ("MODEL_CARD.md", "contact_sheet.webp", "contact_sheet_subjects.webp")
+KEPT = (
+    "MODEL_CARD.md",
+    "contact_sheet.webp",
+    "contact_sheet_seeds.webp",
+    "contact_sheet_styles.webp",
+    "contact_sheet_subjects.webp",
+)
 MOST_BYTES = 25_000_000
-
-
-def load_encoders(path: Path, tokenizer: CLIPTokenizer) -> Encoders:
-    weights: dict[str, torch.Tensor] = torch.load(path)
-    encoders = Encoders(tokenizer, topics=len(weights["topics.bias"]))
-    encoders.load_state_dict(weights)
-    return encoders.eval()
 
 
 def build(autoencoder: Path, tokenizer_folder: Path, encoders_file: Path, unet: Path) -> StableDiffusionXLPipeline:
@@ -41,12 +40,12 @@ def build(autoencoder: Path, tokenizer_folder: Path, encoders_file: Path, unet: 
         sigma_min=0.002, sigma_max=80.0, sigma_data=0.5, sigma_schedule="karras", rho=7.0, solver_order=2
     )
     return StableDiffusionXLPipeline(
-        vae=AutoencoderKL.from_pretrained(autoencoder),
+        vae=AutoencoderKL.from_pretrained(autoencoder, torch_dtype=torch.float32),
         text_encoder=encoders.first,
         text_encoder_2=encoders.second,
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
-        unet=UNet2DConditionModel.from_pretrained(unet),
+        unet=UNet2DConditionModel.from_pretrained(unet, torch_dtype=torch.float32),
         scheduler=scheduler,
         force_zeros_for_empty_prompt=True,
         add_watermarker=False,

@@ -23,7 +23,7 @@ from torch.nn import functional
 from transformers import CLIPTokenizer
 
 from .optimisers import Optimisers, RunningAverage
-from .text_encoders import CELLS, PROMPT_TOKENS, Encoders
+from .text_encoders import CELLS, PROMPT_TOKENS, Encoders, load_encoders
 
 SIGMA_DATA = 0.5
 SIZES = (128, 128, 128, 256, 512, 1024)
@@ -173,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="data set of varied pictures")
     parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--encoders", type=Path, required=True, help="encoders.pt")
+    parser.add_argument("--encoders", type=Path, required=True, help="encoders.pt, or an exported pipeline")
     parser.add_argument("--start", type=Path, help="UNet to go on with")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=42)
@@ -188,10 +188,11 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
 
     data: dict[str, Tensor] = torch.load(arguments.data)
-    encoders = Encoders(CLIPTokenizer.from_pretrained(arguments.tokenizer), topics=data["topics"].shape[1]).eval()
-    encoders.load_state_dict(torch.load(arguments.encoders))
-    width, pooled_width = encoders.plan.in_features, encoders.topics.in_features
-    unet = UNet2DConditionModel.from_pretrained(arguments.start) if arguments.start else new_unet(width, pooled_width)
+    encoders = load_encoders(arguments.encoders, CLIPTokenizer.from_pretrained(arguments.tokenizer))
+    if arguments.start:
+        unet = UNet2DConditionModel.from_pretrained(arguments.start, torch_dtype=torch.float32)
+    else:
+        unet = new_unet(encoders.plan.in_features, encoders.topics.in_features)
     train(unet, encoders, data, arguments)
 
 

@@ -21,9 +21,8 @@ from .autoencoder import normalised_latents
 from .captions import CaptionSource
 from .compositions import compose
 from .dataset import picture_bytes
-from .export import load_encoders
 from .painter import SIGMA_DATA, random_sizes
-from .text_encoders import tokenise
+from .text_encoders import load_encoders, tokenise
 
 
 def denoise(unet: UNet2DConditionModel, noisy: Tensor, sigmas: Tensor, states: Tensor, pooled: Tensor) -> Tensor:

@@ -106,6 +106,19 @@ class Encoders(nn.Module):
         return torch.cat([first, second.hidden_states[-2]], dim=-1), second.text_embeds
 
 
+def load_encoders(path: Path, tokenizer: CLIPTokenizer) -> Encoders:
+    """Trained encoders, from `encoders.pt` or from an exported pipeline's folder (then without the read-outs)."""
+    if path.is_dir():
+        encoders = Encoders(tokenizer)
+        encoders.first = CLIPTextModel.from_pretrained(path / "text_encoder", dtype=torch.float32)
+        encoders.second = CLIPTextModelWithProjection.from_pretrained(path / "text_encoder_2", dtype=torch.float32)
+        return encoders.eval()
+    weights: dict[str, Tensor] = torch.load(path)
+    encoders = Encoders(tokenizer, topics=len(weights["topics.bias"]))
+    encoders.load_state_dict(weights)
+    return encoders.eval()
+
+
 def to_cells(latents: Tensor) -> Tensor:
     """(batch, 4, 16, 16) latents as (batch, 64, 16): one row a cell, from left to right and from top to bottom."""
     return functional.pixel_unshuffle(latents, 2).flatten(2).transpose(1, 2)
