@@ -39,7 +39,7 @@ from core.engine import Engine
 log = logging.getLogger(__name__)
 
 SWEEP_S = 20
-"""So often jobs that nobody works on are looked for."""
+"""So often jobs are taken up again for which Discord could not be reached."""
 
 
 class CommandTree(app_commands.CommandTree[ServiceClient]):
@@ -152,12 +152,11 @@ class ImagineBot(ServiceClient):
 
     @tasks.loop(seconds=SWEEP_S)
     async def _take_up(self) -> None:
-        """Go on with jobs that lie about. A loop ends for good at its first error, so that none gets out."""
-        if self._resumed:
-            try:
-                await self.services.jobs.sweep()
-            except Exception:
-                log.exception("could not look for jobs that lie about; I try again soon")
+        """Go on with jobs that were put off. A loop ends for good at its first error, so that none gets out."""
+        try:
+            await self.services.jobs.sweep()
+        except Exception:
+            log.exception("could not take up what was put off; I try again soon")
 
     @tasks.loop(hours=1)
     async def _clean_up(self) -> None:

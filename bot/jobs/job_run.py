@@ -46,6 +46,8 @@ class JobRun:
         self._screen = Screen(job.id, self._t("status.listening"))
         self._files: dict[str, bytes] = {}
         self._drawing: asyncio.Task[None] | None = None
+        self.is_put_off = False
+        """Whether the run ended without an end for the job: Discord could not be reached."""
 
     async def run(self) -> None:
         """Answer the job. Errors that a person can mend are told; anything else is logged and told as a fault."""
@@ -57,6 +59,7 @@ class JobRun:
             await self._services.store.finish(self._job.id, JobState.CANCELLED)
         except NotNow:
             log.warning("job %d: Discord cannot be reached; it goes on when it can", self._job.id)
+            self.is_put_off = True
             await self._services.store.reset_attempts([self._job.id])  # which is not held against the job
         except ImagineSoundError as error:
             log.info("job %d failed: %s", self._job.id, error, exc_info=error.__cause__)

@@ -29,7 +29,7 @@ class JobRunner:
         self._resume_within = resume_within
         self._running: dict[int, tuple[asyncio.Task[None], JobRun]] = {}
         self._draining = False
-        self._idle: set[int] = set()
+        self._put_off: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -45,7 +45,12 @@ class JobRunner:
             return
         task = asyncio.create_task(run.run(), name=f"job {job.id}")
         self._running[job.id] = task, run
-        task.add_done_callback(lambda _: self._running.pop(job.id, None))
+        task.add_done_callback(lambda _: self._ended(run, job.id))
+
+    def _ended(self, run: JobRun, job_id: int) -> None:
+        self._running.pop(job_id, None)
+        if run.is_put_off:
+            self._put_off.add(job_id)
 
     async def cancel(self, job_id: int) -> bool:
         """Give a job up; False if it had ended. Its message is left as it is."""
@@ -93,18 +98,14 @@ class JobRunner:
                 await self.start(job, quiet=True)
 
     async def sweep(self) -> None:
-        """Go on with jobs that are not ended and that nobody works on: Discord could not be reached for them, say.
-
-        To be called again and again. What was found idle only once may just be about to be started.
-        """
-        if self._draining:
+        """Go on with jobs for which Discord could not be reached. To be called again and again."""
+        if self._draining or not self._put_off:
             return
-        waiting = [job for job in await self._services.store.unfinished() if job.id not in self._running]
-        for job in waiting:
-            if job.id in self._idle:
+        put_off, self._put_off = self._put_off, set()
+        for job in await self._services.store.unfinished():
+            if job.id in put_off:
                 log.info("job %d is taken up again", job.id)
                 await self.start(job, quiet=True)
-        self._idle = {job.id for job in waiting}
 
     async def drain(self, seconds: float) -> None:
         """Start nothing new, let the running jobs end within `seconds`, and put the rest off to the next start."""
