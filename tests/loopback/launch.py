@@ -1,0 +1,61 @@
+"""Starts the real bot against the stand-in: `python -m tests.loopback.launch --api http://127.0.0.1:PORT`.
+
+Only the addresses in discord.py point elsewhere, and the engine gets a painter that is quick and the same each time.
+`--clock FILE` adds the seconds that stand in FILE to the bot's clock. The process is otherwise what
+`imagine-sound-bot` is.
+"""
+
+import argparse
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import discord
+import yarl
+from discord import asset, gateway, http
+
+from bot import __main__ as program
+from core.engine import Engine, spare_from_collections
+from core.generation.batcher import Batcher
+from core.settings import CoreSettings
+from tests.loopback.painter import ScriptedModel
+
+
+def main() -> int:
+    """As `bot.__main__.main`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--api", required=True)
+    parser.add_argument("--painter", choices=("scripted", "miniature"), default="scripted")
+    parser.add_argument("--clock", type=Path)
+    arguments = parser.parse_args()
+    http.Route.BASE = f"{arguments.api}/api/v10"
+    asset.Asset.BASE = arguments.api
+    gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(arguments.api.replace("http", "ws"))
+    if arguments.clock is not None:
+        _set_clock(arguments.clock)
+    if arguments.painter == "scripted":
+        program.make_engine = _make_engine
+    return program.main([])
+
+
+def _make_engine(settings: CoreSettings) -> Engine:
+    def make(settings: CoreSettings, _: object) -> Batcher[object]:
+        return Batcher(ScriptedModel, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
+
+    return Engine(settings, make_generator=make, after_loading=spare_from_collections)  # type: ignore[arg-type]
+
+
+def _set_clock(offset: Path) -> None:
+    """Let the wall clock differ by what stands in the file; it is read each time, so that it can step."""
+    true_time, true_utcnow = time.time, discord.utils.utcnow
+
+    def seconds() -> float:
+        return float(offset.read_text())
+
+    time.time = lambda: true_time() + seconds()
+    discord.utils.utcnow = lambda: true_utcnow() + timedelta(seconds=seconds())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

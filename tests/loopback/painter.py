@@ -1,0 +1,89 @@
+"""A painter whose picture is a pure function of the seed, in ten steps of 0.1 s. Words in the prompt make it misbehave.
+
+It is a StepModel, so that the real batcher drives it.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from core.errors import OutOfMemory
+from core.generation.protocol import GenerationRequest, GeneratorInfo, Painting, Picture
+from core.recipe import Recipe
+
+STEPS = 10
+STEP_S = 0.1
+SIZE = (64, 64)
+
+RAISES, HANGS, DIES, OUT_OF_MEMORY = "it raises", "it hangs", "it dies", "it runs out of memory"
+
+
+@dataclass(frozen=True)
+class State:
+    """A picture under way."""
+
+    request: GenerationRequest
+    step: int = 0
+
+
+class ScriptedModel:
+    """Fulfils core.generation.batcher.StepModel."""
+
+    def info(self) -> GeneratorInfo:
+        """What paints."""
+        return GeneratorInfo("scripted", "1", STEPS, 3.0, SIZE)
+
+    def warm_up(self, batch_size: int) -> None:
+        """Nothing is to be compiled."""
+
+    def prepare(self, request: GenerationRequest) -> State:
+        """Begin."""
+        return State(request)
+
+    def group_of(self, state: State) -> object:
+        """All may share a batch; a prompt that kills the painting thread does so here."""
+        if DIES in state.request.prompt.text:
+            raise RuntimeError("a fault of the program")
+        return ()
+
+    def step(self, states: Sequence[State]) -> list[State]:
+        """A tenth of a second for all together."""
+        time.sleep(STEP_S)
+        words = " ".join(state.request.prompt.text for state in states)
+        if HANGS in words:
+            time.sleep(10_000)
+        if RAISES in words:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        if OUT_OF_MEMORY in words:
+            raise OutOfMemory("This picture does not fit into the GPU's memory.")
+        return [replace(state, step=state.step + 1) for state in states]
+
+    def progress(self, state: State) -> Painting:
+        """How far it is."""
+        return Painting(state.step, STEPS)
+
+    def is_finished(self, state: State) -> bool:
+        """After ten steps."""
+        return state.step >= STEPS
+
+    def decode(self, states: Sequence[State]) -> list[Image.Image]:
+        """One colour for each seed."""
+        return [Image.new("RGB", SIZE, colour(state.request.seed)) for state in states]
+
+    def picture(self, state: State, image: Image.Image, seconds: float) -> Picture:
+        """With its recipe."""
+        request = state.request
+        recipe = Recipe(request.prompt, request.seed, STEPS, 3.0, SIZE, "scripted", "1", request.adapter, request.heard)
+        return Picture(image, recipe, seconds)
+
+    def close(self) -> None:
+        """Nothing is to be freed."""
+
+
+def colour(seed: int) -> tuple[int, int, int]:
+    """The colour of the picture with this seed."""
+    red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
+    return red, green, blue
