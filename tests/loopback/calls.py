@@ -1,4 +1,4 @@
-"""A request to the stand-in, read and placed: which route it is, which point of the table, which channel it concerns."""
+"""A request to the stand-in, read and placed: which route it is, and which point of the table."""
 
 import json
 import re
@@ -17,7 +17,7 @@ Answer = dict[str, Any] | list[Any] | bytes | None
 
 @dataclass(frozen=True)
 class Call:
-    """A request. `channel_id` is the one it concerns, `root_id` the text channel that this belongs to."""
+    """A request, with the ids of its path."""
 
     route: "Route"
     values: Mapping[str, str]

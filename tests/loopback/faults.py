@@ -70,9 +70,15 @@ class Fault:
     seen: int = 0
     began: float | None = None
 
+    @property
+    def points(self) -> frozenset[Point]:
+        """Who may not edit a message now may not do so at the end either."""
+        also = self.what is What.FORBIDDEN and self.point is Point.PROGRESS
+        return frozenset({self.point, Point.LAST} if also else {self.point})
+
     def strikes(self, point: Point, channel_id: int | None, *, has_files: bool) -> bool:
         """Whether this request is struck; counts it."""
-        if point is not self.point or self.channel_id not in (None, channel_id):
+        if point not in self.points or self.channel_id not in (None, channel_id):
             return False
         if self.what is What.TOO_LARGE and not has_files:
             return False

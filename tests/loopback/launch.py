@@ -19,7 +19,7 @@ from bot import __main__ as program
 from core.engine import Engine, spare_from_collections
 from core.generation.batcher import Batcher
 from core.settings import CoreSettings
-from tests.loopback.painter import ScriptedModel
+from tests.loopback.painter import ScriptedModel, State
 
 
 def main() -> int:
@@ -40,10 +40,10 @@ def main() -> int:
 
 
 def _make_engine(settings: CoreSettings) -> Engine:
-    def make(settings: CoreSettings, _: object) -> Batcher[object]:
+    def make(settings: CoreSettings, _: object) -> Batcher[State]:
         return Batcher(ScriptedModel, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
 
-    return Engine(settings, make_generator=make, after_loading=spare_from_collections)  # type: ignore[arg-type]
+    return Engine(settings, make_generator=make, after_loading=spare_from_collections)
 
 
 def _set_clock(offset: Path) -> None:

@@ -31,6 +31,8 @@ class Request:
     withdrawn: bool = False
     may_vanish: bool = False
     """Somebody else removed its place, so that no answer is right as well."""
+    may_be_left: bool = False
+    """The recording cannot be had, and nobody asked for a picture by name: then nobody needs to be told."""
     hopeless: bool = False
     """Discord refuses for good what would be needed to tell anybody."""
 

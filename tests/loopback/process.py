@@ -69,6 +69,11 @@ class BotProcess:
         """Whether the process is there."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is running and connected."""
+        return self.is_running and self._ready.is_set()
+
     async def start(self, *, wait: bool = True) -> None:
         """Start it and, with `wait`, wait until it is connected."""
         usual = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}

@@ -1,4 +1,4 @@
-"""The stand-in for Discord: an HTTP server on 127.0.0.1 that puts state, routes, gateway, rate limits and faults together.
+"""The stand-in for Discord: an HTTP server on 127.0.0.1 that puts state, routes, gateway, limits and faults together.
 
 Every request takes `latency` each way. A route that is not there, and a fault of the stand-in itself, are kept in
 `errors`: whoever uses it fails on them.

@@ -20,6 +20,8 @@ class Verdict(StrEnum):
     TOLD = "told"
     WITHDRAWN = "withdrawn"
     """It was taken back, or its place is gone, and nothing of it stands."""
+    LEFT = "left alone"
+    """Nobody asked by name, and the recording cannot be had: nothing is said."""
     UNREACHABLE = "nobody to tell"
     """Discord refuses for good what would be needed."""
     LOST = "LOST"
@@ -31,7 +33,7 @@ class Verdict(StrEnum):
     LOUD = "LOUD"
 
 
-GOOD = frozenset({Verdict.ANSWERED, Verdict.TOLD, Verdict.WITHDRAWN, Verdict.UNREACHABLE})
+GOOD = frozenset({Verdict.ANSWERED, Verdict.TOLD, Verdict.WITHDRAWN, Verdict.LEFT, Verdict.UNREACHABLE})
 
 
 def judge(state: State, request: Request) -> Verdict:
@@ -39,7 +41,8 @@ def judge(state: State, request: Request) -> Verdict:
     everything = messages_of(state, request)
     standing = [message for message in everything if not message.deleted]
     if request.withdrawn:
-        return Verdict.ORPHAN if standing else Verdict.WITHDRAWN
+        left = Verdict.UNREACHABLE if request.hopeless else Verdict.ORPHAN
+        return left if standing else Verdict.WITHDRAWN
     pictures = [message for message in standing if is_picture(message)]
     unfinished = [message for message in standing if is_unfinished(message)]
     told = [message for message in standing if message not in pictures and message not in unfinished]
@@ -64,11 +67,13 @@ def judge(state: State, request: Request) -> Verdict:
 def _nothing(request: Request) -> Verdict:
     if request.may_vanish:
         return Verdict.WITHDRAWN
+    if request.may_be_left:
+        return Verdict.LEFT
     return Verdict.UNREACHABLE if request.hopeless else Verdict.LOST
 
 
 def messages_of(state: State, request: Request) -> list[Message]:
-    """The bot's messages about a request: the interaction's, those in the recording's thread, replies, and direct ones."""
+    """The bot's messages about a request: an interaction's, those in the recording's thread, replies, direct ones."""
     found: list[Message] = []
     if request.interaction is not None:
         found += request.interaction.messages
@@ -86,6 +91,11 @@ def messages_of(state: State, request: Request) -> list[Message]:
     ]
     own = [one for one in found if one.author_id == state.bot.id and one.type != THREAD_STARTER]
     return list({message.id: message for message in own}.values())
+
+
+def fingerprint(state: State, request: Request) -> object:
+    """Equal as long as nothing happens to what stands."""
+    return [(one.id, one.deleted, one.edited, one.flags) for one in messages_of(state, request)]
 
 
 def strays(state: State, channel_id: int, requests: Sequence[Request]) -> list[Message]:

@@ -1,0 +1,82 @@
+"""Runs cells: those that share in one world beside each other, the others a few at a time, each kind in its own worlds."""
+
+import asyncio
+import hashlib
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tests.loopback.bench import Cell, Outcome, World, world
+
+log = logging.getLogger(__name__)
+
+BESIDE_EACH_OTHER = 24
+WORLDS = 3
+CELL_TIMEOUT_S = 900.0
+
+
+@dataclass
+class Report:
+    """What was measured: outcomes by cell, what the bots' logs should not contain, and faults of the bench itself."""
+
+    outcomes: dict[str, tuple[Cell, Outcome]] = field(default_factory=dict)
+    worries: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def choose(cells: Sequence[Cell], most: int, seed: str) -> list[Cell]:
+    """At most so many cells, the same ones for the same seed, from all groups."""
+
+    def key(cell: Cell) -> str:
+        return hashlib.sha256(f"{seed} {cell.name}".encode()).hexdigest()
+
+    return sorted(cells, key=key)[:most]
+
+
+class Runner:
+    """Runs cells into one report; `done` is called after each."""
+
+    def __init__(self, done: Callable[[Cell, Outcome], None] = lambda cell, outcome: None) -> None:
+        self.report = Report()
+        self._done = done
+
+    async def run(self, cells: Sequence[Cell]) -> Report:
+        """All of them."""
+        sharing = [cell for cell in cells if cell.shares]
+        alone = asyncio.Queue[Cell]()
+        for cell in cells:
+            if not cell.shares:
+                alone.put_nowait(cell)
+        if sharing:
+            async with world() as here:
+                places = asyncio.Semaphore(BESIDE_EACH_OTHER)
+                await asyncio.gather(*(self._run_in(here, cell, places) for cell in sharing))
+                self._look_at(here)
+        await asyncio.gather(*(self._work(alone) for _ in range(min(WORLDS, alone.qsize()))))
+        return self.report
+
+    async def _work(self, cells: "asyncio.Queue[Cell]") -> None:
+        """Cells that disturb each other, each in a world of its own."""
+        while not cells.empty():
+            cell = cells.get_nowait()
+            try:
+                async with world(cell.settings, cell.lifetimes) as here:
+                    await self._run_in(here, cell, asyncio.Semaphore())
+                    self._look_at(here)
+            except Exception:
+                self.report.errors.append(f"{cell.name}: {traceback.format_exc()}")
+
+    async def _run_in(self, here: World, cell: Cell, places: asyncio.Semaphore) -> None:
+        async with places:
+            try:
+                outcome = await asyncio.wait_for(cell.run(here), CELL_TIMEOUT_S)
+            except Exception:
+                self.report.errors.append(f"{cell.name}: {traceback.format_exc()}")
+                return
+        self.report.outcomes[cell.name] = cell, outcome
+        self._done(cell, outcome)
+
+    def _look_at(self, here: World) -> None:
+        self.report.worries += here.bot.worries()
+        self.report.errors += here.discord.errors
