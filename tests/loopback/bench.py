@@ -116,7 +116,7 @@ class World:
         """Wait until `condition` holds; whether it does."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not condition():
+                while not condition():  # noqa: ASYNC110 - what it waits for comes from another process
                     await asyncio.sleep(0.02)
         return condition()
 

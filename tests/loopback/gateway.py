@@ -45,12 +45,15 @@ class Connection:
     ) -> None:
         self.socket = socket
         self.transport = transport
+        self.silent = False
         self._latency = latency
         self._compressor = zlib.compressobj() if compressed else None
         self._packets: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
 
     def send(self, packet: dict[str, Any]) -> None:
-        """Put a packet on its way."""
+        """Put a packet on its way, unless the connection is only seemingly there."""
+        if self.silent:
+            return
         self._packets.put_nowait((asyncio.get_running_loop().time() + self._latency, packet))
 
     async def run(self) -> None:
@@ -70,7 +73,7 @@ class Connection:
 
 
 class Gateway:
-    """All sessions. `acknowledging` off: heartbeats are not answered. `open` off: nobody is let in."""
+    """All sessions."""
 
     def __init__(self, state: State, token: str, latency: float) -> None:
         self._state = state
@@ -79,8 +82,6 @@ class Gateway:
         self.sessions: dict[str, Session] = {}
         self.allowed_intents = (1 << 26) - 1
         self.heartbeat_s = 41.25
-        self.acknowledging = True
-        self.open = True
         state.listeners.append(self.dispatch)
 
     @property
@@ -100,8 +101,6 @@ class Gateway:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """A bot connects."""
-        if not self.open:
-            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(compress=False, max_msg_size=0)
         await socket.prepare(request)
         compressed = request.query.get("compress") == "zlib-stream"
@@ -133,6 +132,12 @@ class Gateway:
             if session.connection is not None and session.connection.transport is not None:
                 session.connection.transport.abort()
 
+    def fall_silent(self) -> None:
+        """Nothing goes through the present connections any more."""
+        for session in self.connected:
+            if session.connection is not None:
+                session.connection.silent = True
+
     def ask_to_reconnect(self) -> None:
         """Opcode 7 to everybody."""
         for session in self.connected:
@@ -157,8 +162,7 @@ class Gateway:
     async def _receive(self, connection: Connection, packet: dict[str, Any]) -> None:
         match packet["op"]:
             case 1:
-                if self.acknowledging:
-                    connection.send({"op": ACK, "d": None, "s": None, "t": None})
+                connection.send({"op": ACK, "d": None, "s": None, "t": None})
             case 2:
                 await self._identify(connection, packet["d"])
             case 6:

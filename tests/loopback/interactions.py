@@ -35,6 +35,7 @@ class Interaction:
     acknowledged: int | None = None
     modal: dict[str, Any] | None = None
     messages: list[Message] = field(default_factory=list)
+    payload: dict[str, Any] = field(default_factory=dict)
 
     @property
     def original(self) -> Message | None:
@@ -75,10 +76,14 @@ class Interactions:
             self._state.new_id(), secrets.token_urlsafe(60), kind, channel_id, user, now, source=source
         )
         self._by_token[interaction.token] = interaction
-        payload = self._payload(interaction, data)
-        for tell in self._state.listeners:
-            tell("INTERACTION_CREATE", payload)
+        interaction.payload = self._payload(interaction, data)
+        self.deliver(interaction)
         return interaction
+
+    def deliver(self, interaction: Interaction) -> None:
+        """Tell the bot of an interaction."""
+        for tell in self._state.listeners:
+            tell("INTERACTION_CREATE", interaction.payload)
 
     def channel_of(self, token: str) -> int | None:
         """Where the interaction with this token takes place."""

@@ -1,4 +1,4 @@
-"""The first two tables: one fault at one request, and `kill -9` before and after each; and each of them for ten minutes.
+"""The first tables: one fault at one request, `kill -9` before and after each, and 503 for ten minutes.
 
 A column is a way in with a point on it.
 """
@@ -113,8 +113,9 @@ def _expect(request: Request, what: What, point: Point) -> None:
         request.may_vanish = point is not Point.RECORDING
     gone = what in (What.GONE, What.FORBIDDEN) and point is Point.RECORDING
     request.may_be_left = gone and request.source is not None
-    refused = what in (What.FORBIDDEN, What.UNKNOWN_INTERACTION)
-    request.hopeless = refused and point in _NO_OTHER_WAY
+    refused = what in (What.FORBIDDEN, What.UNKNOWN_INTERACTION) and point in _NO_OTHER_WAY
+    unacknowledged = what in (What.KILL_BEFORE, What.UNAUTHORIZED) and point is Point.ACKNOWLEDGEMENT
+    request.hopeless = refused or unacknowledged  # of the latter Discord itself says "did not respond"
 
 
 async def _history(world: World, what: What) -> Outcome:

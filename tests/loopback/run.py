@@ -1,4 +1,4 @@
-"""Runs cells: those that share in one world beside each other, the others a few at a time, each kind in its own worlds."""
+"""Runs cells: those that share beside each other in one world, the others a few at a time in worlds of their own."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,6 @@ from tests.loopback.bench import Cell, Outcome, World, world
 log = logging.getLogger(__name__)
 
 BESIDE_EACH_OTHER = 24
-WORLDS = 3
 CELL_TIMEOUT_S = 900.0
 
 
@@ -37,9 +36,10 @@ def choose(cells: Sequence[Cell], most: int, seed: str) -> list[Cell]:
 class Runner:
     """Runs cells into one report; `done` is called after each."""
 
-    def __init__(self, done: Callable[[Cell, Outcome], None] = lambda cell, outcome: None) -> None:
+    def __init__(self, done: Callable[[Cell, Outcome], None] = lambda cell, outcome: None, *, worlds: int = 3) -> None:
         self.report = Report()
         self._done = done
+        self._worlds = worlds
 
     async def run(self, cells: Sequence[Cell]) -> Report:
         """All of them."""
@@ -52,8 +52,8 @@ class Runner:
             async with world() as here:
                 places = asyncio.Semaphore(BESIDE_EACH_OTHER)
                 await asyncio.gather(*(self._run_in(here, cell, places) for cell in sharing))
-                self._look_at(here)
-        await asyncio.gather(*(self._work(alone) for _ in range(min(WORLDS, alone.qsize()))))
+            self._look_at(here)
+        await asyncio.gather(*(self._work(alone) for _ in range(min(self._worlds, alone.qsize()))))
         return self.report
 
     async def _work(self, cells: "asyncio.Queue[Cell]") -> None:
@@ -63,7 +63,7 @@ class Runner:
             try:
                 async with world(cell.settings, cell.lifetimes) as here:
                     await self._run_in(here, cell, asyncio.Semaphore())
-                    self._look_at(here)
+                self._look_at(here)
             except Exception:
                 self.report.errors.append(f"{cell.name}: {traceback.format_exc()}")
 

@@ -43,8 +43,7 @@ class Discord:
         self.faults = Faults()
         self.limits = RateLimits()
         self.errors: list[str] = []
-        self.down = False
-        """Whether every request is answered 503 and the gateway lets nobody in."""
+        self.away = False
         self.kill: Callable[[], None] = lambda: None
         self.state: State
         self.gateway: Gateway
@@ -71,12 +70,21 @@ class Discord:
         assert self._runner is not None
         await self._runner.cleanup()
 
+    def go_away(self) -> None:
+        """The network between the bot and Discord is gone: connections break, and no new one holds."""
+        self.away = True
+        self.gateway.break_off()
+
+    def come_back(self) -> None:
+        """It is there again."""
+        self.away = False
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self.away:
+            return _broken(request)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self.gateway.serve(request)
         await asyncio.sleep(self._latency)
-        if self.down:
-            return _page(503)
         path = request.path.removeprefix(PREFIX)
         for route in self._routes:
             values = route.match(request.method, path)

@@ -1,0 +1,19 @@
+"""All cells of the table, in its order."""
+
+from tests.loopback import gateway_rows, matrix, painter_rows, people_rows, process_rows, storage_rows
+from tests.loopback.bench import Cell
+
+
+def all_cells(outage_s: float = matrix.OUTAGE_S) -> list[Cell]:
+    """Every cell; `outage_s` is how long the outages last."""
+    return [
+        *sorted(matrix.cells(outage_s), key=lambda cell: GROUPS.index(cell.group)),
+        *gateway_rows.cells(),
+        *process_rows.cells(),
+        *people_rows.cells(),
+        *storage_rows.cells(),
+        *painter_rows.cells(),
+    ]
+
+
+GROUPS = (matrix.ONE_FAULT, matrix.KILLED, matrix.OUTAGE)
