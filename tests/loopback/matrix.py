@@ -9,12 +9,14 @@ from functools import partial
 
 from tests.loopback.bench import Cell, Outcome, World
 from tests.loopback.faults import FOR_GOOD, KILLS, LASTING, Fault, Point, What
-from tests.loopback.people import Request
+from tests.loopback.people import Person, Request
+from tests.loopback.verdict import messages_of
 
 ONE_FAULT = "one fault at one request"
 KILLED = "kill -9 before and after each request"
 OUTAGE = "503 for minutes"
 OUTAGE_S = 600.0
+PATIENCE_AFTER_KILL_S = 12.0
 LONG_PATIENCE_S = 80.0
 """Longer than the longest pause after which the bot tries again."""
 
@@ -30,7 +32,7 @@ class Column:
         return f"{self.way}: {self.point}"
 
 
-POST, COMMAND = "post", "command"
+POST, COMMAND, DELETE = "post", "command", "Delete pressed"
 COLUMNS = (
     *(
         Column(POST, point)
@@ -40,6 +42,7 @@ COLUMNS = (
         Column(COMMAND, point)
         for point in (Point.RECORDING, Point.ACKNOWLEDGEMENT, Point.ORIGINAL, Point.PROGRESS, Point.LAST)
     ),
+    Column(DELETE, Point.REMOVAL),
 )
 _ONLY_AT = {
     What.UNKNOWN_INTERACTION: {Point.ACKNOWLEDGEMENT},
@@ -93,7 +96,7 @@ async def _with_fault(
         if not before.is_good:
             return before
         world.discord.faults.add(fault)
-        person.take_back(request)
+        _take_back(world, person, request, column.way)
     else:
         world.discord.faults.add(fault)
         request = person.post() if column.way == POST else person.command()
@@ -103,7 +106,14 @@ async def _with_fault(
     return Outcome([*outcome.verdicts, *world.strays_of(person)], fault.struck > 0, outcome.notes)
 
 
-PATIENCE_AFTER_KILL_S = 12.0
+def _take_back(world: World, person: Person, request: Request, way: str) -> None:
+    """Delete the recording, or press Delete under the reply."""
+    if way != DELETE:
+        person.take_back(request)
+        return
+    (reply,) = (message for message in messages_of(world.state, request) if not message.deleted)
+    person.press(reply, "delete")
+    request.withdrawn = True
 
 
 def _expect(request: Request, what: What, point: Point) -> None:

@@ -34,27 +34,44 @@ def choose(cells: Sequence[Cell], most: int, seed: str) -> list[Cell]:
 
 
 class Runner:
-    """Runs cells into one report; `done` is called after each."""
+    """Runs cells into one report; `done` is called after each. `patience`: how long a bad state is watched at most."""
 
-    def __init__(self, done: Callable[[Cell, Outcome], None] = lambda cell, outcome: None, *, worlds: int = 3) -> None:
+    def __init__(
+        self,
+        done: Callable[[Cell, Outcome], None] = lambda cell, outcome: None,
+        *,
+        worlds: int = 3,
+        patience: float = float("inf"),
+    ) -> None:
         self.report = Report()
         self._done = done
         self._worlds = worlds
+        self._patience = patience
 
-    async def run(self, cells: Sequence[Cell]) -> Report:
-        """All of them."""
-        sharing = [cell for cell in cells if cell.shares]
+    async def run(self, cells: Sequence[Cell], *, all_at_once: bool = False) -> Report:
+        """All of them: first those that share, then the others, unless `all_at_once`."""
         alone = asyncio.Queue[Cell]()
         for cell in cells:
             if not cell.shares:
                 alone.put_nowait(cell)
-        if sharing:
-            async with world() as here:
-                places = asyncio.Semaphore(BESIDE_EACH_OTHER)
-                await asyncio.gather(*(self._run_in(here, cell, places) for cell in sharing))
-            self._look_at(here)
-        await asyncio.gather(*(self._work(alone) for _ in range(min(self._worlds, alone.qsize()))))
+        sharing = self._share([cell for cell in cells if cell.shares])
+        working = [self._work(alone) for _ in range(min(self._worlds, alone.qsize()))]
+        if all_at_once:
+            await asyncio.gather(sharing, *working)
+        else:
+            await sharing
+            await asyncio.gather(*working)
         return self.report
+
+    async def _share(self, cells: Sequence[Cell]) -> None:
+        """Cells that disturb nobody, beside each other in one world."""
+        if not cells:
+            return
+        async with world() as here:
+            here.most_patience = self._patience
+            places = asyncio.Semaphore(BESIDE_EACH_OTHER)
+            await asyncio.gather(*(self._run_in(here, cell, places) for cell in cells))
+        self._look_at(here)
 
     async def _work(self, cells: "asyncio.Queue[Cell]") -> None:
         """Cells that disturb each other, each in a world of its own."""
@@ -62,6 +79,7 @@ class Runner:
             cell = cells.get_nowait()
             try:
                 async with world(cell.settings, cell.lifetimes) as here:
+                    here.most_patience = self._patience
                     await self._run_in(here, cell, asyncio.Semaphore())
                 self._look_at(here)
             except Exception:
