@@ -35,6 +35,8 @@ class Outcome:
     verdicts: Sequence[Verdict]
     struck: bool = True
     notes: Sequence[str] = ()
+    worries: Sequence[str] = ()
+    """Lines that a bot's log should not hold, where it ran for this cell alone."""
 
     @property
     def is_good(self) -> bool:
@@ -147,7 +149,8 @@ Run = Callable[[World], Awaitable[Outcome]]
 class Cell:
     """One experiment. `group`, `row` and `column` say where in the tables it stands.
 
-    `shares`: it disturbs nobody, so that many may run beside each other in one world.
+    `shares`: it disturbs nobody, so that many may run beside each other in one world. `quick`: it takes less than half
+    a minute where all is well, and its outcome does not hang on how fast this computer is.
     """
 
     group: str
@@ -155,6 +158,7 @@ class Cell:
     column: str
     run: Run
     shares: bool = False
+    quick: bool = True
     settings: Mapping[str, str] | None = None
     lifetimes: Lifetimes | None = None
 

@@ -24,9 +24,9 @@ def cells() -> Iterator[Cell]:
     yield _trouble("session invalid, resumable (op 9)", partial(_invalidate, resumable=True))
     yield _trouble("session invalid, not resumable (op 9)", partial(_invalidate, resumable=False))
     yield _trouble("cut without a word", _cut)
-    yield Cell(GROUP, "no acknowledgements, nothing arrives", "", _silent)
+    yield Cell(GROUP, "no acknowledgements, nothing arrives", "", _silent, quick=False)
     for seconds in AWAY_S:
-        yield Cell(GROUP, f"network away for {seconds:g} s", "", partial(_away, seconds=seconds))
+        yield Cell(GROUP, f"network away for {seconds:g} s", "", partial(_away, seconds=seconds), quick=False)
     for moment, wait in (("at once", 0.0), ("1 s later", 1.0), ("after the answer", None)):
         for way in ("post", "command"):
             yield Cell(AGAIN, way, moment, partial(_again, way=way, wait=wait))

@@ -9,6 +9,7 @@ from tests.loopback.people import Person, Request
 from tests.loopback.state import Lifetimes, Message
 from tests.loopback.verdict import Verdict, is_unfinished, messages_of
 
+NO_FAULT = "no fault"
 DELETED = "deleted meanwhile"
 PEOPLE = "people"
 Moment = Callable[[World, Request], Awaitable[None]]
@@ -16,6 +17,9 @@ Moment = Callable[[World, Request], Awaitable[None]]
 
 def cells() -> Iterator[Cell]:
     """All of them."""
+    for way in ("post", "command", "command with a prompt", "direct message"):
+        yield Cell(NO_FAULT, way, "", partial(_asks, way=way), shares=True)
+    yield Cell(NO_FAULT, "Paint again, and an edited prompt", "", _again_and_edited, shares=True)
     for what in ("recording", "thread", "reply"):
         for name, moment in MOMENTS.items():
             if (what, name) not in {("thread", "at once"), ("reply", "at once")}:
@@ -27,7 +31,30 @@ def cells() -> Iterator[Cell]:
     yield Cell(PEOPLE, "prompt editor across a restart", "", _editor_across_restart)
     yield Cell(PEOPLE, "Paint again after a restart", "", _again_after_restart)
     yield Cell(PEOPLE, "token ends while it is painted", "", _token_ends, lifetimes=Lifetimes(token=1.5))
-    yield Cell(PEOPLE, "sixty recordings at once", "", partial(_crowd, count=60))
+    yield Cell(PEOPLE, "sixty recordings at once", "", partial(_crowd, count=60), quick=False)
+
+
+async def _asks(world: World, way: str) -> Outcome:
+    person = world.person(way)
+    match way:
+        case "post":
+            request = person.post()
+        case "command":
+            request = person.command()
+        case "command with a prompt":
+            request = person.command("a dog")
+        case _:
+            request = person.post(world.state.dm_with(person.user.id))
+    outcome = await world.settle([request])
+    return Outcome([*outcome.verdicts, *world.strays_of(person)], notes=outcome.notes)
+
+
+async def _again_and_edited(world: World) -> Outcome:
+    person, request, message = await _finished(world)
+    editor = person.press(message, "edit")
+    await world.wait_for(lambda: editor.modal is not None)
+    requests = [request, person.click(message, "again"), person.submit(editor, "a blue horse")]
+    return await world.settle(requests)
 
 
 def _message(world: World, request: Request) -> Message | None:
@@ -63,6 +90,7 @@ async def _down_painting(world: World, request: Request) -> None:
     """Killed once the first message is there; what is deleted then is deleted while nobody looks."""
     world.hold_down()
     await _first_message(world, request)
+    await asyncio.sleep(0.3)  # the bot has written down where it is
     world.bot.kill()
     await world.wait_for(lambda: not world.bot.is_running)
 
@@ -140,8 +168,9 @@ async def _two_editors(world: World) -> Outcome:
     other = Person(world.discord, world.state.new_user("another"), person.channel)
     editors = [one.press(message, "edit") for one in (person, other)]
     await world.wait_for(lambda: all(editor.modal is not None for editor in editors))
-    requests = [person.submit(editors[0], "a blue horse"), other.submit(editors[1], "a red horse")]
-    return await world.settle(requests)
+    first = person.submit(editors[0], "a blue horse")
+    await asyncio.sleep(2)
+    return await world.settle([first, other.submit(editors[1], "a red horse")])
 
 
 async def _editor_across_restart(world: World) -> Outcome:

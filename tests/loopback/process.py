@@ -136,12 +136,13 @@ class BotProcess:
                 await self._reading
 
     def worries(self) -> list[str]:
-        """Lines of the log that must not be there, each with what a traceback ended with."""
+        """What of WORRYING the log holds, each with the line that a traceback ends with."""
         found = []
         for index, line in enumerate(self.log):
-            if any(word in line for word in WORRYING):
-                end = next((text for text in self.log[index + 1 :] if re.match(r"\S", text)), "")
-                found.append(f"{line.strip()} {end}".strip())
+            for word in WORRYING:
+                if word in line:
+                    end = next((text for text in self.log[index + 1 :] if re.match(r"\S", text)), "")
+                    found.append("the token" if word == TOKEN else f"{word} {end}".strip())
         return found
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:

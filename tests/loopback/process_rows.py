@@ -26,14 +26,22 @@ PATIENCE_S = 15.0
 def cells() -> Iterator[Cell]:
     """All of them."""
     for number in range(CELLS_OF_KILLS):
-        yield Cell(RANDOM_KILLS, f"ten kills, two requests each, no. {number + 1}", "", partial(_kills, seed=number))
+        yield Cell(
+            RANDOM_KILLS,
+            f"ten kills, two requests each, no. {number + 1}",
+            "",
+            partial(_kills, seed=number),
+            quick=False,
+        )
     for number in range(CELLS_OF_BURSTS):
-        yield Cell(BURSTS, f"ten requests, no. {number + 1}", "", partial(_burst, seed=1000 + number))
+        yield Cell(BURSTS, f"ten requests, no. {number + 1}", "", partial(_burst, seed=1000 + number), quick=False)
     for moment in MOMENTS_S:
         for deadline in DEADLINES_S:
             settings = {"DRAIN_SECONDS": str(deadline)}
             run = partial(_terminate, moment=moment)
-            yield Cell(SIGTERM, f"{moment:g} s after the posts", f"{deadline} s to drain", run, settings=settings)
+            yield Cell(
+                SIGTERM, f"{moment:g} s after the posts", f"{deadline} s to drain", run, settings=settings, quick=False
+            )
     yield Cell(PROCESS, "two processes on one database", "", _two_processes)
     for what in (What.ERROR_500, What.ERROR_503):
         yield Cell(PROCESS, f"Discord answers {what} at the start for 8 s", "", partial(_bad_start, what=what))

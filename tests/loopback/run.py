@@ -5,7 +5,7 @@ import hashlib
 import logging
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.loopback.bench import Cell, Outcome, World, world
 
@@ -17,11 +17,16 @@ CELL_TIMEOUT_S = 900.0
 
 @dataclass
 class Report:
-    """What was measured: outcomes by cell, what the bots' logs should not contain, and faults of the bench itself."""
+    """What was measured: outcomes by cell; what the shared bot's log should not hold; faults of the bench itself."""
 
     outcomes: dict[str, tuple[Cell, Outcome]] = field(default_factory=dict)
     worries: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+
+    @property
+    def all_worries(self) -> list[str]:
+        """What no bot's log should hold."""
+        return [*self.worries, *(line for _, outcome in self.outcomes.values() for line in outcome.worries)]
 
 
 def choose(cells: Sequence[Cell], most: int, seed: str) -> list[Cell]:
@@ -71,7 +76,8 @@ class Runner:
             here.most_patience = self._patience
             places = asyncio.Semaphore(BESIDE_EACH_OTHER)
             await asyncio.gather(*(self._run_in(here, cell, places) for cell in cells))
-        self._look_at(here)
+        self.report.errors += here.discord.errors
+        self.report.worries += here.bot.worries()
 
     async def _work(self, cells: "asyncio.Queue[Cell]") -> None:
         """Cells that disturb each other, each in a world of its own."""
@@ -80,8 +86,9 @@ class Runner:
             try:
                 async with world(cell.settings, cell.lifetimes) as here:
                     here.most_patience = self._patience
-                    await self._run_in(here, cell, asyncio.Semaphore())
-                self._look_at(here)
+                    outcome = await asyncio.wait_for(cell.run(here), CELL_TIMEOUT_S)
+                self.report.errors += here.discord.errors
+                self._keep(cell, replace(outcome, worries=here.bot.worries()))
             except Exception:
                 self.report.errors.append(f"{cell.name}: {traceback.format_exc()}")
 
@@ -92,9 +99,8 @@ class Runner:
             except Exception:
                 self.report.errors.append(f"{cell.name}: {traceback.format_exc()}")
                 return
+        self._keep(cell, outcome)
+
+    def _keep(self, cell: Cell, outcome: Outcome) -> None:
         self.report.outcomes[cell.name] = cell, outcome
         self._done(cell, outcome)
-
-    def _look_at(self, here: World) -> None:
-        self.report.worries += here.bot.worries()
-        self.report.errors += here.discord.errors

@@ -34,14 +34,25 @@ int fdatasync(int fd) { pause_a_bit(); return ((int (*)(int)) dlsym(RTLD_NEXT, "
 def cells() -> Iterator[Cell]:
     """All of them."""
     for seconds in LOCKED_S:
-        yield Cell(GROUP, f"database locked for {seconds:g} s", "", partial(_locked, seconds=seconds))
-    yield Cell(GROUP, "database locked for 15 s when the picture is shown", "", _locked_at_the_end)
-    yield Cell(GROUP, "full when it is posted, free after 10 s", "", _full)
-    yield Cell(GROUP, "full in the making, free after 10 s", "", _full_in_the_making)
+        yield Cell(GROUP, f"database locked for {seconds:g} s", "", partial(_locked, seconds=seconds), quick=False)
+    yield Cell(GROUP, "database locked for 15 s when the picture is shown", "", _locked_at_the_end, quick=False)
+    yield Cell(GROUP, "full when it is posted, free after 10 s", "", _full, quick=False)
+    yield Cell(GROUP, "full in the making, free after 10 s", "", _full_in_the_making, quick=False)
     library = slow_sync()
     if library is not None:
         settings = {"LD_PRELOAD": str(library), "SLOW_SYNC_MS": str(SLOW_SYNC_MS)}
-        yield Cell(GROUP, f"each fsync takes {SLOW_SYNC_MS} ms, ten recordings at once", "", _slow, settings=settings)
+        yield Cell(
+            GROUP,
+            f"each fsync takes {SLOW_SYNC_MS} ms, ten recordings at once",
+            "",
+            _slow,
+            settings=settings,
+            quick=False,
+        )
+
+
+_kept = tempfile.TemporaryDirectory(prefix="slow-sync-")
+"""Until this process ends."""
 
 
 @cache
@@ -50,7 +61,7 @@ def slow_sync() -> Path | None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None
-    directory = Path(tempfile.mkdtemp(prefix="slow-sync-"))
+    directory = Path(_kept.name)
     (directory / "slow.c").write_text(SLOW_SYNC)
     library = directory / "slow.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, directory / "slow.c", "-ldl"], check=True)
@@ -60,7 +71,7 @@ def slow_sync() -> Path | None:
 @asynccontextmanager
 async def locked(world: World) -> AsyncIterator[None]:
     """Somebody else holds the database."""
-    other = sqlite3.connect(world.bot.database, isolation_level=None, timeout=30)
+    other = sqlite3.connect(world.bot.database, isolation_level=None, timeout=30, check_same_thread=False)
     try:
         await asyncio.to_thread(_begin, other)
         yield

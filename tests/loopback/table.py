@@ -99,9 +99,9 @@ def _word(verdict: Verdict) -> str:
 
 
 def _log(report: Report) -> str:
-    if not report.worries:
+    if not report.all_worries:
         return 'The bots\' logs held no token, no traceback, nothing "never awaited" and nothing "never retrieved".\n'
-    counted = Counter(report.worries).most_common()
+    counted = Counter(report.all_worries).most_common()
     lines = ["## What the bots' logs should not hold\n", "| | times |", "|---|---|"]
     lines += [f"| `{line[:160].replace('|', '/')}` | {count} |" for line, count in counted]
     return "\n".join(lines) + "\n"

@@ -130,12 +130,16 @@ def test_second_message_that_notifies_nobody(scene: Scene) -> None:
     assert scene.verdict is Verdict.ANSWERED
 
 
-def test_taken_back(scene: Scene) -> None:
-    message = scene.say("painting")
+def test_taken_back_and_removed(scene: Scene) -> None:
+    scene.state.delete(scene.say("painting"))
+    scene.request.withdrawn = True
+    assert scene.verdict is Verdict.WITHDRAWN
+
+
+def test_taken_back_and_still_there(scene: Scene) -> None:
+    scene.say("painting")
     scene.request.withdrawn = True
     assert scene.verdict is Verdict.ORPHAN
-    scene.state.delete(message)
-    assert scene.verdict is Verdict.WITHDRAWN
 
 
 def test_message_that_nobody_asked_for(scene: Scene) -> None:
