@@ -6,7 +6,9 @@ Only the addresses in discord.py point elsewhere, and the engine gets a painter 
 """
 
 import argparse
+import os
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +31,7 @@ def main() -> int:
     parser.add_argument("--painter", choices=("scripted", "miniature"), default="scripted")
     parser.add_argument("--clock", type=Path)
     arguments = parser.parse_args()
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     http.Route.BASE = f"{arguments.api}/api/v10"
     asset.Asset.BASE = arguments.api
     gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(arguments.api.replace("http", "ws"))
@@ -44,6 +47,13 @@ def _make_engine(settings: CoreSettings) -> Engine:
         return Batcher(ScriptedModel, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
 
     return Engine(settings, make_generator=make, after_loading=spare_from_collections)
+
+
+def _end_with_parent(parent: int) -> None:
+    """When the bench is killed, its bots shall not go on for ever."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _set_clock(offset: Path) -> None:
