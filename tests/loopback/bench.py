@@ -86,10 +86,6 @@ class World:
         """The bot may run again."""
         self._may_run.set()
 
-    async def until_down(self) -> None:
-        """Wait until the process has ended, while it is held down."""
-        await self.bot.wait()
-
     def person(self, name: str = "somebody") -> Person:
         """A new person in a channel of their own."""
         return Person.new(self.discord, name)

@@ -171,7 +171,7 @@ class ChannelRoutes:
     def _start_thread(self, call: Call) -> Answer:
         channel = self._state.channel(call.number("channel_id"))
         source = self._state.message(channel.id, call.number("message_id"))
-        thread = self._state.start_thread(channel, source, call.body["name"], self._state.bot.id)
+        thread = self._state.start_thread(channel, source, call.body["name"])
         return payloads.channel(self._state, thread)
 
     def _message(self, call: Call) -> Answer:

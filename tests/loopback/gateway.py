@@ -9,6 +9,7 @@ import json
 import secrets
 import zlib
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -16,9 +17,27 @@ from aiohttp import WSMsgType, web
 from tests.loopback import payloads
 from tests.loopback.state import State
 
-DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
 MESSAGE_CONTENT = 1 << 15
-BAD_TOKEN, UNKNOWN_SESSION, DISALLOWED_INTENTS = 4004, 4006, 4014
+BAD_TOKEN, DISALLOWED_INTENTS = 4004, 4014
+ENDING_A_SESSION = (4007, 4009)
+
+
+class Op(IntEnum):
+    """What a packet is."""
+
+    DISPATCH = 0
+    HEARTBEAT = 1
+    IDENTIFY = 2
+    RESUME = 6
+    RECONNECT = 7
+    INVALID_SESSION = 9
+    HELLO = 10
+    ACK = 11
+
+
+def packet(op: Op, data: Any = None) -> dict[str, Any]:
+    """A packet without an event."""
+    return {"op": op, "d": data, "s": None, "t": None}
 
 
 @dataclass
@@ -50,19 +69,19 @@ class Connection:
         self._compressor = zlib.compressobj() if compressed else None
         self._packets: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
 
-    def send(self, packet: dict[str, Any]) -> None:
+    def send(self, told: dict[str, Any]) -> None:
         """Put a packet on its way, unless the connection is only seemingly there."""
         if self.silent:
             return
-        self._packets.put_nowait((asyncio.get_running_loop().time() + self._latency, packet))
+        self._packets.put_nowait((asyncio.get_running_loop().time() + self._latency, told))
 
     async def run(self) -> None:
         """Send until cancelled or closed."""
         with contextlib.suppress(ConnectionError):
             while True:
-                due, packet = await self._packets.get()
+                due, told = await self._packets.get()
                 await asyncio.sleep(due - asyncio.get_running_loop().time())
-                await self._write(json.dumps(packet))
+                await self._write(json.dumps(told))
 
     async def _write(self, text: str) -> None:
         if self._compressor is None:
@@ -106,7 +125,7 @@ class Gateway:
         compressed = request.query.get("compress") == "zlib-stream"
         connection = Connection(socket, request.transport, self._latency, compressed=compressed)
         sending = asyncio.create_task(connection.run())
-        connection.send({"op": HELLO, "d": {"heartbeat_interval": int(self.heartbeat_s * 1000)}, "s": None, "t": None})
+        connection.send(packet(Op.HELLO, {"heartbeat_interval": int(self.heartbeat_s * 1000)}))
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
@@ -120,7 +139,7 @@ class Gateway:
 
     async def close(self, code: int) -> None:
         """Close every connection with a code; sessions can be resumed unless the code forbids it."""
-        if code in (4007, 4009):
+        if code in ENDING_A_SESSION:
             self.forget_sessions()
         for session in self.connected:
             assert session.connection is not None
@@ -142,7 +161,7 @@ class Gateway:
         """Opcode 7 to everybody."""
         for session in self.connected:
             assert session.connection is not None
-            session.connection.send({"op": RECONNECT, "d": None, "s": None, "t": None})
+            session.connection.send(packet(Op.RECONNECT))
 
     def invalidate(self, *, resumable: bool) -> None:
         """Opcode 9 to everybody."""
@@ -151,7 +170,7 @@ class Gateway:
             self.forget_sessions()
         for connection in connections:
             assert connection is not None
-            connection.send({"op": INVALID_SESSION, "d": resumable, "s": None, "t": None})
+            connection.send(packet(Op.INVALID_SESSION, resumable))
 
     def forget_sessions(self) -> None:
         """No session can be resumed any more."""
@@ -159,14 +178,14 @@ class Gateway:
         for session in self.sessions.values():
             session.id = secrets.token_hex(16)  # what the bot knows it by is no longer true
 
-    async def _receive(self, connection: Connection, packet: dict[str, Any]) -> None:
-        match packet["op"]:
-            case 1:
-                connection.send({"op": ACK, "d": None, "s": None, "t": None})
-            case 2:
-                await self._identify(connection, packet["d"])
-            case 6:
-                await self._resume(connection, packet["d"])
+    async def _receive(self, connection: Connection, received: dict[str, Any]) -> None:
+        match received["op"]:
+            case Op.HEARTBEAT:
+                connection.send(packet(Op.ACK))
+            case Op.IDENTIFY:
+                await self._identify(connection, received["d"])
+            case Op.RESUME:
+                await self._resume(connection, received["d"])
 
     async def _identify(self, connection: Connection, data: dict[str, Any]) -> None:
         if data["token"] != self._token:
@@ -192,7 +211,7 @@ class Gateway:
     async def _resume(self, connection: Connection, data: dict[str, Any]) -> None:
         session = next((one for one in self.sessions.values() if one.id == data["session_id"]), None)
         if session is None:
-            connection.send({"op": INVALID_SESSION, "d": False, "s": None, "t": None})
+            connection.send(packet(Op.INVALID_SESSION, False))
             return
         for event in session.events[data["seq"] :]:
             connection.send(event)
@@ -202,7 +221,7 @@ class Gateway:
     def _dispatch_to(self, session: Session, event: str, data: dict[str, Any]) -> None:
         if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and not session.intents & MESSAGE_CONTENT:
             data = payloads.withheld(self._state, data)
-        packet = {"op": DISPATCH, "d": data, "s": len(session.events) + 1, "t": event}
-        session.events.append(packet)
+        told = packet(Op.DISPATCH, data) | {"s": len(session.events) + 1, "t": event}
+        session.events.append(told)
         if session.connection is not None:
-            session.connection.send(packet)
+            session.connection.send(told)

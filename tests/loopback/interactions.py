@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from tests.loopback import content, payloads
@@ -17,8 +18,16 @@ from tests.loopback.state import CHAT_INPUT, DEFAULT, EPHEMERAL, LOADING, Messag
 
 COMMAND, COMPONENT, MODAL_SUBMIT = 2, 3, 5
 """Kinds of interactions."""
-SEND, DEFER, DEFER_UPDATE, UPDATE, MODAL = 4, 5, 6, 7, 9
-"""Kinds of acknowledgements."""
+
+
+class Acknowledgement(IntEnum):
+    """How an interaction is answered at first."""
+
+    SEND = 4
+    DEFER = 5
+    DEFER_UPDATE = 6
+    UPDATE = 7
+    MODAL = 9
 
 
 @dataclass
@@ -40,7 +49,7 @@ class Interaction:
     @property
     def original(self) -> Message | None:
         """What `@original` means: the answer, or for a click that only updates, the message clicked on."""
-        if self.acknowledged in (DEFER_UPDATE, UPDATE):
+        if self.acknowledged in (Acknowledgement.DEFER_UPDATE, Acknowledgement.UPDATE):
             return self.source
         return self.messages[0] if self.messages else None
 
@@ -117,7 +126,7 @@ class Interactions:
         if channel.guild_id is not None:
             payload |= {"guild_id": str(channel.guild_id), "guild_locale": "en-US"}
             payload["guild"] = {"id": str(channel.guild_id), "locale": "en-US", "features": []}
-            payload["member"] = payloads.member(state, interaction.user, with_user=True)
+            payload["member"] = payloads.member(interaction.user, with_user=True)
         else:
             payload["user"] = payloads.user(interaction.user)
         if interaction.source is not None:
@@ -134,16 +143,15 @@ class Interactions:
             raise Refused(404, 10062, "Unknown interaction")
         kind, data = int(call.body["type"]), call.body.get("data") or {}
         interaction.acknowledged = kind
-        self._state.touch()
         match kind:
-            case 5:
+            case Acknowledgement.DEFER:
                 self._new_message(interaction, data, call, extra_flags=LOADING)
-            case 4:
+            case Acknowledgement.SEND:
                 self._new_message(interaction, data, call)
-            case 7:
+            case Acknowledgement.UPDATE:
                 assert interaction.source is not None
                 edit(self._state, interaction.source, Call(call.route, call.values, call.query, data, call.files))
-            case 9:
+            case Acknowledgement.MODAL:
                 interaction.modal = data
         return self._callback_answer(interaction, kind)
 
@@ -157,7 +165,7 @@ class Interactions:
                 "response_message_loading": bool(message.flags & LOADING),
                 "response_message_ephemeral": message.is_ephemeral,
             }
-            if kind in (SEND, DEFER, UPDATE):
+            if kind not in (Acknowledgement.DEFER_UPDATE, Acknowledgement.MODAL):
                 answer["resource"] = {"type": kind, "message": payloads.message(self._state, message)}
         return answer
 
@@ -181,7 +189,6 @@ class Interactions:
         if flags & EPHEMERAL:
             message = Message(self._state.new_id(), channel.id, self._state.bot.id, **what)
             channel.messages[message.id] = message
-            self._state.touch()
         else:
             message = self._state.post(channel, self._state.bot.id, **what)
         interaction.messages.append(message)

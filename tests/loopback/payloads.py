@@ -42,7 +42,7 @@ def user(who: "User") -> Json:
     }
 
 
-def member(state: "State", who: "User", *, with_user: bool) -> Json:
+def member(who: "User", *, with_user: bool) -> Json:
     """A guild member object."""
     data: Json = {
         "roles": [],
@@ -137,7 +137,7 @@ def of_event(state: "State", of: "Message") -> Json:
     data: Json = {}
     guild_id = state.channels[of.channel_id].guild_id
     if guild_id is not None:
-        data |= {"guild_id": str(guild_id), "member": member(state, state.users[of.author_id], with_user=False)}
+        data |= {"guild_id": str(guild_id), "member": member(state.users[of.author_id], with_user=False)}
     if of.nonce is not None and of.edited is None:
         data["nonce"] = of.nonce
     return data
@@ -199,7 +199,7 @@ def guild(state: "State") -> Json:
         "large": False,
         "unavailable": False,
         "joined_at": born(state.guild_id),
-        "members": [member(state, state.bot, with_user=True)],
+        "members": [member(state.bot, with_user=True)],
         "channels": [channel(state, each) for each in channels if each.parent_id is None],
         "threads": [channel(state, each) for each in channels if each.parent_id is not None and not each.archived],
         "presences": [],

@@ -53,6 +53,8 @@ def cells() -> Iterator[Cell]:
         ("clock a day back after the restart", 0, -86400),
     ):
         yield Cell(PROCESS, row, "", partial(_clock, before=before, after=after))
+    for seconds in (3600, -3600):
+        yield Cell(PROCESS, f"clock steps by {seconds} s while it is painted", "", partial(_step, seconds=seconds))
 
 
 async def _kills(world: World, seed: int) -> Outcome:
@@ -131,6 +133,13 @@ async def _clock(world: World, before: int, after: int) -> Outcome:
     world.bot.clock.write_text(str(after))
     world.let_up()
     return await world.settle([request])
+
+
+async def _step(world: World, seconds: int) -> Outcome:
+    requests = [world.person("step").post(), world.person("step").command()]
+    await asyncio.sleep(1)
+    world.bot.clock.write_text(str(seconds))
+    return await world.settle(requests)
 
 
 async def _killed_with_a_request(world: World) -> Request:

@@ -18,11 +18,10 @@ USUAL = (50, 1.0)
 
 
 class RateLimits:
-    """Counts requests. `hit` says how often somebody had to be refused."""
+    """Counts requests."""
 
     def __init__(self) -> None:
         self._times: dict[tuple[str, int | str | None], deque[float]] = {}
-        self.hit = 0
 
     def take(self, route: str, major: int | str | None) -> tuple[dict[str, str], float | None]:
         """The headers of the answer, and how long to wait where the request is refused."""
@@ -32,9 +31,7 @@ class RateLimits:
         while times and now - times[0] >= seconds:
             times.popleft()
         refused = len(times) >= most
-        if refused:
-            self.hit += 1
-        else:
+        if not refused:
             times.append(now)
         wait = times[0] + seconds - now
         headers = {

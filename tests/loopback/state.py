@@ -3,7 +3,6 @@
 It keeps facts and tells listeners about events; it knows nothing of HTTP, of faults or of the bot.
 """
 
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +15,6 @@ TEXT, DM, PUBLIC_THREAD = 0, 1, 11
 DEFAULT, REPLY, CHAT_INPUT, THREAD_STARTER = 0, 19, 20, 21
 SUPPRESS_NOTIFICATIONS, COMPONENTS_V2, VOICE = 1 << 12, 1 << 15, 1 << 13
 EPHEMERAL, LOADING, HAS_THREAD = 1 << 6, 1 << 7, 1 << 5
-EVERYTHING = (1 << 53) - 1
-"""All permissions."""
 
 
 class Refused(Exception):
@@ -60,11 +57,6 @@ class Attachment:
     content_type: str
     expires: float
     voice: bool = False
-
-    @property
-    def digest(self) -> str:
-        """What tells one file's bytes from another's."""
-        return hashlib.sha256(self.data).hexdigest()[:16]
 
 
 @dataclass
@@ -124,8 +116,6 @@ class State:
         self.address = address
         self.lifetimes = lifetimes or Lifetimes()
         self.listeners: list[Listener] = []
-        self.changes = 0
-        """Grows with each change: who waits for quiet compares it."""
         self._count = itertools.count()
         self.users: dict[int, User] = {}
         self.channels: dict[int, Channel] = {}
@@ -224,7 +214,7 @@ class State:
             channel = self.channels[message.channel_id]
             self._tell("MESSAGE_DELETE", deleted | ({"guild_id": str(channel.guild_id)} if channel.guild_id else {}))
 
-    def start_thread(self, channel: Channel, source: Message, name: str, owner_id: int) -> Channel:
+    def start_thread(self, channel: Channel, source: Message, name: str) -> Channel:
         """The thread on a message, with the message's id. Refused if there is one."""
         if source.id in self.channels:
             raise Refused(400, 160004, "A thread has already been created for this message")
@@ -256,16 +246,11 @@ class State:
         """The server's channels and threads."""
         return [channel for channel in self.channels.values() if channel.guild_id and not channel.deleted]
 
-    def touch(self) -> None:
-        """Something changed that no event tells."""
-        self.changes += 1
-
     def _keep(self, channel: Channel) -> Channel:
         self.channels[channel.id] = channel
         return channel
 
     def _tell(self, event: str, payload: dict[str, Any]) -> None:
-        self.changes += 1
         for listener in self.listeners:
             listener(event, payload)
 

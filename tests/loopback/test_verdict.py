@@ -25,7 +25,7 @@ class Scene:
         self.channel = self.state.new_channel("sounds")
         self.source = self.state.post(self.channel, self.alice.id, content="listen")
         self.request = Request(self.alice, self.channel, source=self.source)
-        self.thread = self.state.start_thread(self.channel, self.source, "rain", self.state.bot.id)
+        self.thread = self.state.start_thread(self.channel, self.source, "rain")
 
     def paint(self, message: Message, colour: str) -> None:
         file = self.state.new_attachment(message.channel_id, "picture.png", picture(colour))
