@@ -95,7 +95,10 @@ class Discord:
             return _error(Refused(404, 0, "404: Not Found"))
         if route.needs_token and request.headers.get("Authorization") != f"Bot {TOKEN}":
             return _error(Refused(401, 0, "401: Unauthorized"))
-        call = await calls.read(request, route, values)
+        try:
+            call = await calls.read(request, route, values)
+        except ConnectionError:  # the bot was killed while it asked
+            return web.Response(status=499)
         response = await self._answer(call, request)
         await asyncio.sleep(self._latency)
         return response
