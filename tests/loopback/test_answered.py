@@ -6,12 +6,14 @@
 import os
 import subprocess
 
+from tests.loopback.bench import Cell, Outcome, World
 from tests.loopback.known_bad import KNOWN_BAD, SOMETIMES, surprise
 from tests.loopback.people_rows import NO_FAULT
 from tests.loopback.process import ROOT
 from tests.loopback.rows import all_cells
 from tests.loopback.run import Runner, choose
 from tests.loopback.server import TOKEN
+from tests.loopback.verdict import Verdict
 
 BESIDE_EACH_OTHER = 8
 ALONE = 2
@@ -48,3 +50,16 @@ def test_the_list_of_bad_cells_names_cells() -> None:
     assert names >= KNOWN_BAD.keys()
     assert names >= SOMETIMES.keys()
     assert KNOWN_BAD.keys().isdisjoint(SOMETIMES)
+
+
+async def _nothing(_: World) -> Outcome:
+    raise AssertionError
+
+
+def test_only_an_expected_outcome_is_no_surprise() -> None:
+    cell = Cell("a group", "a row", "", _nothing)
+    good, bad = Outcome([Verdict.ANSWERED]), Outcome([Verdict.ANSWERED, Verdict.LOST], notes=["nothing"])
+    assert surprise(cell, good, known_bad=()) is None
+    assert surprise(cell, bad, known_bad=[cell.name]) is None
+    assert surprise(cell, bad, known_bad=()) == "a group: a row is LOST: nothing"
+    assert "take it off the list" in (surprise(cell, good, known_bad=[cell.name]) or "")
