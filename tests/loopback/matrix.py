@@ -121,6 +121,7 @@ def _expect(request: Request, what: What, point: Point) -> None:
     if what is What.GONE:
         request.withdrawn = request.withdrawn or point is Point.THREAD
         request.may_vanish = point is not Point.RECORDING
+    request.may_be_told = what in LASTING or what in (What.GONE, What.UNAUTHORIZED)
     gone = what in (What.GONE, What.FORBIDDEN) and point is Point.RECORDING
     request.may_be_left = gone and request.source is not None
     refused = what in (What.FORBIDDEN, What.UNKNOWN_INTERACTION) and point in _NO_OTHER_WAY

@@ -20,6 +20,7 @@ def cells() -> Iterator[Cell]:
 async def _painter(world: World, words: str) -> Outcome:
     """First the one that breaks it, then one beside it, then one after it."""
     requests = [world.person("breaks it").command(words), world.person("beside").post()]
+    requests[0].may_be_told = words in (RAISES, OUT_OF_MEMORY)
     patience = PATIENCE_S.get(words, 20.0)
     await world.settle(requests, patience=10)
     requests.append(world.person("after").post())

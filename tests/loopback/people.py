@@ -29,6 +29,8 @@ class Request:
     source: Message | None = None
     interaction: Interaction | None = None
     withdrawn: bool = False
+    may_be_told: bool = False
+    """No picture is possible, or not now, so that one sentence is as right as a picture."""
     may_vanish: bool = False
     """Somebody else removed its place, so that no answer is right as well."""
     may_be_left: bool = False

@@ -158,6 +158,7 @@ async def _double_click(world: World) -> Outcome:
     """The same button, twice within a moment: one picture, and word that it is under way."""
     person, _, message = await _finished(world)
     clicks = [person.click(message, "again"), person.click(message, "again")]
+    clicks[1].may_be_told = True
     outcome = await world.settle(clicks)
     pictures = list(outcome.verdicts).count(Verdict.ANSWERED)
     return Outcome([Verdict.DOUBLED] if pictures > 1 else outcome.verdicts, notes=outcome.notes)

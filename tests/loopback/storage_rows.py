@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -101,6 +101,7 @@ async def _locked(world: World, seconds: float) -> Outcome:
     async with locked(world):
         requests = [world.person("locked").post(), world.person("locked").post(), world.person("locked").command()]
         await asyncio.sleep(seconds)
+    _may_be_told(requests)
     requests.append(world.person("after").post())
     return await world.settle(requests)
 
@@ -117,6 +118,7 @@ async def _full(world: World) -> Outcome:
     async with full(world):
         requests = [world.person("full").post(), world.person("full").command()]
         await asyncio.sleep(FULL_S)
+    _may_be_told(requests)
     requests.append(world.person("after").post())
     return await world.settle(requests)
 
@@ -132,6 +134,12 @@ async def _full_in_the_making(world: World) -> Outcome:
 
 async def _slow(world: World) -> Outcome:
     return await world.settle([world.person("slow").post() for _ in range(10)], patience=60, limit=240)
+
+
+def _may_be_told(requests: Sequence[Request]) -> None:
+    """What cannot be written down is not accepted, and that has to be said."""
+    for request in requests:
+        request.may_be_told = True
 
 
 async def _until_painting(world: World, request: Request) -> None:

@@ -17,10 +17,11 @@ against a stand-in for Discord on this computer, which injects one fault; then i
 | word | meaning |
 |---|---|
 | answered | one reply with the picture, in the right place, once |
-| told | one sentence that says why there is no picture |
+| told | one sentence that says why there is no picture, where none is possible, or not now |
 | withdrawn | it was taken back, or somebody removed its place, and nothing of it stands |
 | left alone | nobody asked by name, and the recording is gone for good: nothing is said |
 | nobody to tell | Discord refuses for good what would be needed, or itself says that the bot did not respond |
+| **PUT OFF** | told to ask again, though the fault passed and the picture was possible |
 | **LOST** | nothing is ever said |
 | **STUCK** | "painting" or "thinking…" for ever |
 | **DOUBLED** | more than one answer |

@@ -59,9 +59,15 @@ def test_one_picture(scene: Scene) -> None:
     assert scene.verdict is Verdict.ANSWERED
 
 
-def test_one_sentence(scene: Scene) -> None:
+def test_one_sentence_where_no_picture_is_possible(scene: Scene) -> None:
     scene.say("This is no sound.")
+    scene.request.may_be_told = True
     assert scene.verdict is Verdict.TOLD
+
+
+def test_one_sentence_though_a_picture_was_possible(scene: Scene) -> None:
+    scene.say("Please send it again.")
+    assert scene.verdict is Verdict.PUT_OFF
 
 
 def test_painting_for_ever(scene: Scene) -> None:

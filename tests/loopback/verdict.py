@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     """Nobody asked by name, and the recording cannot be had: nothing is said."""
     UNREACHABLE = "nobody to tell"
     """Discord refuses for good what would be needed."""
+    PUT_OFF = "PUT OFF"
+    """Told to ask again, though the picture was possible."""
     LOST = "LOST"
     STUCK = "STUCK"
     DOUBLED = "DOUBLED"
@@ -60,7 +62,7 @@ def judge(state: State, request: Request) -> Verdict:
     if notifications(everything) > 1:
         return Verdict.LOUD
     if told:
-        return Verdict.TOLD
+        return Verdict.TOLD if request.may_be_told else Verdict.PUT_OFF
     return Verdict.MISPLACED if is_misplaced(state, request, pictures[0]) else Verdict.ANSWERED
 
 
