@@ -120,8 +120,9 @@ def _expect(request: Request, what: What, point: Point) -> None:
     """What may come of it besides an answer."""
     if what is What.GONE:
         request.withdrawn = request.withdrawn or point is Point.THREAD
-        request.may_vanish = point is not Point.RECORDING
+        request.may_vanish = request.has_no_thread = point is not Point.RECORDING
     request.may_be_told = what in LASTING or what in (What.GONE, What.UNAUTHORIZED)
+    request.has_no_thread = what is What.FORBIDDEN and point is Point.THREAD
     gone = what in (What.GONE, What.FORBIDDEN) and point is Point.RECORDING
     request.may_be_left = gone and request.source is not None
     refused = what in (What.FORBIDDEN, What.UNKNOWN_INTERACTION) and point in _NO_OTHER_WAY

@@ -31,6 +31,8 @@ class Request:
     withdrawn: bool = False
     may_be_told: bool = False
     """No picture is possible, or not now, so that one sentence is as right as a picture."""
+    has_no_thread: bool = False
+    """Discord refuses a thread for good, or somebody removed it: then the place is the channel."""
     may_vanish: bool = False
     """Somebody else removed its place, so that no answer is right as well."""
     may_be_left: bool = False

@@ -122,7 +122,7 @@ async def _deleted(world: World, what: str, moment: Moment) -> Outcome:
         person.take_back(request)
     else:
         await _first_message(world, request)
-        request.may_vanish = True
+        request.may_vanish = request.has_no_thread = True
         message = _message(world, request)
         if message is not None and what == "reply":
             world.state.delete(message)

@@ -26,7 +26,7 @@ against a stand-in for Discord on this computer, which injects one fault; then i
 | **STUCK** | "painting" or "thinking…" for ever |
 | **DOUBLED** | more than one answer |
 | **ORPHAN** | answered, and an unfinished message stays beside it; or taken back, and something stays |
-| **MISPLACED** | there is a thread, and the picture is not in it |
+| **MISPLACED** | the picture is not in the thread on the recording, though one is possible |
 | **CHANGED** | another picture, or none, in place of the one shown first |
 | **LOUD** | people were notified twice |
 

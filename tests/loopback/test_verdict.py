@@ -124,6 +124,12 @@ def test_picture_in_the_channel_though_there_is_a_thread(scene: Scene) -> None:
     assert scene.verdict is Verdict.MISPLACED
 
 
+def test_picture_in_the_channel_where_no_thread_is_possible(scene: Scene) -> None:
+    scene.request.has_no_thread = True
+    scene.paint(scene.reply_to_source("painting"), "teal")
+    assert scene.verdict is Verdict.ANSWERED
+
+
 def test_notified_twice(scene: Scene) -> None:
     scene.state.delete(scene.say("painting"))
     scene.paint(scene.say("painting"), "teal")

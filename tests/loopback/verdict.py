@@ -10,7 +10,7 @@ from enum import StrEnum
 from PIL import Image
 
 from tests.loopback.people import Request, custom_ids, text_of
-from tests.loopback.state import LOADING, SUPPRESS_NOTIFICATIONS, THREAD_STARTER, Message, State
+from tests.loopback.state import LOADING, SUPPRESS_NOTIFICATIONS, TEXT, THREAD_STARTER, Message, State
 
 
 class Verdict(StrEnum):
@@ -129,11 +129,11 @@ def notifications(messages: Sequence[Message]) -> int:
 
 
 def is_misplaced(state: State, request: Request, picture: Message) -> bool:
-    """Whether the recording has a thread, and the picture is not in it."""
-    if request.source is None:
+    """Whether the recording stands in a text channel, and the picture is not in the thread on it."""
+    source = request.source
+    if source is None or request.has_no_thread or state.channels[source.channel_id].kind != TEXT:
         return False
-    thread = state.channels.get(request.source.id)
-    return thread is not None and not thread.deleted and picture.channel_id != thread.id
+    return picture.channel_id != source.id
 
 
 def identity(picture: bytes) -> bytes:
