@@ -122,7 +122,8 @@ def _expect(request: Request, what: What, point: Point) -> None:
         request.withdrawn = request.withdrawn or point is Point.THREAD
         request.may_vanish = request.has_no_thread = point is not Point.RECORDING
     request.may_be_told = what in LASTING or what in (What.GONE, What.UNAUTHORIZED)
-    request.has_no_thread = what is What.FORBIDDEN and point is Point.THREAD
+    refused_thread = what is What.FORBIDDEN and point is Point.THREAD
+    request.has_no_thread = request.has_no_thread or refused_thread
     gone = what in (What.GONE, What.FORBIDDEN) and point is Point.RECORDING
     request.may_be_left = gone and request.source is not None
     refused = what in (What.FORBIDDEN, What.UNKNOWN_INTERACTION) and point in _NO_OTHER_WAY
