@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(cell.name for cell in cells))
         return 0
     report = asyncio.run(_measure(cells, Results(chosen.results), chosen.worlds))
-    page = render(report, cells)
+    page = render(report, cells, chosen.outage)
     print(page)
     surprises = [surprise(cell, outcome) for cell, outcome in report.outcomes.values()]
     problems = [*(one for one in surprises if one is not None), *report.errors]

@@ -66,7 +66,7 @@ def cells(outage_s: float = OUTAGE_S) -> Iterator[Cell]:
             killing = what in KILLS
             run = partial(_one_fault, what=what, column=column)
             yield Cell(KILLED if killing else ONE_FAULT, what.value, str(column), run, shares=not killing)
-        yield Cell(OUTAGE, f"{outage_s / 60:g} minutes", str(column), partial(_outage, column=column, seconds=outage_s),
+        yield Cell(OUTAGE, "until it is over", str(column), partial(_outage, column=column, seconds=outage_s),
                    shares=True, quick=False)  # fmt: skip
     for what in What:
         if what not in _ONLY_AT and what is not What.GONE:

@@ -30,17 +30,18 @@ against a stand-in for Discord on this computer, which injects one fault; then i
 | **CHANGED** | another picture, or none, in place of the one shown first |
 | **LOUD** | people were notified twice |
 
-A cell in parentheses: the fault did not happen, since the bot makes no such request there.
+A cell in parentheses: the fault did not happen, since the bot makes no such request there. "503 for minutes" lasted
+{outage:g} minutes here.
 """
 
 
-def render(report: Report, cells: Sequence[Cell]) -> str:
+def render(report: Report, cells: Sequence[Cell], outage_s: float) -> str:
     """The page for the cells that were measured, in the order of `cells`."""
     measured = [report.outcomes[cell.name] for cell in cells if cell.name in report.outcomes]
     groups: dict[str, list[tuple[Cell, Outcome]]] = {}
     for cell, outcome in measured:
         groups.setdefault(cell.group, []).append((cell, outcome))
-    parts = [HEAD, _sums(groups)]
+    parts = [HEAD.format(outage=outage_s / 60), _sums(groups)]
     for group, entries in groups.items():
         parts.append(f"## {group[0].upper()}{group[1:]}\n")
         parts.append(_matrix(entries) if any(cell.column for cell, _ in entries) else _list(entries))
