@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.loopback.server import TOKEN, Discord
@@ -136,13 +136,13 @@ class BotProcess:
                 await self._reading
 
     def worries(self) -> list[str]:
-        """What of WORRYING the log holds, each with the line that a traceback ends with."""
+        """What of WORRYING the log holds, each with what a traceback ends with or whose result was lost."""
         found = []
         for index, line in enumerate(self.log):
             for word in WORRYING:
                 if word in line:
-                    end = next((text for text in self.log[index + 1 :] if re.match(r"\S", text)), "")
-                    found.append("the token" if word == TOKEN else f"{word} {end}".strip())
+                    following = self.log[index + 1 : index + 200]
+                    found.append("the token" if word == TOKEN else f"{word}: {_what(following)}")
         return found
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
@@ -152,3 +152,10 @@ class BotProcess:
             self.log.append(text)
             if READY in text:
                 self._ready.set()
+
+
+def _what(lines: Sequence[str]) -> str:
+    """The error in the lines after a worrying one, without what differs from run to run."""
+    end = next((text for text in lines if re.match(r"\S", text)), "")
+    task = re.search(r"name='([^'\d]*)", end)
+    return task[1].strip() if task else end[:120]
