@@ -78,6 +78,12 @@ class World:
             await asyncio.wait({self._keeping})
         await self.bot.stop()
 
+    async def kill(self) -> None:
+        """`kill -9`; returns once the bot is being started again."""
+        starts = self.bot.starts
+        self.bot.kill()
+        await self.wait_for(lambda: self.bot.starts > starts, 60)
+
     def hold_down(self) -> None:
         """When the bot ends, it stays down until `let_up`."""
         self._may_run.clear()

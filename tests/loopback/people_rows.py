@@ -198,6 +198,5 @@ async def _crowd(world: World, count: int) -> Outcome:
 
 
 async def _restart(world: World) -> None:
-    starts = world.bot.starts
-    world.bot.kill()
-    await world.wait_for(lambda: world.bot.starts > starts and world.bot.is_ready, 60)
+    await world.kill()
+    await world.wait_for(lambda: world.bot.is_ready, 60)
