@@ -1,6 +1,7 @@
 """Runs cells: those that share beside each other in one world, the others a few at a time in worlds of their own."""
 
 import asyncio
+import copy
 import hashlib
 import logging
 import traceback
@@ -38,20 +39,29 @@ def choose(cells: Sequence[Cell], most: int, seed: str) -> list[Cell]:
     return sorted(cells, key=key)[:most]
 
 
+def impatient(cell: Cell, seconds: float) -> Cell:
+    """The same cell, in which a bad state is not watched for longer than this: for what is known to be bad."""
+
+    async def run(here: World) -> Outcome:
+        hurried = copy.copy(here)
+        hurried.most_patience = seconds
+        return await cell.run(hurried)
+
+    return replace(cell, run=run)
+
+
 class Runner:
-    """Runs cells into one report; `done` is called after each. `patience`: how long a bad state is watched at most."""
+    """Runs cells into one report; `done` is called after each."""
 
     def __init__(
         self,
         done: Callable[[Cell, Outcome], None] = lambda cell, outcome: None,
         *,
         worlds: int = 3,
-        patience: float = float("inf"),
     ) -> None:
         self.report = Report()
         self._done = done
         self._worlds = worlds
-        self._patience = patience
 
     async def run(self, cells: Sequence[Cell], *, all_at_once: bool = False) -> Report:
         """All of them: first those that share, then the others, unless `all_at_once`."""
@@ -73,7 +83,6 @@ class Runner:
         if not cells:
             return
         async with world() as here:
-            here.most_patience = self._patience
             places = asyncio.Semaphore(BESIDE_EACH_OTHER)
             await asyncio.gather(*(self._run_in(here, cell, places) for cell in cells))
         self.report.errors += here.discord.errors
@@ -85,7 +94,6 @@ class Runner:
             cell = cells.get_nowait()
             try:
                 async with world(cell.settings, cell.lifetimes) as here:
-                    here.most_patience = self._patience
                     outcome = await asyncio.wait_for(cell.run(here), CELL_TIMEOUT_S)
                 self.report.errors += here.discord.errors
                 self._keep(cell, replace(outcome, worries=here.bot.worries()))
