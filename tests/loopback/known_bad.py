@@ -9,24 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from tests.loopback.bench import Cell, Outcome
 
 _REASONS: Mapping[str, Sequence[str]] = {
-    "the recording is asked for once": (
-        "one fault at one request: 429, post: recording",
-        "one fault at one request: 429, global, post: recording",
-        "one fault at one request: 500, post: recording",
-        "one fault at one request: 502, post: recording",
-        "one fault at one request: 503, post: recording",
-        "one fault at one request: 520, post: recording",
-        "one fault at one request: applied, 500 answered, post: recording",
-        "one fault at one request: 429, command: recording",
-        "one fault at one request: 429, global, command: recording",
-        "one fault at one request: 500, command: recording",
-        "one fault at one request: 502, command: recording",
-        "one fault at one request: 503, command: recording",
-        "one fault at one request: 520, command: recording",
-        "one fault at one request: applied, 500 answered, command: recording",
-        "503 for minutes: until it is over, post: recording",
-        "503 for minutes: until it is over, command: recording",
-    ),
     "what cannot be posted soon is closed as cancelled": (
         "one fault at one request: 401, once, post: thread",
         "one fault at one request: 401, once, post: first message",
