@@ -1,8 +1,10 @@
 """What an interaction is answered with: a job whose message its answer becomes, a sentence, or news of a fault."""
 
 import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 import discord
 
@@ -87,16 +89,19 @@ async def tell_fault(interaction: Interaction, error: Exception) -> None:
     await calls.answer(interaction, language_of(interaction)("status.fault"))
 
 
-class Acting:
-    """For controls: what goes wrong in `act` is told to the one who used them."""
+Control = TypeVar("Control")
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Called by the library."""
+
+def telling_faults(
+    act: Callable[[Control, Interaction], Awaitable[None]],
+) -> Callable[[Control, discord.Interaction[Any]], Coroutine[Any, Any, None]]:
+    """For a control's callback: what goes wrong in it is told to the one who used it; the library would only log it."""
+
+    @wraps(act)
+    async def callback(control: Control, interaction: discord.Interaction[Any]) -> None:
         try:
-            await self.act(interaction)
+            await act(control, interaction)
         except Exception as error:
             await tell_fault(interaction, error)
 
-    async def act(self, interaction: Interaction) -> None:
-        """What the control does."""
-        raise NotImplementedError
+    return callback

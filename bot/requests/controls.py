@@ -15,7 +15,7 @@ from discord import ui
 
 from bot.discord_api import calls
 from bot.jobs.reply import Reply
-from bot.requests.answering import Acting, answer_request, language_of
+from bot.requests.answering import answer_request, language_of, telling_faults
 from bot.requests.intake import Asker
 from bot.requests.services import Interaction
 from bot.storage.records import Job, NewJob, ReplyAddress
@@ -31,7 +31,7 @@ MOST_WINDOWS = 30
 """How many windows "what I heard" lists; a layout holds 4,000 characters."""
 
 
-class JobButton(Acting, ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
+class JobButton(ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
     """One of the buttons under a job's message."""
 
     def __init__(self, item: ui.Button[Any], what: str, job_id: int) -> None:
@@ -45,7 +45,8 @@ class JobButton(Acting, ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
         assert isinstance(item, ui.Button)
         return cls(item, match["what"], int(match["job"]))
 
-    async def act(self, interaction: Interaction) -> None:
+    @telling_faults
+    async def callback(self, interaction: Interaction) -> None:
         """Do what the button says."""
         job = await _job_of(interaction, self.job_id)
         if job is None:
@@ -65,7 +66,7 @@ class JobButton(Acting, ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
                 await _cancel(interaction, job)
 
 
-class StyleSelect(Acting, ui.DynamicItem[ui.Select[Any]], template=STYLE_SELECT):
+class StyleSelect(ui.DynamicItem[ui.Select[Any]], template=STYLE_SELECT):
     """Paints what was heard in another style."""
 
     def __init__(self, item: ui.Select[Any], job_id: int) -> None:
@@ -78,7 +79,8 @@ class StyleSelect(Acting, ui.DynamicItem[ui.Select[Any]], template=STYLE_SELECT)
         assert isinstance(item, ui.Select)
         return cls(item, int(match["job"]))
 
-    async def act(self, interaction: Interaction) -> None:
+    @telling_faults
+    async def callback(self, interaction: Interaction) -> None:
         """Paint in the chosen style."""
         job = await _job_of(interaction, self.job_id)
         if job is not None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 from discord import ui
 
 from bot.discord_api import calls
-from bot.requests.answering import Acting, language_of
+from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction
 from bot.views.buttons import FORGET_BUTTON, forget_button
 from bot.views.layouts import new_layout
@@ -21,7 +21,7 @@ async def show_privacy(interaction: Interaction) -> None:
     await calls.answer_with(interaction, view)
 
 
-class ForgetButton(Acting, ui.DynamicItem[ui.Button[Any]], template=FORGET_BUTTON):
+class ForgetButton(ui.DynamicItem[ui.Button[Any]], template=FORGET_BUTTON):
     """Deletes what is kept about the one who clicks."""
 
     @classmethod
@@ -30,7 +30,8 @@ class ForgetButton(Acting, ui.DynamicItem[ui.Button[Any]], template=FORGET_BUTTO
         assert isinstance(item, ui.Button)
         return cls(item)
 
-    async def act(self, interaction: Interaction) -> None:
+    @telling_faults
+    async def callback(self, interaction: Interaction) -> None:
         """Give up and forget everything that the person asked for."""
         if await calls.acknowledge_privately(interaction):
             count = await interaction.client.services.jobs.forget_user(interaction.user.id)

@@ -14,7 +14,7 @@ import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.requests.answering import Acting, language_of
+from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction, Services
 from bot.storage.records import GuildSettings, Listening
 from bot.views.editors import numbers_editor
@@ -71,7 +71,7 @@ async def show_settings(interaction: Interaction) -> None:
         await calls.answer_with(interaction, await _build_panel(interaction, page=0))
 
 
-class SettingControl(Acting, ui.DynamicItem[ui.Item[Any]], template=r"settings:(?P<name>[a-z_]+)"):
+class SettingControl(ui.DynamicItem[ui.Item[Any]], template=r"settings:(?P<name>[a-z_]+)"):
     """Whatever control of the panel was used; the table knows what it does."""
 
     def __init__(self, item: ui.Item[Any], name: str) -> None:
@@ -83,14 +83,15 @@ class SettingControl(Acting, ui.DynamicItem[ui.Item[Any]], template=r"settings:(
         """The control that was used."""
         return cls(item, match["name"])
 
-    async def act(self, interaction: Interaction) -> None:
+    @telling_faults
+    async def callback(self, interaction: Interaction) -> None:
         """Do what the table says, for those who may."""
         setting = next((setting for setting in SETTINGS if setting.name == self.name), None)
         if setting is not None and await _may_change(interaction):
             await setting.act(interaction, self.item)
 
 
-class PageButton(Acting, ui.DynamicItem[ui.Button[Any]], template=r"settings:page:(?P<page>\d+)"):
+class PageButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:page:(?P<page>\d+)"):
     """Turns to another page of the panel."""
 
     def __init__(self, item: ui.Button[Any], page: int) -> None:
@@ -103,7 +104,8 @@ class PageButton(Acting, ui.DynamicItem[ui.Button[Any]], template=r"settings:pag
         assert isinstance(item, ui.Button)
         return cls(item, int(match["page"]))
 
-    async def act(self, interaction: Interaction) -> None:
+    @telling_faults
+    async def callback(self, interaction: Interaction) -> None:
         """Show that page."""
         if await _may_change(interaction):
             await _show_page(interaction, self.page)

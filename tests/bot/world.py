@@ -74,6 +74,25 @@ class World:
     ) -> discord.Message:
         return await member.send(channel, content, attachments=files or [("rain.wav", noise())])
 
+    async def answered_in_a_new_message(self) -> discord.Message:
+        """Alice's voice note, painted when its message may not be edited any more; returns the one in its place."""
+        self.painter.held = True
+        await self.post_voice_note(self.alice, self.channel)
+        self.env.inject_error("PATCH", "/channels/*/messages/*", status=429, code=30046)
+        self.painter.finish_all()
+        await self.env.settle()
+        _, new = self.said(self.thread_of(self.channel))
+        return new
+
+    async def answered_after_the_interaction_expired(self) -> None:
+        """Alice's command where the bot is no member, painted when the interaction that it depends on is over."""
+        self.env.backend.emit("GUILD_DELETE", {"id": str(self.guild.id)})
+        self.painter.held = True
+        await self.alice.slash(self.channel, "imagine-sound file", recording=("rain.wav", noise()))
+        await self.env.advance_time(16 * 60)
+        self.painter.finish_all()
+        await self.env.settle()
+
     def thread_of(self, channel: ChannelHandle) -> ChannelHandle:
         (thread,) = channel.threads
         return thread

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from simcord.http import router
 
-from bot.jobs import job_run as conversation
+from bot.jobs import job_run
 from core.engine import DEFAULTS
 from core.errors import OutOfMemory
 from core.events import Heard
 from core.hearing.figure import draw_heard
 from core.options import ImagineOptions
-from tests.bot.sounds import RATE, noise, silence, wav
+from tests.bot.sounds import noise, silence
 from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
 
 
@@ -165,80 +165,9 @@ async def test_final_state_is_sent_although_discord_has_a_bad_minute(world: Worl
 
 
 async def test_message_that_may_not_be_edited_any_more_is_followed_by_a_new_one(world: World) -> None:
-    world.painter.held = True
-    await world.post_voice_note(world.alice, world.channel)
-    world.env.inject_error("PATCH", "/channels/*/messages/*", status=429, code=30046)
+    new = await world.answered_in_a_new_message()
 
-    world.painter.finish_all()
-    await world.env.settle()
-
-    _, new = world.said(world.thread_of(world.channel))
     assert "picture.png" in names_of(new)
-
-
-async def test_miniature_says_that_it_is_one(world: World) -> None:
-    world.painter.is_miniature = True
-
-    await world.post_voice_note(world.alice, world.channel)
-
-    assert "practice model" in text_of(world.reply(world.channel))
-
-
-async def test_long_recording_is_heard_in_part_and_says_so(world: World) -> None:
-    await world.post_voice_note(world.alice, world.channel, noise(12))
-
-    assert "its first 10 seconds" in text_of(world.reply(world.channel))
-
-    await world.alice.click(world.reply(world.channel), label="Paint again")
-    _, again = world.said(world.thread_of(world.channel))
-    assert "its first 10 seconds" in text_of(again)
-
-
-async def test_late_and_faint_sound_is_heard_and_says_from_where(world: World) -> None:
-    late = np.concatenate([np.zeros(20 * RATE), 0.001 * np.random.default_rng(0).normal(size=RATE)])
-
-    await world.post_voice_note(world.alice, world.channel, wav(late))
-
-    text = text_of(world.reply(world.channel))
-    assert "I listened from 0:20" in text
-    assert "I turned it up" in text
-
-
-async def test_note_survives_a_restart(world: World) -> None:
-    world.painter.held = True
-    await world.post_voice_note(world.alice, world.channel, noise(15))
-    assert "first 10 seconds" in text_of(world.reply(world.channel))
-
-    await world.restart()
-    world.painter.held = False
-    world.painter.finish_all()
-    await world.env.settle()
-
-    assert "first 10 seconds" in text_of(world.reply(world.channel))
-
-
-async def test_note_on_a_damaged_recording_survives_a_restart_and_speaks_the_readers_language(
-    world: World, ffmpeg: Callable[..., None], tmp_path: Path
-) -> None:
-    guild = world.env.create_guild(preferred_locale="ja")
-    channel = guild.create_text_channel("oto")
-    member = guild.add_member(world.env.create_user("keiko"))
-    (tmp_path / "rain.wav").write_bytes(noise(5))
-    ffmpeg("-i", tmp_path / "rain.wav", "-c:a", "aac", "-movflags", "+faststart", tmp_path / "rain.m4a")
-    whole = (tmp_path / "rain.m4a").read_bytes()
-    world.painter.held = True
-    await world.post(member, channel, ("rain.m4a", whole[: len(whole) // 2]))
-    assert "破損" in text_of(world.reply(channel))
-
-    await world.restart()
-    world.painter.finish_all()
-    await world.env.settle()
-
-    message = world.reply(channel)
-    assert "破損" in text_of(message)
-    await member.click(message, label="もう一度描く")
-    again = world.said(world.thread_of(channel))[1]
-    assert "The recording is damaged" in text_of(again), "the member's own language is English"
 
 
 @pytest.mark.parametrize(
@@ -367,7 +296,7 @@ async def test_what_was_heard_is_sent_before_its_figure_is_drawn(world: World, m
         return draw_heard(*heard)
 
     monkeypatch.setattr(router, "dispatch", notice)
-    monkeypatch.setattr(conversation, "draw_heard", draw_later)
+    monkeypatch.setattr(job_run, "draw_heard", draw_later)
 
     await world.post_voice_note(world.alice, world.channel)
 
@@ -379,7 +308,7 @@ async def test_figure_that_cannot_be_drawn_keeps_no_picture_back(world: World, m
     def fail(*_: Any) -> bytes:
         raise ValueError("no font")
 
-    monkeypatch.setattr(conversation, "draw_heard", fail)
+    monkeypatch.setattr(job_run, "draw_heard", fail)
 
     await world.post_voice_note(world.alice, world.channel)
 
@@ -392,7 +321,7 @@ async def test_hearing_drawing_and_encoding_leave_the_event_loop_free(
     threads: dict[str, str] = {}
 
     def noticing(name: str) -> Callable[..., object]:
-        function = getattr(conversation, name)
+        function = getattr(job_run, name)
 
         def call(*args: object) -> object:
             threads[name] = threading.current_thread().name
@@ -401,7 +330,7 @@ async def test_hearing_drawing_and_encoding_leave_the_event_loop_free(
         return call
 
     for name in ("draw_heard", "encode_picture"):
-        monkeypatch.setattr(conversation, name, noticing(name))
+        monkeypatch.setattr(job_run, name, noticing(name))
 
     await world.post_voice_note(world.alice, world.channel)
 

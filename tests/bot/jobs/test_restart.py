@@ -194,13 +194,7 @@ async def test_commands_are_made_known_only_when_they_have_changed(world: World)
 
 async def test_result_after_the_interaction_expired_goes_to_the_asker(world: World) -> None:
     """Where the bot is no member it depends on the interaction, which lasts fifteen minutes."""
-    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
-    world.painter.held = True
-    await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
-    await world.env.advance_time(16 * 60)
-
-    world.painter.finish_all()
-    await world.env.settle()
+    await world.answered_after_the_interaction_expired()
 
     (message,) = world.said(world.alice.user.dm_channel)
     assert "picture.png" in names_of(message)
@@ -223,13 +217,7 @@ async def test_late_result_from_an_age_restricted_channel_goes_nowhere_else(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discord.TextChannel, "is_nsfw", lambda channel: True)
-    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
-    world.painter.held = True
-    await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
-    await world.env.advance_time(16 * 60)
-
-    world.painter.finish_all()
-    await world.env.settle()
+    await world.answered_after_the_interaction_expired()
 
     assert world.said(world.alice.user.dm_channel) == []
 

@@ -11,7 +11,6 @@ from simcord.backend.errors import SetupError
 from bot.requests import controls
 from bot.views.buttons import job_button, style_select
 from core.prompting.styles import Style
-from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, names_of, text_of
 
 
@@ -202,12 +201,7 @@ async def test_control_counts_only_on_the_jobs_own_message(world: World, where: 
 
 
 async def test_controls_work_on_the_message_that_took_an_old_ones_place(world: World) -> None:
-    world.painter.held = True
-    await world.post_voice_note(world.alice, world.channel)
-    world.env.inject_error("PATCH", "/channels/*/messages/*", status=429, code=30046)
-    world.painter.finish_all()
-    await world.env.settle()
-    _, new = world.said(world.thread_of(world.channel))
+    new = await world.answered_in_a_new_message()
 
     await world.alice.click(new, label="Paint again")
 
@@ -215,12 +209,7 @@ async def test_controls_work_on_the_message_that_took_an_old_ones_place(world: W
 
 
 async def test_controls_work_on_a_late_result(world: World) -> None:
-    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
-    world.painter.held = True
-    await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
-    await world.env.advance_time(16 * 60)
-    world.painter.finish_all()
-    await world.env.settle()
+    await world.answered_after_the_interaction_expired()
 
     (message,) = world.said(world.alice.user.dm_channel)
     await world.alice.user.click(message, label="Delete")
