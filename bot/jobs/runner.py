@@ -82,6 +82,12 @@ class JobRunner:
             await self.cancel(job.id)
         return await self._services.store.forget_user(user_id, self._services.now())
 
+    async def forget_guild(self, guild_id: int) -> None:
+        """Give up and forget what was asked for in a server, its settings and its block list; the messages stay."""
+        for job in await self._services.store.unfinished(guild_id=guild_id):
+            await self.cancel(job.id)
+        await self._services.store.forget_guild(guild_id)
+
     async def resume(self) -> None:
         """Go on with what the last run left unfinished, quietly; give up what is too old or has failed twice."""
         oldest = self._services.now() - self._resume_within

@@ -78,7 +78,7 @@ class Listener(commands.Cog):
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Nothing is kept of a server that the bot has left."""
-        await self._services.store.forget_guild(guild.id)
+        await self._services.jobs.forget_guild(guild.id)
         await self._services.store.reset_notices(f"welcome:{guild.id}")
 
     def _is_asked(self, message: discord.Message) -> bool:

@@ -270,7 +270,7 @@ class Store:
             return settings
 
     async def forget_guild(self, guild_id: int) -> None:
-        """Delete a server's settings, block list and jobs."""
+        """Delete a server's settings, block list and jobs; none of them may be under way."""
         async with self._writing() as session:
             for table in (GuildRow, BlockRow, JobRow):
                 await session.execute(delete(table).where(table.guild_id == guild_id))
@@ -300,7 +300,7 @@ class Store:
             await session.merge(NoteRow(name=name, value=value))
 
     async def claim_notice(self, name: str) -> bool:
-        """True the first time it is asked for `name`; `unsay` makes it so again."""
+        """True the first time it is asked for `name`; `reset_notices` makes it so again."""
         async with self._writing() as session:
             told = insert(NoteRow).values(name=f"said:{name}", value="").on_conflict_do_nothing()
             result = await session.execute(told.returning(NoteRow.name))

@@ -1,5 +1,7 @@
 """Deleting the recording cancels the job and removes the reply; deleting the reply gives the job up."""
 
+from bot.storage.records import NewJob
+from tests.bot.sounds import noise
 from tests.bot.world import World
 
 
@@ -78,3 +80,17 @@ async def test_messages_that_nobody_asked_about_may_be_deleted(world: World) -> 
     await world.alice.delete(message)
 
     assert world.said(world.channel) == []
+
+
+async def test_server_that_the_bot_leaves_is_forgotten_with_what_is_under_way_there(world: World) -> None:
+    world.painter.held = True
+    await world.post_voice_note(world.alice, world.channel)
+    waiting = NewJob(world.bob.id, world.guild.id, world.channel.id, "en-US", "rain.wav")
+    await world.accepted(waiting, noise())
+
+    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
+    await world.env.settle()
+
+    assert world.painter.cancelled == [0]
+    assert await world.jobs_kept() == 0
+    assert list((world.bot.services.store.path.parent / "work").iterdir()) == []
