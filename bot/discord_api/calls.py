@@ -5,8 +5,9 @@ Discord has a bad minute. Everything else is a fault of the program and is raise
 """
 
 import asyncio
+import io
 import logging
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -35,6 +36,11 @@ FETCH_TIMEOUT_S = 60.0
 # 52x are Cloudflare's: https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
 _PASSING_STATUS = frozenset({503, 520, 521, 522, 523, 525, 526, 527, 530})
 _BROKEN_CONNECTION = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError)
+
+
+Files = Mapping[str, bytes]
+"""A message's files by their names."""
+NO_FILES: Files = {}
 
 
 class Gone(Exception):
@@ -127,16 +133,22 @@ async def attempt_quietly(call: Awaitable[T], what: str) -> T | None:
 async def send(
     channel: discord.abc.Messageable,
     view: ui.LayoutView,
-    files: Sequence[discord.File] = (),
+    files: Files = NO_FILES,
     *,
     reply_to: discord.PartialMessage | discord.Message | None = None,
     silent: bool = False,
 ) -> discord.Message | None:
     """Send a message, as a reply where `reply_to` still exists."""
+    sent = [as_file(name, data) for name, data in files.items()]
     if reply_to is None:
-        return await attempt(channel.send(view=view, files=list(files), silent=silent), "send a message")
+        return await attempt(channel.send(view=view, files=sent, silent=silent), "send a message")
     reference = reply_to.to_reference(fail_if_not_exists=False)
-    return await attempt(channel.send(view=view, files=list(files), silent=silent, reference=reference), "send a reply")
+    return await attempt(channel.send(view=view, files=sent, silent=silent, reference=reference), "send a reply")
+
+
+def as_file(name: str, data: bytes) -> discord.File:
+    """A file to be attached to a message."""
+    return discord.File(io.BytesIO(data), filename=name)
 
 
 async def create_thread(message: discord.PartialMessage, name: str) -> discord.Thread | None:
@@ -170,15 +182,14 @@ async def answer(interaction: discord.Interaction, text: str) -> None:
     await answer_with(interaction, plain(text))
 
 
-async def answer_with(
-    interaction: discord.Interaction, view: ui.LayoutView, files: Sequence[discord.File] = ()
-) -> None:
+async def answer_with(interaction: discord.Interaction, view: ui.LayoutView, files: Files = NO_FILES) -> None:
     """As `answer`, with a whole layout."""
+    sent = [as_file(name, data) for name, data in files.items()]
     if interaction.response.is_done():
-        await attempt_quietly(interaction.followup.send(view=view, files=list(files), ephemeral=True), "follow up")
+        await attempt_quietly(interaction.followup.send(view=view, files=sent, ephemeral=True), "follow up")
     else:
         await attempt_quietly(
-            interaction.response.send_message(view=view, files=list(files), ephemeral=True), "answer an interaction"
+            interaction.response.send_message(view=view, files=sent, ephemeral=True), "answer an interaction"
         )
 
 

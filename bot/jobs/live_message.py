@@ -6,14 +6,12 @@ the name of its thread; what the content says, and what becomes of the job, is n
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
-from enum import Enum, auto
 
 import discord
 
 from bot.discord_api import calls
-from bot.discord_api.calls import Gone, NotNow
+from bot.discord_api.calls import Files, Gone, NotNow
 from bot.jobs.reply import Reply, TooLarge
 from bot.jobs.services import JobServices
 from bot.storage.records import Job
@@ -26,17 +24,6 @@ log = logging.getLogger(__name__)
 
 DELIVERY_PAUSES_S = (0, 2, 10, 60)
 """The last state of a message is tried again after these."""
-
-Files = Mapping[str, bytes]
-"""A message's files by their names."""
-
-
-class Shown(Enum):
-    """Where the last content can be seen."""
-
-    IN_MESSAGE = auto()
-    BY_DIRECT_MESSAGE = auto()
-    NOWHERE = auto()
 
 
 class LiveMessage:
@@ -68,7 +55,7 @@ class LiveMessage:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._show_what_waits(), name=f"message of job {self._job.id}")
 
-    async def finish(self, content: Screen, files: Files) -> Shown:
+    async def finish(self, content: Screen, files: Files) -> None:
         """Show the last content, whatever it takes.
 
         Raises Gone, TooLarge when Discord will not take the files, and NotNow when it could not be reached for long.
@@ -78,16 +65,17 @@ class LiveMessage:
             await asyncio.wait({self._task})  # an edit that is under way ends, and no other begins
         if self._reply is None:
             await self._post(content, files)
-            return Shown.IN_MESSAGE
+            return
         if self._gone:
             raise Gone("the message is gone")
         if self._reply.is_out_of_reach(self._services.now()):
-            return await self._finish_late(content, files)
+            await self._finish_late(content, files)
+            return
         for pause in DELIVERY_PAUSES_S:
             await asyncio.sleep(pause)
             try:
                 if await self._edit(self._reply, content, files):
-                    return Shown.IN_MESSAGE
+                    return
             except NotNow:
                 log.info("job %d: Discord cannot be reached for its last word", self._job.id)
         raise NotNow("show the last state of a message")
@@ -135,14 +123,12 @@ class LiveMessage:
         self._reply = await self._services.places.post(place, self._layout(content), files, silent=self._quiet)
         await self._keep_address(self._reply)
 
-    async def _finish_late(self, content: Screen, files: Files) -> Shown:
+    async def _finish_late(self, content: Screen, files: Files) -> None:
         """The interaction that the message belongs to has expired: its asker gets a direct message."""
         late = await self._services.places.deliver_late(self._job, self._layout(content), files)
-        if late is None:
-            return Shown.NOWHERE
-        self._reply = late
-        await self._keep_address(late)
-        return Shown.BY_DIRECT_MESSAGE
+        if late is not None:
+            self._reply = late
+            await self._keep_address(late)
 
     def _layout(self, content: Screen) -> discord.ui.LayoutView:
         return build_layout(replace(content, notes=self._notes + content.notes), self._t)

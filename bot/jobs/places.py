@@ -5,9 +5,7 @@ age-restricted place is answered there and nowhere else: a thread inherits both 
 """
 
 import asyncio
-import io
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -15,7 +13,7 @@ import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.discord_api.calls import Gone
+from bot.discord_api.calls import Files, Gone
 from bot.discord_api.permissions import missing_for_thread, missing_to_answer
 from bot.jobs.reply import Reply
 from bot.storage.records import Job
@@ -75,10 +73,9 @@ class Places:
                 return Place(thread, new_thread=thread if is_new else None)
         return Place(channel, source, missing)
 
-    async def post(self, place: Place, view: ui.LayoutView, files: Mapping[str, bytes], *, silent: bool) -> Reply:
+    async def post(self, place: Place, view: ui.LayoutView, files: Files, *, silent: bool) -> Reply:
         """Post the message. Raises Gone when that is not possible any more."""
-        sent = [discord.File(io.BytesIO(data), filename=name) for name, data in files.items()]
-        message = await calls.send(place.channel, view, sent, reply_to=place.reply_to, silent=silent)
+        message = await calls.send(place.channel, view, files, reply_to=place.reply_to, silent=silent)
         if message is None:
             raise Gone("there is no place to post in")
         return Reply.of(self._client, message)
@@ -88,14 +85,13 @@ class Places:
         guild = self._client.get_guild(job.guild_id) if job.guild_id is not None else None
         return guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
-    async def deliver_late(self, job: Job, view: ui.LayoutView, files: Mapping[str, bytes]) -> Reply | None:
+    async def deliver_late(self, job: Job, view: ui.LayoutView, files: Files) -> Reply | None:
         """Send the result to the asker where the interaction that it belongs to has expired. None: it went nowhere."""
         if job.reply is not None and job.reply.confined:
             log.warning("job %d: its interaction expired, and its result belongs nowhere else", job.id)
             return None
-        sent = [discord.File(io.BytesIO(data), filename=name) for name, data in files.items()]
         user = await self._user(job.user_id)
-        message = await calls.send(user, view, sent) if user is not None else None
+        message = await calls.send(user, view, files) if user is not None else None
         if message is None:
             log.warning("job %d: its interaction expired and its asker takes no direct messages", job.id)
             return None

@@ -3,16 +3,14 @@
 It keeps track of the files attached, so that what is there already is not sent again. It knows nothing of jobs.
 """
 
-import io
 import logging
-from collections.abc import Mapping
 from datetime import datetime
 
 import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.discord_api.calls import EDITED_TOO_OFTEN_WHEN_OLD, THREAD_ARCHIVED, TOO_LARGE, Gone
+from bot.discord_api.calls import EDITED_TOO_OFTEN_WHEN_OLD, THREAD_ARCHIVED, TOO_LARGE, Files, Gone
 from bot.storage.records import ReplyAddress
 
 log = logging.getLogger(__name__)
@@ -37,7 +35,7 @@ class Reply:
         reply._remember(message)
         return reply
 
-    async def show(self, view: ui.LayoutView, files: Mapping[str, bytes]) -> bool:
+    async def show(self, view: ui.LayoutView, files: Files) -> bool:
         """Make the message look like `view` with `files` by name; False if that failed. The caller has the turn.
 
         Raises Gone when the message is no more, TooLarge when Discord will not take the files.
@@ -71,7 +69,7 @@ class Reply:
             call = self._message.delete()
         await calls.attempt_quietly(call, "delete a reply")
 
-    async def _edit_in_open_thread(self, view: ui.LayoutView, files: Mapping[str, bytes]) -> discord.Message:
+    async def _edit_in_open_thread(self, view: ui.LayoutView, files: Files) -> discord.Message:
         """Edit; a thread that was closed meanwhile is opened again for it."""
         try:
             return await self._edit(view, files)
@@ -82,19 +80,16 @@ class Reply:
             await thread.edit(archived=False)
             return await self._edit(view, files)
 
-    async def _edit(self, view: ui.LayoutView, files: Mapping[str, bytes]) -> discord.Message:
-        attachments = [
-            self._attached.get(name) or discord.File(io.BytesIO(data), filename=name) for name, data in files.items()
-        ]
+    async def _edit(self, view: ui.LayoutView, files: Files) -> discord.Message:
+        attachments = [self._attached.get(name) or calls.as_file(name, data) for name, data in files.items()]
         if self.address.token is not None:
             webhook = self._webhook(self.address.token)
             return await webhook.edit_message(self.address.message_id, view=view, attachments=attachments)
         return await self._message.edit(view=view, attachments=attachments)
 
-    async def _send_anew(self, view: ui.LayoutView, files: Mapping[str, bytes]) -> bool:
+    async def _send_anew(self, view: ui.LayoutView, files: Files) -> bool:
         """An old message may be edited only so often; a new one takes its place."""
-        sent = [discord.File(io.BytesIO(data), filename=name) for name, data in files.items()]
-        message = await calls.send(self._channel, view, sent, reply_to=self._message, silent=True)
+        message = await calls.send(self._channel, view, files, reply_to=self._message, silent=True)
         if message is None:
             return False
         self.address = ReplyAddress(self.address.channel_id, message.id)

@@ -4,7 +4,6 @@ A control's custom id holds what it does and the job's number; everything else i
 goes through the same intake as every other request.
 """
 
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -141,10 +140,10 @@ async def _show_heard(interaction: Interaction, job: Job) -> None:
         return
     view = new_layout()
     view.add_item(ui.TextDisplay(f"### {t('button.heard')}: {discord.utils.escape_markdown(job.heard.title)}"))
-    files = []
+    files = {}
     figure = await services.store.figure(job)
     if figure is not None:
-        files.append(discord.File(io.BytesIO(figure), filename="heard.png"))
+        files["heard.png"] = figure
         gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
         gallery.add_item(
             media="attachment://heard.png", description=figure_alt_text(t, job.heard.top, job.heard.duration_s)
@@ -185,8 +184,7 @@ async def _show_recipe(interaction: Interaction, job: Job) -> None:
     view = new_layout()
     view.add_item(ui.TextDisplay(shortened("\n".join(lines), 3000)))
     view.add_item(ui.File("attachment://recipe.json"))
-    data = to_json(recipe).encode()
-    await calls.answer_with(interaction, view, [discord.File(io.BytesIO(data), filename="recipe.json")])
+    await calls.answer_with(interaction, view, {"recipe.json": to_json(recipe).encode()})
 
 
 async def _admitted_to_remove(interaction: Interaction, job: Job) -> bool:

@@ -8,8 +8,7 @@ import asyncio
 import logging
 import os
 import stat
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,7 +75,7 @@ class Store:
                 await connection.run_sync(self._upgrade)
             await connection.commit()
             await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             row = RunRow(started=datetime.now(UTC))
             session.add(row)
             await session.flush()
@@ -114,7 +113,7 @@ class Store:
         values = {column.name: getattr(new, column.name) for column in fields(NewJob)}
         values |= {"state": JobState.WAITING, "attempts": 0, "created": now, "run": self.run}
         values["reply_id"] = new.reply.message_id if new.reply else None
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             added = insert(JobRow).values(**values).on_conflict_do_nothing().returning(JobRow.id)
             job_id = await session.scalar(added)
             return (await session.get_one(JobRow, job_id)).as_job() if job_id is not None else None
@@ -152,7 +151,7 @@ class Store:
 
     async def reset_attempts(self, job_ids: Sequence[int]) -> None:
         """Note that these jobs were put off by an orderly shutdown, which is not held against them."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             await session.execute(update(JobRow).where(JobRow.id.in_(job_ids)).values(attempts=0))
 
     async def set_reply(self, job_id: int, reply: ReplyAddress) -> None:
@@ -166,7 +165,7 @@ class Store:
 
     async def set_figure(self, job_id: int, figure: bytes) -> None:
         """Keep the figure of what was heard, unless the job has been forgotten meanwhile."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             known = select(JobRow.id).where(JobRow.id == job_id, JobRow.heard.is_not(None))
             if await session.scalar(known) is not None:
                 await session.merge(FigureRow(job_id=job_id, data=figure))
@@ -184,7 +183,7 @@ class Store:
 
     async def finish(self, job_id: int, state: JobState) -> bool:
         """End a waiting job, and delete what was under way; False if it had ended before."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             ended = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.WAITING).values(state=state)
             row = (await session.execute(ended.returning(JobRow.recording, JobRow.picture))).one_or_none()
             if row is not None:
@@ -221,7 +220,7 @@ class Store:
 
     async def purge(self, before: datetime) -> int:
         """Delete ended jobs from before then; returns how many."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             gone = await session.execute(
                 delete(JobRow).where(JobRow.created < before, JobRow.state != JobState.WAITING).returning(JobRow.id)
             )
@@ -229,7 +228,7 @@ class Store:
 
     async def forget_job(self, job_id: int) -> None:
         """Empty an ended job: only who asked and when stays for the limits, until it is purged."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             await self._empty(session, [job_id])
 
     async def forget_user(self, user_id: int, now: datetime) -> int:
@@ -237,7 +236,7 @@ class Store:
 
         Of the jobs of the last hour it stays that there were so many, or else forgetting would be a way round limits.
         """
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             mine = select(JobRow.id).where(JobRow.user_id == user_id)
             ids = list(await session.scalars(mine))
             await self._empty(session, ids)
@@ -263,7 +262,7 @@ class Store:
 
     async def change_guild(self, guild_id: int, **changes: object) -> GuildSettings:
         """Change some of a server's settings; returns all of them."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             row = await session.get(GuildRow, guild_id)
             settings = replace(row.settings if row else GuildSettings(), **changes)  # type: ignore[arg-type]
             await session.merge(GuildRow(guild_id=guild_id, settings=settings))
@@ -271,7 +270,7 @@ class Store:
 
     async def forget_guild(self, guild_id: int) -> None:
         """Delete a server's settings, block list and jobs; none of them may be under way."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             for table in (GuildRow, BlockRow, JobRow):
                 await session.execute(delete(table).where(table.guild_id == guild_id))
 
@@ -283,7 +282,7 @@ class Store:
 
     async def set_blocked(self, guild_id: int, user_ids: Sequence[int]) -> None:
         """Replace a server's block list."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             await session.execute(delete(BlockRow).where(BlockRow.guild_id == guild_id))
             session.add_all(BlockRow(guild_id=guild_id, user_id=user_id) for user_id in user_ids)
 
@@ -296,29 +295,24 @@ class Store:
 
     async def set_value(self, name: str, value: str) -> None:
         """Write a small fact down."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             await session.merge(NoteRow(name=name, value=value))
 
     async def claim_notice(self, name: str) -> bool:
         """True the first time it is asked for `name`; `reset_notices` makes it so again."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             told = insert(NoteRow).values(name=f"said:{name}", value="").on_conflict_do_nothing()
             result = await session.execute(told.returning(NoteRow.name))
             return result.scalar_one_or_none() is not None
 
     async def reset_notices(self, prefix: str) -> None:
         """Let everything be said again whose name begins with `prefix`."""
-        async with self._writing() as session:
+        async with self._sessions.begin() as session:
             await session.execute(delete(NoteRow).where(NoteRow.name.startswith(f"said:{prefix}", autoescape=True)))
 
     async def _change(self, job_id: int, **values: object) -> None:
-        async with self._writing() as session:
-            await session.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncSession]:
         async with self._sessions.begin() as session:
-            yield session
+            await session.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
 
 
 def _keep_private(database: Path) -> None:
