@@ -3,6 +3,7 @@
 It knows nothing of mending: what is converted is heard later.
 """
 
+import secrets
 import threading
 import wave
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ def convert(
 
     `target` is there when all of it is written, and not before. Raises RecordingTooLong, and as `load_clip` does.
     """
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(f".{secrets.token_hex(8)}.part")  # nobody else has such a file
     try:
         with seal(source, max_bytes) as file:
             decoder = Decoder(file, timeout_s, stop)

@@ -51,7 +51,7 @@ def test_a_failed_conversion_leaves_an_older_file_as_it_was(
     with pytest.raises(error):
         convert_to_wav(text, target, AudioLimits(timeout_s=timeout_s))
     assert target.read_bytes() == b"older"
-    assert not list(tmp_path.glob("*.part"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.wav", "text.mp3"]
 
 
 def test_a_silent_track_and_cancelling_channels_hide_nothing(tmp_path: Path) -> None:
@@ -83,3 +83,11 @@ def test_hours_of_silence_take_no_memory(tmp_path: Path) -> None:
     assert told.startswith("This recording is longer than the 3600 seconds")
     assert int(grown) / 1024 < 16
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_recording_that_is_called_like_an_unfinished_file_is_left_as_it_was(siren_wav: Path, tmp_path: Path) -> None:
+    source = tmp_path / "song.wav.part"
+    source.write_bytes(siren_wav.read_bytes())
+    convert_to_wav(source, tmp_path / "song.wav")
+    assert source.read_bytes() == siren_wav.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.wav", "song.wav.part"]
