@@ -20,10 +20,13 @@ demo: $(VENV)/installed
 	@$(BIN)/imagine-sound demo $(if $(SOUND),--sound "$(SOUND)")
 
 test: $(VENV)/installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest $(SHARED)
 
 run: $(VENV)/installed
 	@$(BIN)/imagine-sound-bot
+
+# Files of tests are shared out among the processors; each takes from the others when it is through.
+SHARED := --numprocesses auto --dist worksteal
 
 check: quick covered
 
@@ -45,7 +48,7 @@ dead: $(VENV)/installed-dev
 	$(BIN)/vulture
 
 covered: $(VENV)/installed-dev
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest $(SHARED) --cov --cov-report=term:skip-covered
 
 # The real bot against a stand-in for Discord that loses answers and kills it. `make test` runs some of these cells.
 loopback: $(VENV)/installed-dev
