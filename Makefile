@@ -25,7 +25,7 @@ test: $(VENV)/installed-dev
 run: $(VENV)/installed
 	@$(BIN)/imagine-sound-bot
 
-# Files of tests are shared out among the processors; each takes from the others when it is through.
+# The tests are shared out among the processors; each takes from the others when it is through.
 SHARED := --numprocesses auto --dist worksteal
 
 check: quick covered

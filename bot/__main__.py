@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
+from bot.storage.database import StoreUnusable
 from bot.storage.lock import InstanceLock
-from bot.storage.store import StoreUnusable
 from core.engine import Engine, spare_from_collections
 from core.errors import ExitCode
 from core.hearing.decoding.walls import hide_this_process

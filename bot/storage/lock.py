@@ -12,7 +12,7 @@ from typing import Self
 
 from filelock import AsyncFileLock, Timeout
 
-from bot.storage.store import StoreUnusable
+from bot.storage.database import StoreUnusable
 
 WAIT_S = 30.0
 """How long a second bot waits for the first to end."""

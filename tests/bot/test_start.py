@@ -17,8 +17,9 @@ import pytest
 from bot import __main__ as start
 from bot.client import ImagineBot
 from bot.settings import BotSettings
+from bot.storage.database import StoreUnusable
 from bot.storage.lock import InstanceLock
-from bot.storage.store import Store, StoreUnusable
+from bot.storage.store import Store
 from core.settings import CoreSettings
 
 

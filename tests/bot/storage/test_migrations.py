@@ -10,8 +10,9 @@ from alembic.runtime.migration import MigrationContext
 from discord import ui
 from sqlalchemy import create_engine
 
+from bot.storage.database import StoreUnusable
 from bot.storage.records import JobState
-from bot.storage.store import Store, StoreUnusable
+from bot.storage.store import Store
 from bot.storage.tables import Base
 from bot.views.buttons import job_button
 from bot.views.texts import Texts

@@ -1,0 +1,140 @@
+"""The database's file: brought up to date at the start, read by a few connections and written by one.
+
+Only its owner may read it. It knows how the file is opened; what is in it is the business of `store.py`.
+"""
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from bot.storage.upgrade import UnknownSchema, back_up, is_current, upgrade
+from bot.storage.writer import Writer
+
+log = logging.getLogger(__name__)
+
+READERS = 4
+WAIT_S = 0.5
+"""How long SQLite itself waits for another process that holds the file; the writer then tries again."""
+UPGRADE_WAIT_S = 30.0
+
+
+class StoreUnusable(Exception):
+    """The database cannot be written, or was written by a newer version of the bot; the message says what to do."""
+
+
+class Database:
+    """The file at `path`: `read` begins sessions that read, `writer` writes. `open` before use, `close` at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._readers = _connect(path, begin="BEGIN", connections=READERS)
+        self._writers = _connect(path, begin="BEGIN IMMEDIATE", connections=1)
+        self.read: async_sessionmaker[AsyncSession] = async_sessionmaker(self._readers, expire_on_commit=False)
+        self.writer = Writer(async_sessionmaker(self._writers, expire_on_commit=False))
+
+    async def open(self) -> None:
+        """Create the file and its tables where they are missing. Raises StoreUnusable."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _keep_private(self.path)
+            await self._bring_up_to_date()
+        except (OSError, DatabaseError) as error:
+            raise StoreUnusable(
+                f"{self.path} cannot be used as the bot's database ({error.__cause__ or error}); "
+                "set DATA_DIR to a directory that the bot may write to."
+            ) from error
+
+    async def close(self) -> None:
+        """Write what waits to be written, and close all connections."""
+        await self.writer.close()
+        await self._writers.dispose()
+        await self._readers.dispose()
+
+    async def _bring_up_to_date(self) -> None:
+        is_new = self.path.stat().st_size == 0
+        engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}", connect_args={"timeout": UPGRADE_WAIT_S})
+        event.listen(engine.sync_engine, "connect", _prepare_connection)
+        try:
+            async with engine.connect() as connection:
+                if not await connection.run_sync(self._is_current):
+                    if not is_new:
+                        await connection.rollback()  # a file is copied outside transactions
+                        await connection.run_sync(back_up, self.path)
+                    # a table that a step makes anew is dropped first, and must not take with it what refers to it
+                    await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+                    # by hand, since the driver begins no transaction for what changes tables
+                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    await connection.run_sync(self._upgrade)
+                await connection.commit()
+        finally:
+            await engine.dispose()
+
+    def _is_current(self, connection: Connection) -> bool:
+        try:
+            return is_current(connection)
+        except UnknownSchema as error:
+            raise StoreUnusable(
+                f"{self.path} was written by a newer version of imagine-sound; install that version, or set "
+                "DATA_DIR to another directory."
+            ) from error
+
+    def _upgrade(self, connection: Connection) -> None:
+        try:
+            upgrade(connection)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreUnusable(
+                f"{self.path} holds something that no version of imagine-sound wrote, and was left as it is; move it "
+                "away, or set DATA_DIR to another directory."
+            ) from error
+
+
+def _connect(path: Path, *, begin: str, connections: int) -> AsyncEngine:
+    """Connections to the file, each of whose transactions starts with `begin`: left to itself, the driver starts them
+    late, and knows no savepoints (https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable)."""
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        connect_args={"timeout": WAIT_S, "isolation_level": None},
+        pool_size=connections,
+        max_overflow=0,
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_connection)
+
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "begin", begin_transaction)
+    return engine
+
+
+def _keep_private(database: Path) -> None:
+    """Only the owner reads the database and its folder, also where an older version left them open to all.
+
+    SQLite gives its journals the database's own permissions. A folder that many share (/tmp) stays as it is.
+    """
+    os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+    folder = database.parent
+    journals = [database.with_name(database.name + ending) for ending in ("-wal", "-shm")]
+    wanted = {path: 0o600 for path in (database, *journals) if path.exists()}
+    if not folder.stat().st_mode & stat.S_ISVTX:
+        wanted[folder] = 0o700
+    for path, mode in wanted.items():
+        try:
+            if stat.S_IMODE(path.stat().st_mode) != mode:
+                path.chmod(mode)
+        except PermissionError:
+            log.warning("%s may be read by others, and is not mine to change; chmod it to %o", path, mode)
+
+
+def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """WAL: readers never wait for the writer, and what is committed survives a power cut."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
