@@ -3,20 +3,20 @@
 What is not taken is declined with the sentence to be said; who says it, and where, is for each way in to decide.
 """
 
-import asyncio
 import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from weakref import WeakValueDictionary
+from functools import partial
 
 import discord
 
 from bot.settings import BotSettings
-from bot.storage.records import GuildSettings, Job, NewJob
+from bot.storage.records import GuildSettings, Job, NewJob, Usage
 from bot.storage.store import LIMITS_LOOK_BACK, Store
+from bot.storage.writer import CannotWrite
 from bot.views.texts import Translation
 from core.errors import RecordingError, RecordingTooLarge
 from core.generation.protocol import MAX_SEED
@@ -66,6 +66,22 @@ KNOWN = Declined(Sentence("refused.known"), silently=True, only_this=True)
 """Discord has told of it before: it is being answered, or was."""
 
 
+CANNOT_WRITE = Declined(Sentence("refused.cannot_write"))
+
+WRITTEN_WITHIN_S = 2.5
+"""Whoever posts a recording is told after this long that it cannot be written down."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many requests of a person and of a server may be unfinished, and asked for within an hour."""
+
+    waiting_user: int
+    waiting_guild: int
+    hour_user: int
+    hour_guild: int
+
+
 @dataclass(frozen=True)
 class Asker:
     """Who asks, with their roles where there are any."""
@@ -81,7 +97,7 @@ class Asker:
 
 
 class Intake:
-    """Accepts requests, one at a time for each person."""
+    """Accepts requests."""
 
     def __init__(self, settings: BotSettings, store: Store, now: Callable[[], datetime], *, max_bytes: int) -> None:
         """Recordings of more than `max_bytes` are declined."""
@@ -90,22 +106,33 @@ class Intake:
         self._now = now
         self._max_bytes = max_bytes
         self._clicks: dict[tuple[object, ...], float] = {}
-        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
-    async def accept(self, new: NewJob, asker: Asker) -> Accepted | Declined:
-        """Write the request down. Once accepted, it will be answered; the recording is fetched after that."""
-        lock = self._locks.setdefault(asker.user_id, asyncio.Lock())
-        async with lock:
-            if new.request_key is not None and await self._store.is_known(new.request_key):
+    async def accept(self, new: NewJob, asker: Asker, *, within_s: float = WRITTEN_WITHIN_S) -> Accepted | Declined:
+        """Write the request down. Once accepted, it will be answered; the recording is fetched after that.
+
+        One that cannot be written down within `within_s` seconds is declined, and will not be answered.
+        """
+        settings = await self._store.guild(new.guild_id)
+        if declined := await self._check_access(asker, new.guild_id, settings):
+            return replace(declined, silently=declined.silently and not new.asked)
+        if new.attachment is not None and new.attachment.size > self._max_bytes:
+            error = RecordingTooLarge(new.attachment.size, self._max_bytes)
+            return Declined(error, silently=not new.asked, only_this=True)
+        now, limits = self._now(), self._limits(settings)
+        try:
+            outcome = await self._store.accept(
+                _with_defaults(new, settings), now, partial(refusal, limits), within_s=within_s
+            )
+        except CannotWrite:
+            log.exception("a request was declined, since it could not be written down")
+            return CANNOT_WRITE
+        match outcome:
+            case None:
                 return KNOWN
-            settings = await self._store.guild(new.guild_id)
-            if declined := await self._check(asker, new.guild_id, settings):
-                return replace(declined, silently=declined.silently and not new.asked)
-            if new.attachment is not None and new.attachment.size > self._max_bytes:
-                error = RecordingTooLarge(new.attachment.size, self._max_bytes)
-                return Declined(error, silently=not new.asked, only_this=True)
-            job = await self._store.accept(_with_defaults(new, settings), self._now())
-            return Accepted(job) if job is not None else KNOWN
+            case Job():
+                return Accepted(outcome)
+            case Declined():
+                return outcome
 
     def repeats(self, click: tuple[object, ...]) -> bool:
         """Whether the same was clicked just now: a finger that comes down twice means one picture."""
@@ -121,18 +148,14 @@ class Intake:
 
     async def check(self, asker: Asker, guild_id: int | None) -> Declined | None:
         """Why the asker may not ask for a picture now; None if they may."""
-        return await self._check(asker, guild_id, await self._store.guild(guild_id))
+        settings = await self._store.guild(guild_id)
+        if declined := await self._check_access(asker, guild_id, settings):
+            return declined
+        return refusal(self._limits(settings), await self._store.usage(asker.user_id, guild_id, self._now()))
 
     async def check_access(self, asker: Asker, guild_id: int | None) -> Declined | None:
         """The same for the blocked and for those without one of the roles, whatever they want."""
         return await self._check_access(asker, guild_id, await self._store.guild(guild_id))
-
-    async def _check(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:
-        return (
-            await self._check_access(asker, guild_id, settings)
-            or await self._check_waiting(asker, guild_id)
-            or await self._check_hour(asker, guild_id, settings)
-        )
 
     async def _check_access(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:
         blocked = asker.user_id in self._settings.blocked_users
@@ -142,26 +165,28 @@ class Intake:
             return Declined(Sentence("refused.role"), silently=True)
         return None
 
-    async def _check_waiting(self, asker: Asker, guild_id: int | None) -> Declined | None:
-        mine = await self._store.unfinished(user_id=asker.user_id)
-        if len(mine) >= self._settings.waiting_per_user:
-            return Declined(Sentence("refused.waiting_user", {"count": len(mine)}))
-        ours = await self._store.unfinished(guild_id=guild_id) if guild_id is not None else []
-        if len(ours) >= self._settings.waiting_per_server:
-            return Declined(Sentence("refused.waiting_server", {"count": len(ours)}))
-        return None
+    def _limits(self, settings: GuildSettings) -> Limits:
+        return Limits(
+            waiting_user=self._settings.waiting_per_user,
+            waiting_guild=self._settings.waiting_per_server,
+            hour_user=settings.pictures_per_user_hour or self._settings.pictures_per_user_hour,
+            hour_guild=self._settings.pictures_per_server_hour,
+        )
 
-    async def _check_hour(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:
-        since = self._now() - LIMITS_LOOK_BACK
-        most = settings.pictures_per_user_hour or self._settings.pictures_per_user_hour
-        mine = await self._store.accepted_since(since, user_id=asker.user_id, guild_id=guild_id)
-        if len(mine) >= most:
-            return Declined(Sentence("refused.hour_user", {"most": most}), until=mine[-most] + LIMITS_LOOK_BACK)
-        most = self._settings.pictures_per_server_hour
-        ours = await self._store.accepted_since(since, guild_id=guild_id) if guild_id is not None else []
-        if len(ours) >= most:
-            return Declined(Sentence("refused.hour_server", {"most": most}), until=ours[-most] + LIMITS_LOOK_BACK)
-        return None
+
+def refusal(limits: Limits, usage: Usage) -> Declined | None:
+    """Why nothing more may be asked for now."""
+    if usage.waiting_user >= limits.waiting_user:
+        return Declined(Sentence("refused.waiting_user", {"count": usage.waiting_user}))
+    if usage.waiting_guild >= limits.waiting_guild:
+        return Declined(Sentence("refused.waiting_server", {"count": usage.waiting_guild}))
+    for key, asked, most in (
+        ("refused.hour_user", usage.asked_user, limits.hour_user),
+        ("refused.hour_server", usage.asked_guild, limits.hour_guild),
+    ):
+        if len(asked) >= most:
+            return Declined(Sentence(key, {"most": most}), until=asked[-most] + LIMITS_LOOK_BACK)
+    return None
 
 
 def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:

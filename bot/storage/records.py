@@ -89,6 +89,17 @@ class NewJob:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What somebody has asked for, as far as limits count it: how many requests of the person and of the server are
+    unfinished, and when those of the last hour were accepted, the oldest first."""
+
+    waiting_user: int
+    waiting_guild: int
+    asked_user: tuple[datetime, ...]
+    asked_guild: tuple[datetime, ...]
+
+
+@dataclass(frozen=True)
 class Job:
     """An accepted request: what was asked, how far it is, and what came of it. `run` is the start that accepted it.
 

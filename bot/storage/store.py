@@ -6,20 +6,22 @@ This module knows nothing of Discord beyond ids, and decides nothing.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Executable, delete, select, update
+from sqlalchemy import Executable, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.storage.database import Database
 from bot.storage.files import WorkFiles
-from bot.storage.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress
+from bot.storage.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress, Usage
 from bot.storage.tables import BlockRow, FigureRow, GuildRow, JobRow, NoteRow, RunRow
+from bot.storage.writer import CannotWrite
 from core.events import HeardSummary
 from core.options import ImagineOptions
 
@@ -30,6 +32,7 @@ T = TypeVar("T")
 LIMITS_LOOK_BACK = timedelta(hours=1)
 """How far back the limits count what was asked for."""
 PURGED_AT_ONCE = 200
+NOTED_WITHIN_S = 1.0
 SAID = "said:"
 """The names of notes that stand for something that was said once."""
 
@@ -63,23 +66,40 @@ class Store:
 
     # Jobs
 
-    async def accept(self, new: NewJob, now: datetime) -> Job | None:
-        """Write a job down; None where the request was accepted before, by its key."""
+    async def accept(
+        self,
+        new: NewJob,
+        now: datetime,
+        admit: Callable[[Usage], T | None] = lambda usage: None,
+        *,
+        within_s: float | None = None,
+    ) -> Job | T | None:
+        """Write a job down; None where the request was accepted before, by its key.
+
+        `admit` says from what its asker has asked for already why it may not be; whatever it returns is returned.
+        Raises CannotWrite where it could not be written down within `within_s` seconds.
+        """
         values = {column.name: getattr(new, column.name) for column in fields(NewJob)}
         values |= {"state": JobState.WAITING, "attempts": 0, "created": now, "run": self.run}
         values["reply_id"] = new.reply.message_id if new.reply else None
 
-        async def add(session: AsyncSession) -> Job | None:
-            added = insert(JobRow).values(**values).on_conflict_do_nothing().returning(JobRow.id)
-            job_id = await session.scalar(added)
-            return (await session.get_one(JobRow, job_id)).as_job() if job_id is not None else None
+        async def add(session: AsyncSession) -> Job | T | None:
+            known = select(JobRow.id).where(JobRow.request_key == new.request_key)
+            if new.request_key is not None and await session.scalar(known) is not None:
+                return None
+            refused = admit(await _usage(session, new.user_id, new.guild_id, now))
+            if refused is not None:
+                return refused
+            job_id = await session.scalar(insert(JobRow).values(**values).returning(JobRow.id))
+            job: Job = (await session.get_one(JobRow, job_id)).as_job()
+            return job
 
-        return await self._write(add)
+        return await self._write(add, within_s=within_s)
 
-    async def is_known(self, request_key: str) -> bool:
-        """Whether the request of that key was accepted before."""
+    async def usage(self, user_id: int, guild_id: int | None, now: datetime) -> Usage:
+        """What the person, and the server, have asked for."""
         async with self._sessions() as session:
-            return await session.scalar(select(JobRow.id).where(JobRow.request_key == request_key)) is not None
+            return await _usage(session, user_id, guild_id, now)
 
     async def job(self, job_id: int) -> Job | None:
         """The job, or None if it is unknown or has been forgotten."""
@@ -172,16 +192,6 @@ class Store:
         async with self._sessions() as session:
             return [row.as_job() for row in await session.scalars(query)]
 
-    async def accepted_since(
-        self, since: datetime, *, user_id: int | None = None, guild_id: int | None = None
-    ) -> list[datetime]:
-        """When a person's (or a server's) jobs since then were accepted, the oldest first."""
-        query = select(JobRow.created).where(JobRow.created > since).order_by(JobRow.created)
-        query = query.where(JobRow.user_id == user_id) if user_id is not None else query
-        query = query.where(JobRow.guild_id == guild_id) if guild_id is not None else query
-        async with self._sessions() as session:
-            return list(await session.scalars(query))
-
     async def purge(self, before: datetime) -> int:
         """Delete ended jobs from before then; returns how many."""
         old = select(JobRow.id).where(JobRow.created < before, JobRow.state != JobState.WAITING).limit(PURGED_AT_ONCE)
@@ -265,11 +275,16 @@ class Store:
         await self._execute(noted.on_conflict_do_update(index_elements=[NoteRow.name], set_={"value": value}))
 
     async def claim_notice(self, name: str) -> bool:
-        """True the first time it is asked for `name`; `reset_notices` makes it so again."""
+        """True the first time it is asked for `name`; `reset_notices` makes it so again.
+
+        Where that cannot be written down soon, it is remembered until the next start only.
+        """
         if SAID + name in self._said:
             return False
         self._said.add(SAID + name)
-        await self._execute(insert(NoteRow).values(name=SAID + name, value="").on_conflict_do_nothing())
+        with suppress(CannotWrite):
+            noted = insert(NoteRow).values(name=SAID + name, value="").on_conflict_do_nothing()
+            await self._execute(noted, within_s=NOTED_WITHIN_S)
         return True
 
     async def reset_notices(self, prefix: str) -> None:
@@ -282,12 +297,29 @@ class Store:
     async def _change(self, job_id: int, **values: object) -> None:
         await self._execute(update(JobRow).where(JobRow.id == job_id).values(**values))
 
-    async def _execute(self, *statements: Executable) -> None:
+    async def _execute(self, *statements: Executable, within_s: float | None = None) -> None:
         async def execute(session: AsyncSession) -> None:
             for statement in statements:
                 await session.execute(statement)
 
-        await self._write(execute)
+        await self._write(execute, within_s=within_s)
+
+
+async def _usage(session: AsyncSession, user_id: int, guild_id: int | None, now: datetime) -> Usage:
+    waiting = select(func.count()).select_from(JobRow).where(JobRow.state == JobState.WAITING)
+    asked = select(JobRow.created).where(JobRow.created > now - LIMITS_LOOK_BACK).order_by(JobRow.created)
+    mine = asked.where(JobRow.user_id == user_id)
+    waiting_guild, asked_guild = 0, tuple[datetime, ...]()
+    if guild_id is not None:
+        mine = mine.where(JobRow.guild_id == guild_id)
+        waiting_guild = await session.scalar(waiting.where(JobRow.guild_id == guild_id)) or 0
+        asked_guild = tuple(await session.scalars(asked.where(JobRow.guild_id == guild_id)))
+    return Usage(
+        waiting_user=await session.scalar(waiting.where(JobRow.user_id == user_id)) or 0,
+        waiting_guild=waiting_guild,
+        asked_user=tuple(await session.scalars(mine)),
+        asked_guild=asked_guild,
+    )
 
 
 async def _begin_run(session: AsyncSession) -> int:

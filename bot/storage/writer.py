@@ -78,6 +78,9 @@ class Writer:
             self._task = asyncio.create_task(self._write_all(), name="writing to the database")
         try:
             result: T = await asyncio.wait_for(asyncio.shield(entry.done), within_s)
+        except asyncio.CancelledError:
+            entry.withdrawn = True
+            raise
         except TimeoutError as error:
             entry.withdrawn = True
             if entry in self._waiting:
@@ -121,7 +124,11 @@ class Writer:
         """One result for each write: what it returned, or the exception that undid it alone."""
         results: list[object] = []
         async with self._sessions.begin() as session:
+            await session.connection()  # from here on nobody else holds the file
             for entry in batch:
+                if entry.withdrawn:
+                    results.append(CannotWrite("the database could not be written in time"))
+                    continue
                 try:
                     async with session.begin_nested():
                         results.append(await entry.work(session))

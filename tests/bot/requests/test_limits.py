@@ -1,9 +1,18 @@
 """Limits for people and servers: said with the waiting time, not again and again; and who may ask at all."""
 
+import asyncio
 import re
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from bot.requests.intake import Accepted, Asker, Declined, Intake
+from bot.settings import BotSettings
+from bot.storage.records import NewJob
+from bot.storage.store import Store
+from bot.views.texts import Texts
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of
 
@@ -158,3 +167,26 @@ async def test_roles_decide_who_may_ask(world: World) -> None:
     assert refused.ephemeral
     assert refused.response is not None
     assert "certain roles" in text_of(refused.response)
+
+
+async def test_whoever_cannot_be_written_down_is_told_and_not_answered_later(tmp_path: Path) -> None:
+    settings = BotSettings(_env_file=None, data_dir=tmp_path)
+    store = Store(settings.database)
+    await store.open()
+    intake = Intake(settings, store, lambda: datetime(2026, 1, 1, tzinfo=UTC), max_bytes=1000)
+    new = NewJob(1, 10, 20, "en-US", "rain.ogg")
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        declined = await intake.accept(new, Asker(1), within_s=0.2)
+        assert isinstance(declined, Declined)
+        assert not declined.silently
+        told = declined.text(Texts.load().translation("en-US"))
+        assert told == "I cannot write anything down right now; please ask again in a minute."
+        assert await store.claim_notice("limit:1"), "which is said although that cannot be noted"
+    finally:
+        other.close()
+    await asyncio.sleep(0.1)
+    assert await store.unfinished() == []
+    assert isinstance(await intake.accept(new, Asker(1)), Accepted)
+    await store.close()

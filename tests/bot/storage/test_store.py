@@ -137,7 +137,6 @@ async def test_request_of_one_key_is_accepted_once_however_many_bring_it(store: 
     (job,) = filter(None, jobs)
     await store.forget_job(job.id)
     assert await store.accept(new, NOW) is None, "forgotten, but not to be brought back to life"
-    assert await store.is_known("m:1:2")
 
 
 async def test_picture_is_kept_until_it_has_been_shown(store: Store) -> None:
