@@ -19,6 +19,8 @@ class ExitCode(IntEnum):
     """Bad input or settings: the person can mend it."""
     ENDED_BY_GUARD = 3
     """A training went wrong and was stopped before anything worth keeping was learnt."""
+    RESTART = 75
+    """It cannot go on, but would after a new start: the supervisor is to start it again."""
     INTERRUPTED = 130
 
 
@@ -169,6 +171,15 @@ class Cancelled(PaintingError):
     """The request was cancelled before its picture was finished."""
 
     sentence = "This picture was cancelled."
+
+
+class PainterLost(ImagineSoundError):
+    """The painter hangs, has died, or its device works no more; only a new start of the program mends that.
+
+    It is no fault of the request, which can be painted after the start.
+    """
+
+    sentence = "The painter has stopped working and has to be started again; please try again in a few minutes."
 
 
 class ShuttingDown(ImagineSoundError):

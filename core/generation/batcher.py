@@ -2,7 +2,7 @@
 
 Each tick: admit who waits, drop who was cancelled, take everyone one step further, decode who is finished. What fails,
 fails alone. When memory runs out the batch is halved and tried again. It knows nothing of tensors: a StepModel does the
-work.
+work. What it begins it says to the watch.
 """
 
 import logging
@@ -16,7 +16,8 @@ from PIL.Image import Image
 from core.errors import OutOfMemory
 from core.generation.protocol import GenerationRequest, Painted, Painting, Picture
 from core.generation.queue import Ticket
-from core.generation.worker import LoadedModel, PaintingThread
+from core.generation.watch import USUAL_PATIENCE, Patience, Phase
+from core.generation.worker import PROBE, LoadedModel, PaintingThread
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +83,16 @@ class ActiveRequest(Generic[State]):
 class Batcher(PaintingThread[StepModel[State]], Generic[State]):
     """An ImageGenerator that paints many requests at once on one device."""
 
-    def __init__(self, load: Callable[[], StepModel[State]], *, max_batch: int, max_waiting: int) -> None:
+    def __init__(
+        self,
+        load: Callable[[], StepModel[State]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        patience: Patience = USUAL_PATIENCE,
+    ) -> None:
         self._buckets = [size for size in BUCKETS if size <= max_batch]
-        super().__init__(load, max_waiting=max_waiting)
+        super().__init__(load, max_waiting=max_waiting, patience=patience)
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -98,10 +106,16 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         while not self._queue.closed or requests:
             requests = self._tick(model, requests)
 
+    def _probe(self, model: StepModel[State]) -> None:
+        self._watch.begin(Phase.BETWEEN_STEPS)
+        state = model.prepare(PROBE)
+        model.step([state])
+
     def _warm_up(self, model: StepModel[State]) -> None:
         for size in self.batch_sizes:
             if self._queue.closed:
                 return
+            self._watch.begin(Phase.WARMING_UP)
             try:
                 model.warm_up(size)
             except OutOfMemory:
@@ -110,6 +124,7 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
                 return
             except Exception:
                 log.warning("warming up failed; pictures are painted all the same", exc_info=True)
+                self._check_device(model)
                 return
 
     def _tick(self, model: StepModel[State], requests: list[ActiveRequest[State]]) -> list[ActiveRequest[State]]:
@@ -132,11 +147,14 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         return [request for request in stepped if not model.is_finished(request.state)]
 
     def _admit(self, model: StepModel[State], most: int, *, wait: bool) -> Iterator[ActiveRequest[State]]:
+        if wait:
+            self._watch.begin(Phase.WAITING)
         for ticket in self._queue.take(most, wait=wait):
+            self._watch.begin(Phase.BETWEEN_STEPS)
             try:
                 yield ActiveRequest(ticket, model.prepare(ticket.request), time.monotonic())
             except Exception as error:
-                self._fail(ticket, error)
+                self._fail(model, ticket, error)
 
     def _batches(
         self, model: StepModel[State], requests: Sequence[ActiveRequest[State]], most: int
@@ -152,13 +170,14 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         """`batch` one step further; who cannot go on has been told."""
         if len(batch) not in self._buckets:  # the sizes have shrunk since the batches were made, or one was halved
             return [request for part in portions(batch, self._buckets) for request in self._step(model, part)]
+        self._watch.begin(Phase.STEPPING)
         try:
             states = model.step([request.state for request in batch])
         except Exception as error:
             if isinstance(error, OutOfMemory) and len(batch) > 1:
                 self._buckets = [smaller for smaller in self._buckets if smaller < len(batch)] or [1]
                 log.warning("%d pictures at once do not fit; at most %d from now on", len(batch), self._buckets[-1])
-            halves = self._halve(batch, error)
+            halves = self._halve(model, batch, error)
             return [request for half in halves for request in self._step(model, half)]
         return [replace(request, state=state) for request, state in zip(batch, states, strict=True)]
 
@@ -169,34 +188,38 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
                 self._queue.finish_cancelled(request.ticket)
         if not wanted:
             return
+        self._watch.begin(Phase.BETWEEN_STEPS)
         try:
             images = model.decode([request.state for request in wanted])
         except Exception as error:
-            for half in self._halve(wanted, error):
+            for half in self._halve(model, wanted, error):
                 self._decode(model, half)
             return
         for request, image in zip(wanted, images, strict=True):
             try:
                 picture = model.picture(request.state, image, time.monotonic() - request.started)
             except Exception as error:
-                self._fail(request.ticket, error)
+                self._fail(model, request.ticket, error)
             else:
                 self._queue.finish(request.ticket, Painted(picture))
 
     def _tell_progress(self, model: StepModel[State], request: ActiveRequest[State]) -> None:
         """A preview is a nicety: without it the picture comes all the same."""
+        self._watch.begin(Phase.BETWEEN_STEPS)
         try:
-            request.ticket.tell(model.progress(request.state))
+            self._queue.progress(request.ticket, model.progress(request.state))
         except Exception:
             log.warning("no preview of request %d", request.ticket.number, exc_info=True)
 
-    def _halve(self, batch: list[ActiveRequest[State]], error: Exception) -> list[list[ActiveRequest[State]]]:
+    def _halve(
+        self, model: StepModel[State], batch: list[ActiveRequest[State]], error: Exception
+    ) -> list[list[ActiveRequest[State]]]:
         """After a failure: two halves to try again, or none if the only one left has been told of it.
 
         So memory is asked for less, and any other error is hunted down to the one that has it.
         """
         if len(batch) == 1:
-            self._fail(batch[0].ticket, error)
+            self._fail(model, batch[0].ticket, error)
             return []
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]

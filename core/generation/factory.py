@@ -14,12 +14,15 @@ from core.generation.playground import ModelIdentity, PlaygroundModel, Playgroun
 from core.generation.presets import PRESETS
 from core.generation.protocol import ImageGenerator
 from core.generation.stock import StockGenerator, StockModel
+from core.generation.watch import USUAL_PATIENCE, Patience, within
 from core.models import LocatedModel, ModelStore, Origin
 from core.settings import CoreSettings, Speed
 
 log = logging.getLogger(__name__)
 
 MOST_ON_A_PROCESSOR = 2
+SLOWEST_STEP_S = 900.0
+"""A step of Playground v2.5 on a small processor, generously."""
 GIGABYTES_A_PICTURE = 1.5
 """Activations of one guided 1024 px picture in bfloat16, generously; decides the largest batch to begin with."""
 
@@ -27,9 +30,9 @@ GIGABYTES_A_PICTURE = 1.5
 def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:
     """Load the image model and start painting with it. Blocks until it is loaded.
 
-    Raises ModelMissing or ModelUnusable.
+    Raises ModelMissing, ModelUnusable or PainterLost.
     """
-    device = choose_device(settings.device)
+    device = within(USUAL_PATIENCE.loading_s, lambda: choose_device(settings.device))
     located = models.image_model(on_gpu=device.type == "cuda")
     log.info("painting with %s on %s: %s", located.name, device, located.why)
     torch.set_float32_matmul_precision("high")
@@ -42,13 +45,20 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
         return StockGenerator(
             lambda: StockModel(pipeline, located.name, _revision(settings, located, defaults), defaults),
             max_waiting=settings.max_waiting,
+            patience=patience_with(device),
         )
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.model_cache / "compiled"))
     return Batcher(
         lambda: _playground(pipeline, settings, located, defaults, device),
         max_batch=largest_batch(settings.max_batch, device),
         max_waiting=settings.max_waiting,
+        patience=patience_with(device),
     )
+
+
+def patience_with(device: torch.device) -> Patience:
+    """A processor has no driver that hangs, and the first step of a large model takes minutes on it."""
+    return USUAL_PATIENCE if device.type == "cuda" else Patience(stall_s=SLOWEST_STEP_S)
 
 
 def largest_batch(wanted: int, device: torch.device) -> int:

@@ -19,6 +19,7 @@ import transformers
 from diffusers import DiffusionPipeline, EDMDPMSolverMultistepScheduler, StableDiffusionXLPipeline
 
 from core.errors import ModelMissing, ModelUnusable, OutOfMemory
+from core.generation.watch import USUAL_PATIENCE, within
 from core.models import LocatedModel
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ def load_pipeline(
 ) -> DiffusionPipeline:
     """The pipeline of `model`, in bfloat16 on CUDA and float32 on the CPU.
 
-    Raises ModelMissing if it cannot be found or fetched, ModelUnusable if it is no diffusers text-to-image model.
+    Raises ModelMissing if it cannot be found or fetched, ModelUnusable if it is no diffusers text-to-image model,
+    PainterLost if the device does not answer.
     """
     quiet_libraries()
     dtype = best_dtype(device)
@@ -86,7 +88,8 @@ def load_pipeline(
     if not Path(model.source).is_dir():
         options |= {"revision": revision}
     try:
-        pipeline = _from_pretrained(model, options).to(device)
+        pipeline = _from_pretrained(model, options)  # may fetch it, which takes as long as it takes
+        within(USUAL_PATIENCE.loading_s, lambda: pipeline.to(device))
         if dtype == torch.float16 and hasattr(pipeline, "vae"):
             pipeline.vae.to(torch.float32)  # SDXL's decoder overflows in float16
     except torch.OutOfMemoryError as error:

@@ -97,7 +97,7 @@ class Failed:
 
 GenerationEvent = Loading | Queued | Painting | Painted | Failed
 Listener = Callable[[GenerationEvent], None]
-"""Called from the painting thread, in order, the last time with Painted or Failed. Must return at once."""
+"""Called from the painter's threads, in order, the last time with Painted or Failed. Must return at once."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,14 @@ class ImageGenerator(Protocol):
         ...
 
     def submit(self, request: GenerationRequest, listener: Listener) -> int:
-        """Queue `request` and return its number; returns at once. Raises ShuttingDown after `close`."""
+        """Queue `request` and return its number; returns at once.
+
+        Raises PainterLost once the painter is lost, ShuttingDown after `close`.
+        """
+        ...
+
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, from any thread, when the painter is lost; at once if it already is."""
         ...
 
     def cancel(self, number: int) -> None:
@@ -139,5 +146,5 @@ class ImageGenerator(Protocol):
         ...
 
     def close(self) -> None:
-        """Fail what waits with ShuttingDown, end the painting thread and free the model. May take a step's time."""
+        """Fail what waits with ShuttingDown, end the painting thread and free the model. Takes two seconds at most."""
         ...

@@ -6,14 +6,16 @@ Thread-safe. Knows nothing of models; `batcher.py` and `stock.py` take from it.
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
-from core.errors import Cancelled, ImagineSoundError, PaintingError, ShuttingDown
+from core.errors import Cancelled, ImagineSoundError, PainterLost, PaintingError, ShuttingDown
 from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Listener, Loading, Queued
 
 log = logging.getLogger(__name__)
+
+SHUT_DOWN_WHILE_PAINTED = "I was shut down while this picture was being painted; please ask again."
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,14 @@ class RequestQueue:
         self._turns = 0
         self._next_number = 1
         self._closed = False
+        self._lost = False
         self._ready = False
 
     def put(self, request: GenerationRequest, listener: Listener) -> int:
-        """Queue `request`. Raises ShuttingDown after `close`, PaintingError when too many wait."""
+        """Queue `request`. Raises PainterLost, ShuttingDown after `close`, PaintingError when too many wait."""
         with self._changed:
+            if self._lost:
+                raise PainterLost
             if self._closed:
                 raise ShuttingDown
             if len(self._waiting) >= self._max_waiting:
@@ -97,18 +102,25 @@ class RequestQueue:
         with self._changed:
             return self._closed or number in self._cancelled
 
-    def finish(self, ticket: Ticket, last: GenerationEvent) -> None:
-        """An active ticket's end: `last` is Painted or Failed."""
+    def progress(self, ticket: Ticket, event: GenerationEvent) -> None:
+        """Pass `event` on, unless the ticket has ended: a painter that was given up may come round."""
         with self._changed:
-            self._active.pop(ticket.number, None)
+            if ticket.number in self._active:
+                ticket.tell(event)
+
+    def finish(self, ticket: Ticket, last: GenerationEvent) -> None:
+        """An active ticket's end: `last` is Painted or Failed. One that has ended already hears nothing more."""
+        with self._changed:
+            is_active = self._active.pop(ticket.number, None) is not None
             self._cancelled.discard(ticket.number)
-        ticket.tell(last)
+        if is_active:
+            ticket.tell(last)
 
     def finish_cancelled(self, ticket: Ticket) -> None:
         """The end of an active ticket that `is_cancelled`."""
         why: ImagineSoundError = Cancelled()
         if self.closed:
-            why = ShuttingDown("I was shut down while this picture was being painted; please ask again.")
+            why = ShuttingDown(SHUT_DOWN_WHILE_PAINTED)
         self.finish(ticket, Failed(why))
 
     def ready(self) -> None:
@@ -126,22 +138,32 @@ class RequestQueue:
         for ticket in waiting:
             ticket.tell(Failed(ShuttingDown("I was shut down before this picture was painted; please ask again.")))
 
-    def fail_all(self) -> None:
-        """The painter has failed: everyone is told, and nobody is taken any more."""
+    def give_up(self) -> None:
+        """After `close`: what is active and did not leave fails with ShuttingDown as well."""
+        for ticket in self._end_all():
+            ticket.tell(Failed(ShuttingDown(SHUT_DOWN_WHILE_PAINTED)))
+
+    def lose(self) -> None:
+        """The painter is lost: everyone is told, and nobody is taken any more."""
+        with self._changed:
+            self._lost = True
+        for ticket in self._end_all():
+            ticket.tell(Failed(PainterLost()))
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody is taken any more."""
+        with self._changed:
+            return self._closed
+
+    def _end_all(self) -> Iterable[Ticket]:
         with self._changed:
             self._closed = True
             left = [*self._active.values(), *self._waiting]
             self._active.clear()
             self._waiting.clear()
             self._changed.notify_all()
-        for ticket in left:
-            ticket.tell(Failed(PaintingError("The painter has stopped; please tell whoever runs this to restart it.")))
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        with self._changed:
-            return self._closed
+        return left
 
     def __len__(self) -> int:
         with self._changed:

@@ -7,6 +7,7 @@ work where the pipeline has a step callback. Knows nothing of how the model samp
 import inspect
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from core.generation.limits import Limits, check, recipe_for
 from core.generation.loading import Defaults, free_memory, within_memory
 from core.generation.protocol import GeneratorInfo, Painted, Painting, Picture
 from core.generation.queue import Ticket
-from core.generation.worker import PaintingThread
+from core.generation.watch import Phase
+from core.generation.worker import PROBE, PaintingThread
 from core.recipe import Recipe
 
 
@@ -78,15 +80,28 @@ class StockGenerator(PaintingThread[StockModel]):
     def _serve(self, model: StockModel) -> None:
         self._queue.ready()
         while not self._queue.closed:
+            self._watch.begin(Phase.WAITING)
             for ticket in self._queue.take(1, wait=True):
                 self._paint(model, ticket)
+
+    def _probe(self, model: StockModel) -> None:
+        """A pipeline without a step callback paints the whole picture."""
+
+        def enough(_: int) -> None:
+            raise Cancelled
+
+        self._watch.begin(Phase.STEPPING)
+        with suppress(Cancelled):
+            model.paint(recipe_for(PROBE, model.info()), enough)
 
     def _paint(self, model: StockModel, ticket: Ticket) -> None:
         def on_step(step: int) -> None:
             self._stop_if_cancelled(ticket)
-            ticket.tell(Painting(step, recipe.steps))
+            self._queue.progress(ticket, Painting(step, recipe.steps))
+            self._watch.begin(Phase.STEPPING)
 
         started = time.monotonic()
+        self._watch.begin(Phase.BETWEEN_STEPS)
         try:
             recipe = recipe_for(ticket.request, model.info())
             check(recipe, model.limits)
@@ -95,7 +110,7 @@ class StockGenerator(PaintingThread[StockModel]):
         except Cancelled:
             self._queue.finish_cancelled(ticket)
         except Exception as error:
-            self._fail(ticket, error)
+            self._fail(model, ticket, error)
         else:
             self._queue.finish(ticket, Painted(Picture(image, recipe, time.monotonic() - started)))
 

@@ -43,6 +43,7 @@ class ScriptedPainter:
         self.is_miniature = False
         self.notes: tuple[Note, ...] = ()
         self.closed = False
+        self.on_lost: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
     def info(self) -> GeneratorInfo:
@@ -66,6 +67,9 @@ class ScriptedPainter:
         if order is not None:
             self.cancelled.append(number)
             order.listener(Failed(Cancelled("This picture was cancelled.")))
+
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        self.on_lost = callback
 
     def queue_length(self) -> int:
         return len(self.open)

@@ -35,6 +35,7 @@ class State:
 class ScriptedModel:
     """Prompts act: "bad" cannot be prepared, "explode" fails at step 2, "undecodable" fails when decoded.
 
+    "hangs" stays in its step until `released`, "breaks the device" makes every step fail from then on.
     `fits` is the largest batch that the memory holds. `gate`, when set, lets one step through at a time.
     """
 
@@ -46,6 +47,8 @@ class ScriptedModel:
     log: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
+    released: threading.Event = field(default_factory=threading.Event)
+    device_works: bool = True
     closed: bool = False
 
     def info(self) -> GeneratorInfo:
@@ -74,6 +77,12 @@ class ScriptedModel:
             assert self.gate.acquire(timeout=10)
         self.log.append(("step", names))
         self.sizes.append(len(states))
+        if "hangs" in names:
+            self.released.wait(30)
+        if "breaks the device" in names:
+            self.device_works = False
+        if not self.device_works:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if len(states) > self.fits:
             raise OutOfMemory("This picture does not fit.")
         if any(state.request.prompt.text == "explode" and state.step == 2 for state in states):
