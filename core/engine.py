@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,15 +41,17 @@ from core.hearing.classifier import SoundClassifier
 from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import ModelStore, find_adapters
 from core.options import ImagineOptions
+from core.painter import Painter
 from core.prompting.prompt import Prompt, describe, title_of
 from core.prompting.scene import Scene, compose_scene
 from core.prompting.spoken import is_spoken
 from core.settings import CoreSettings
+from core.threads import in_daemon_thread
 
 log = logging.getLogger(__name__)
 
-LONGEST_LOAD_S = 30
-"""How long closing waits for a model that is being loaded."""
+LONGEST_CLOSING_S = 3.0
+"""How long closing takes altogether; a model that is being loaded, or hangs, ends with the process."""
 
 LABELS_IN_RECIPE = 5
 
@@ -71,15 +74,14 @@ class Engine:
         """`after_loading` is called in the thread that has loaded a model; see `spare_from_collections`."""
         self.settings = settings
         self._models = models or ModelStore(settings)
-        self._make_generator = make_generator or _default_generator
         self._make_transcriber = make_transcriber or _default_transcriber
         self._after_loading = after_loading
+        self._painter = Painter(partial(self._load_generator, make_generator or _default_generator))
         self._transcriber: Transcriber | None = None
         self._cannot_transcribe = False
         self._transcribing = threading.Lock()
         self._hearing = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
         self._classifier: asyncio.Future[SoundClassifier] | None = None
-        self._generator: asyncio.Future[ImageGenerator] | None = None
         self._heard_now: set[threading.Event] = set()
         """What stops each recording that is being heard."""
         self._closed = False
@@ -99,7 +101,8 @@ class Engine:
 
         What was heard before is painted without hearing it again: the stream begins after Heard. `user` is whom the
         queue is fair to. Raises one of core.errors: RecordingError for a recording that cannot be heard, NothingHeard
-        for mere silence (unless `options.prompt` says what to paint), PaintingError, ModelError, ShuttingDown.
+        for mere silence (unless `options.prompt` says what to paint), PaintingError, ModelError, PainterLost,
+        ShuttingDown.
         """
         if isinstance(source, HeardSummary):
             summary = source
@@ -155,7 +158,7 @@ class Engine:
             user=user,
             heard=heard,
         )
-        if self._generator is None or not self._generator.done():
+        if self._painter.is_awaited:
             yield Loading()
         generator = await self.generator()
         loop = asyncio.get_running_loop()
@@ -187,15 +190,8 @@ class Engine:
 
     def queue_length(self) -> int:
         """How many pictures wait or are being painted."""
-        generator = self._loaded_generator
+        generator = self._painter.loaded
         return 0 if generator is None else generator.queue_length()
-
-    @property
-    def _loaded_generator(self) -> ImageGenerator | None:
-        generator = self._generator
-        if generator is None or not generator.done() or _has_failed(generator):
-            return None
-        return generator.result()
 
     async def classifier(self) -> SoundClassifier:
         """The sound classifier, loaded at the first call; a failed load is tried again at the next."""
@@ -208,31 +204,41 @@ class Engine:
 
     async def generator(self) -> ImageGenerator:
         """The painter, made at the first call; a failed start is tried again at the next."""
-        if self._closed:
-            raise ShuttingDown
-        if self._generator is None or _has_failed(self._generator):
-            loop = asyncio.get_running_loop()
-            # not in the hearing pool: loading may take minutes, and hearing goes on meanwhile
-            self._generator = loop.run_in_executor(None, self._load_generator)
-        return await asyncio.shield(self._generator)
+        return await self._painter.generator()
+
+    async def lost(self) -> None:
+        """Wait until the painter is lost: everyone is told PainterLost from then on, until the program starts anew.
+
+        The engine still hears, and is to be closed.
+        """
+        await self._painter.lost()
 
     async def close(self) -> None:
         """Give up what is being painted, and free the models. Streams still being read end with ShuttingDown."""
         self._closed = True
         for stop in self._heard_now:
             stop.set()
-        await asyncio.get_running_loop().run_in_executor(None, self._hearing.shutdown)
-        await _close_when_loaded(self._generator)
-        await _close_when_loaded(self._classifier)
-        self._generator = self._classifier = None
+        try:
+            async with asyncio.timeout(LONGEST_CLOSING_S):
+                await asyncio.gather(self._painter.close(), self._close_hearing())
+        except TimeoutError:
+            log.warning("the engine is not closed after %g s; what is left ends with the process", LONGEST_CLOSING_S)
+
+    async def _close_hearing(self) -> None:
+        await asyncio.wrap_future(in_daemon_thread(self._hearing.shutdown, "closing"))
+        if self._classifier is None:
+            return
+        await asyncio.wait({self._classifier})
+        if not _has_failed(self._classifier):
+            await asyncio.wrap_future(in_daemon_thread(self._classifier.result().close, "closing"))
 
     def _load_classifier(self) -> SoundClassifier:
         classifier = SoundClassifier(self._models.yamnet().path)
         self._after_loading()
         return classifier
 
-    def _load_generator(self) -> ImageGenerator:
-        generator = self._make_generator(self.settings, self._models)
+    def _load_generator(self, make: Callable[[CoreSettings, ModelStore], ImageGenerator]) -> ImageGenerator:
+        generator = make(self.settings, self._models)
         self._after_loading()
         return generator
 
@@ -285,7 +291,8 @@ class Engine:
 
     def _words(self, scene: Scene, spoken: str, options: ImagineOptions) -> Prompt:
         style = options.style or self.settings.style
-        info = self._loaded_generator.info() if self._loaded_generator is not None else None
+        generator = self._painter.loaded
+        info = generator.info() if generator is not None else None
         if info is not None and info.count_tokens is not None:
             made = describe(
                 scene, style=style, spoken=spoken, count_tokens=info.count_tokens, max_tokens=info.most_tokens
@@ -313,22 +320,8 @@ def spare_from_collections() -> None:
     gc.freeze()
 
 
-def _has_failed(future: asyncio.Future[SoundClassifier] | asyncio.Future[ImageGenerator]) -> bool:
+def _has_failed(future: asyncio.Future[SoundClassifier]) -> bool:
     return future.done() and (future.cancelled() or future.exception() is not None)
-
-
-async def _close_when_loaded(loading: asyncio.Future[SoundClassifier] | asyncio.Future[ImageGenerator] | None) -> None:
-    """Free a model. One that could not be loaded was told to whoever asked for it."""
-    if loading is None or (loading.done() and _has_failed(loading)):
-        return
-    try:
-        resource: SoundClassifier | ImageGenerator = await asyncio.wait_for(asyncio.shield(loading), LONGEST_LOAD_S)
-    except TimeoutError:
-        log.warning("a model is still being loaded; it ends with the process")
-    except Exception:
-        log.debug("a model failed to load while the engine was closing", exc_info=True)
-    else:
-        await asyncio.get_running_loop().run_in_executor(None, resource.close)
 
 
 def _default_transcriber(settings: CoreSettings) -> Transcriber:

@@ -1,0 +1,89 @@
+"""The engine's painter: loaded when it is first asked for, known to be lost, and closed without waiting for ever.
+
+It is the event loop's side of an ImageGenerator, and knows neither requests nor which generator it is.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from core.errors import PainterLost, ShuttingDown
+from core.generation.protocol import ImageGenerator
+from core.threads import in_daemon_thread
+
+log = logging.getLogger(__name__)
+
+
+class Painter:
+    """`load` makes the generator; it is called in a thread that nobody waits for when the process ends."""
+
+    def __init__(self, load: Callable[[], ImageGenerator]) -> None:
+        self._load = load
+        self._loading: asyncio.Future[ImageGenerator] | None = None
+        self._lost = asyncio.Event()
+        self._closed = False
+
+    @property
+    def loaded(self) -> ImageGenerator | None:
+        """The generator, None while there is none."""
+        if self._loading is None or not self._loading.done() or _has_failed(self._loading):
+            return None
+        return self._loading.result()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether who asks for it now has to wait."""
+        return self._loading is None or not self._loading.done()
+
+    async def generator(self) -> ImageGenerator:
+        """The generator, made at the first call; a failed start is tried again at the next.
+
+        Raises PainterLost, ShuttingDown, and what loading raises.
+        """
+        if self._lost.is_set():
+            raise PainterLost
+        if self._closed:
+            raise ShuttingDown
+        if self._loading is None or _has_failed(self._loading):
+            load = partial(self._load_and_listen, asyncio.get_running_loop())
+            self._loading = asyncio.wrap_future(in_daemon_thread(load, "loading"))
+            self._loading.add_done_callback(_has_failed)  # whoever asked may have gone before it fails
+        return await asyncio.shield(self._loading)
+
+    async def lost(self) -> None:
+        """Wait until the painter is lost."""
+        await self._lost.wait()
+
+    async def close(self) -> None:
+        """Free the model. One that could not be loaded was told to whoever asked for it."""
+        self._closed = True
+        if self._loading is None or (self._loading.done() and _has_failed(self._loading)):
+            return
+        try:
+            generator = await asyncio.shield(self._loading)
+        except Exception:
+            log.debug("the painter was not loaded while the engine was closing", exc_info=True)
+        else:
+            await asyncio.wrap_future(in_daemon_thread(generator.close, "closing"))
+
+    def _load_and_listen(self, loop: asyncio.AbstractEventLoop) -> ImageGenerator:
+        def tell_lost() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and with it whoever would listen
+                loop.call_soon_threadsafe(self._lost.set)
+
+        try:
+            generator = self._load()
+        except PainterLost:
+            tell_lost()
+            raise
+        if self._closed:
+            generator.close()
+            raise ShuttingDown
+        generator.when_lost(tell_lost)
+        return generator
+
+
+def _has_failed(loading: asyncio.Future[ImageGenerator]) -> bool:
+    return loading.done() and (loading.cancelled() or loading.exception() is not None)
