@@ -1,4 +1,7 @@
-"""`imagine-sound-bot`: starts the bot and stops it in order on SIGTERM and SIGINT."""
+"""`imagine-sound-bot`: starts the bot and stops it in order on SIGTERM and SIGINT, or when its painter is lost.
+
+Whoever started it is to start it again where it ends with RESTART; what had not been answered is answered then.
+"""
 
 import argparse
 import asyncio
@@ -13,11 +16,12 @@ import discord
 from pydantic import ValidationError
 
 from bot.client import ImagineBot
+from bot.ending import LoopWatch, end_now, end_within
 from bot.settings import BotSettings
 from bot.storage.database import StoreUnusable
 from bot.storage.lock import InstanceLock
 from core.engine import Engine, spare_from_collections
-from core.errors import ExitCode
+from core.errors import ExitCode, PainterLost
 from core.hearing.decoding.walls import hide_this_process
 from core.settings import CoreSettings
 
@@ -42,9 +46,21 @@ UNREACHABLE = (
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 """Between two attempts to reach Discord at the start."""
 
+LONGEST_CLOSING_S = 30.0
+"""How long closing may take beside the pictures in the making. It takes a few seconds, unless Discord is away."""
+
+LOOP_STALL_S = 60.0
+"""The event loop comes round many times a second; one that stands for so long never will."""
+
+LEAVING_S = 1.0
+"""How long the event loop may take to end once everything is closed."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until a signal comes. Returns 0, or 2 when a setting is to be mended."""
+    """Run until a signal comes or the painter is lost, then end the process; returns what there is to mend before.
+
+    It ends hard: what a driver or a thread that hangs does while the interpreter is taken down may take for ever.
+    """
     argparse.ArgumentParser(
         prog="imagine-sound-bot", description="The Discord bot. Its settings come from the environment and .env."
     ).parse_args(arguments)
@@ -60,15 +76,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.BAD_INPUT
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[core_settings.log_level])
     try:
-        return asyncio.run(run(settings, core_settings))
-    except StoreUnusable as error:
-        print(error, file=sys.stderr)
-        return ExitCode.BAD_INPUT
+        end_now(asyncio.run(_run_watched(settings, core_settings)))
     except KeyboardInterrupt:  # where signals cannot be handled otherwise
         return ExitCode.DONE
 
 
-async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
+async def _run_watched(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
+    """As `run`, and the process ends even where the event loop stands or its threads do not end."""
+    status = ExitCode.FAULT
+    try:
+        with LoopWatch(LOOP_STALL_S):
+            status = await run(settings, core_settings)
+    except StoreUnusable as error:
+        print(error, file=sys.stderr)
+        status = ExitCode.BAD_INPUT
+    finally:
+        end_within(LEAVING_S, status)
+    return status
+
+
+async def run(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
     """Run the bot; without the message content intent where Discord does not grant it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,13 +106,15 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> int:
         return await _connect(stop, settings, core_settings)
 
 
-async def _connect(stop: asyncio.Event, settings: BotSettings, core_settings: CoreSettings) -> int:
+async def _connect(stop: asyncio.Event, settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
     """Run until `stop`; where Discord cannot be reached, try again until it can."""
     pause = FIRST_PAUSE_S
     while not stop.is_set():
         try:
             await run_until(stop, ImagineBot(settings, make_engine(core_settings)))
             return ExitCode.DONE
+        except PainterLost:
+            return ExitCode.RESTART
         except discord.PrivilegedIntentsRequired:
             print(NO_CONTENT, file=sys.stderr)
             settings = settings.model_copy(update={"message_content": False})
@@ -110,19 +139,32 @@ def make_engine(settings: CoreSettings) -> Engine:
 
 
 async def run_until(stop: asyncio.Event, bot: ImagineBot) -> None:
-    """Run `bot` until `stop` is set or its connection ends; either way it is closed in order."""
+    """Run `bot` until `stop` is set, its connection ends or its painter is lost; each time it is closed in order.
+
+    Raises PainterLost.
+    """
     assert bot.services.settings.discord_token is not None
     async with bot:
         running = asyncio.create_task(bot.start(bot.services.settings.discord_token.get_secret_value()))
         stopping = asyncio.create_task(stop.wait())
+        losing = asyncio.create_task(bot.services.engine.lost())
         try:
-            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running, stopping, losing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             log.info("stopping")
+            is_lost = losing.done()
+            late = end_within(
+                bot.services.settings.drain_seconds + LONGEST_CLOSING_S,
+                ExitCode.RESTART if is_lost else ExitCode.FAULT,
+            )
             stopping.cancel()
+            losing.cancel()
             await bot.close()
             running.cancel()  # where it still waits for Discord; otherwise it has ended
-            await asyncio.wait({running, stopping})
+            await asyncio.wait({running, stopping, losing})
+            late.cancel()
+    if is_lost:
+        raise PainterLost
     if not running.cancelled():
         running.result()
 

@@ -132,7 +132,7 @@ class ImagineBot(ServiceClient):
         await super().close()
         await self.services.engine.close()
         await self.services.store.close()
-        self._drawing.shutdown(wait=True)
+        self._drawing.shutdown(wait=False, cancel_futures=True)  # whoever waited for a figure has ended
 
     async def _sync_commands(self) -> None:
         """Tell Discord about the commands, if they have changed since the last time: it allows this rarely."""

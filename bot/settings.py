@@ -37,7 +37,7 @@ class BotSettings(BaseSettings):
         2.0, description="A channel's messages are edited at most once in this many seconds (Discord's limit is near)."
     )
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
-        30.0, description="On SIGTERM, how long pictures in the making may take; the rest is resumed at the next start."
+        5.0, description="On SIGTERM, how long pictures in the making may take; the rest is resumed at the next start."
     )
     resume_minutes: Annotated[float, Field(ge=0)] = Field(
         60.0, description="After a restart, accepted requests older than this many minutes are given up."

@@ -1,6 +1,7 @@
 """Starts the real bot against the stand-in: `python -m tests.loopback.launch --api http://127.0.0.1:PORT`.
 
-Only the addresses in discord.py point elsewhere, and the engine gets a painter that is quick and the same each time.
+Only the addresses in discord.py point elsewhere, and the engine gets a painter that is quick and the same each time; it
+is taken to hang after STALL_S seconds.
 `--clock FILE` adds the seconds that stand in FILE to the bot's clock. The process is otherwise what
 `imagine-sound-bot` is.
 """
@@ -20,6 +21,7 @@ from discord import asset, gateway, http
 from bot import __main__ as program
 from core.engine import Engine, spare_from_collections
 from core.generation.batcher import Batcher
+from core.generation.watch import STALL_SECONDS, Patience
 from core.settings import CoreSettings
 from tests.loopback.painter import ScriptedModel, State
 
@@ -44,7 +46,12 @@ def main() -> int:
 
 def _make_engine(settings: CoreSettings) -> Engine:
     def make(settings: CoreSettings, _: object) -> Batcher[State]:
-        return Batcher(ScriptedModel, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
+        return Batcher(
+            ScriptedModel,
+            max_batch=settings.max_batch,
+            max_waiting=settings.max_waiting,
+            patience=Patience(stall_s=float(os.environ.get("STALL_S", STALL_SECONDS))),
+        )
 
     return Engine(settings, make_generator=make, after_loading=spare_from_collections)
 
