@@ -1,4 +1,4 @@
-"""Recording in, stream of events out: the only asyncio in core, and the only caller of the stages.
+"""Recording in, stream of events out: the only asyncio in core beside `painter.py`, and the only caller of the stages.
 
     async with Engine(settings) as engine:
         async for event in engine.imagine(recording, options):
