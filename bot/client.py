@@ -21,6 +21,7 @@ from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
 from bot.jobs.services import JobServices
+from bot.jobs.turns import Turns
 from bot.requests.answering import tell_fault
 from bot.requests.commands import new_commands
 from bot.requests.controls import JobButton, StyleSelect, paint_edited
@@ -38,7 +39,7 @@ from core.engine import Engine
 
 log = logging.getLogger(__name__)
 
-SWEEP_S = 20
+SWEEP_S = 10
 """So often jobs are taken up again for which Discord could not be reached."""
 
 
@@ -68,7 +69,6 @@ class ImagineBot(ServiceClient):
         )
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="drawing")
         self.services = self._build(settings, engine)
-        self._resumed = False
 
     def _build(self, settings: BotSettings, engine: Engine) -> Services:
         store, texts, places = Store(settings.database), Texts.load(), Places(self)
@@ -80,6 +80,7 @@ class ImagineBot(ServiceClient):
             edit_limiter=EditLimiter(settings.edit_interval_s),
             places=places,
             recordings=Recordings(self),
+            turns=Turns(),
             drawing=self._drawing,
             now=discord.utils.utcnow,
         )
@@ -89,7 +90,7 @@ class ImagineBot(ServiceClient):
             store=store,
             texts=texts,
             intake=Intake(settings, store, discord.utils.utcnow, max_bytes=engine.settings.audio_limits.max_bytes),
-            jobs=JobRunner(job_services, resume_within=timedelta(minutes=settings.resume_minutes)),
+            jobs=JobRunner(job_services, give_up_after=timedelta(hours=settings.give_up_hours)),
             places=places,
         )
 
@@ -105,7 +106,6 @@ class ImagineBot(ServiceClient):
         await self.tree.set_translator(CommandTranslator(self.services.texts))
         await self._sync_commands()
         self._clean_up.start()
-        self._take_up.start()
         assert self.application_id is not None
         log.info("invite me with %s", invite_link(self.application_id))
 
@@ -115,9 +115,8 @@ class ImagineBot(ServiceClient):
         for guild in self.guilds:
             if missing := missing_in(guild):
                 log.warning("in the server %s (%d) I lack: %s", guild.name, guild.id, ", ".join(missing))
-        if not self._resumed:
-            self._resumed = True
-            await self.services.jobs.resume()
+        if not self._take_up.is_running():
+            self._take_up.start()
 
     async def on_message(self, message: discord.Message, /) -> None:
         """There are no text commands; `listener.py` reads the messages."""
@@ -152,7 +151,7 @@ class ImagineBot(ServiceClient):
 
     @tasks.loop(seconds=SWEEP_S)
     async def _take_up(self) -> None:
-        """Go on with jobs that were put off. A loop ends for good at its first error, so that none gets out."""
+        """Go on with what the last run left, and with what was put off. A loop ends for good at its first error."""
         try:
             await self.services.jobs.sweep()
         except Exception:

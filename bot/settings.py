@@ -39,8 +39,8 @@ class BotSettings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
         5.0, description="On SIGTERM, how long pictures in the making may take; the rest is resumed at the next start."
     )
-    resume_minutes: Annotated[float, Field(ge=0)] = Field(
-        60.0, description="After a restart, accepted requests older than this many minutes are given up."
+    give_up_hours: Annotated[float, Field(gt=0)] = Field(
+        24.0, description="Accepted requests that could not be answered for so many hours are given up."
     )
     keep_days: Annotated[float, Field(gt=0)] = Field(
         90.0, description="How many days a picture's recipe is kept; its buttons work as long."

@@ -95,19 +95,25 @@ class Engine:
         await self.close()
 
     async def imagine(
-        self, source: bytes | Path | HeardSummary, options: ImagineOptions = DEFAULTS, *, user: str = ""
+        self,
+        source: bytes | Path | HeardSummary,
+        options: ImagineOptions = DEFAULTS,
+        *,
+        user: str = "",
+        hearing_begins: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Event, None]:
         """Hear a recording and paint it: Heard, then Loading, Queued and Painting, then Painted.
 
         What was heard before is painted without hearing it again: the stream begins after Heard. `user` is whom the
-        queue is fair to. Raises one of core.errors: RecordingError for a recording that cannot be heard, NothingHeard
-        for mere silence (unless `options.prompt` says what to paint), PaintingError, ModelError, PainterLost,
-        ShuttingDown.
+        queue is fair to; `hearing_begins` is called in the hearing thread once it is the recording's turn, and a first
+        Painting, of no step yet, comes when it is the picture's. Raises one of core.errors: RecordingError for a
+        recording that cannot be heard, NothingHeard for mere silence (unless `options.prompt` says what to paint),
+        PaintingError, ModelError, PainterLost, ShuttingDown.
         """
         if isinstance(source, HeardSummary):
             summary = source
         else:
-            heard = await self.hear(source, options)
+            heard = await self.hear(source, options, begins=hearing_begins)
             yield heard
             summary = heard.summary
         if summary.only_silence and options.prompt is None:
@@ -118,7 +124,9 @@ class Engine:
             async for event in events:
                 yield event
 
-    async def hear(self, recording: bytes | Path, options: ImagineOptions = DEFAULTS) -> Heard:
+    async def hear(
+        self, recording: bytes | Path, options: ImagineOptions = DEFAULTS, *, begins: Callable[[], None] = lambda: None
+    ) -> Heard:
         """What is in `recording`, and the prompt for it. Cancelling it frees what hears it at once.
 
         Raises RecordingError, ModelError, ShuttingDown.
@@ -129,8 +137,13 @@ class Engine:
         loop = asyncio.get_running_loop()
         stop = threading.Event()
         self._heard_now.add(stop)
+
+        def hear() -> Heard:
+            begins()
+            return self._hear(recording, options, classifier, stop)
+
         try:
-            return await loop.run_in_executor(self._hearing, self._hear, recording, options, classifier, stop)
+            return await loop.run_in_executor(self._hearing, hear)
         except HearingStopped as error:
             raise ShuttingDown from error
         finally:

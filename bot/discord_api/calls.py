@@ -1,4 +1,4 @@
-"""The few risky Discord calls, wrapped once: each says in the log what failed and returns None or False instead.
+"""The few risky Discord calls, wrapped once: each says in the log what failed, and raises what that means.
 
 What is expected here: the message or the channel is gone, a permission was taken away, an interaction has expired,
 Discord has a bad minute. Everything else is a fault of the program and is raised. This module decides nothing.
@@ -16,26 +16,22 @@ import stamina
 from discord import ui
 from discord.http import HTTPClient, Route
 
+from bot.discord_api.verdicts import TROUBLE, Applied, Call, Never, NotApplied, Unknown, Why, judge, passes
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 # Discord's error codes: https://discord.com/developers/docs/topics/opcodes-and-status-codes#json
-EDITED_TOO_OFTEN_WHEN_OLD = 30046
-TOO_LARGE = 40005
 THREAD_ARCHIVED = 50083
-THREAD_EXISTS = 160004
 
-NETWORK_TROUBLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
-TROUBLE = (discord.HTTPException, *NETWORK_TROUBLE)
-"""What may go wrong with any call."""
 FETCH_TIMEOUT_S = 60.0
-
-
-# discord.py itself repeats 500, 502, 504 and 524, five times; not these, which pass as well.
-# 52x are Cloudflare's: https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
-_PASSING_STATUS = frozenset({503, 520, 521, 522, 523, 525, 526, 527, 530})
-_BROKEN_CONNECTION = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError)
+"""For a file."""
+CALL_TIMEOUT_S, CALL_WITH_FILES_TIMEOUT_S = 10.0, 60.0
+"""For one attempt, once it is its turn."""
+REPEATED_FOR_S = 30.0
+ACKNOWLEDGED_WITHIN_S, ACKNOWLEDGE_PAUSE_S = 2.5, 0.2
+"""Discord takes an interaction for failed after three seconds."""
 
 
 Files = Mapping[str, bytes]
@@ -43,24 +39,37 @@ Files = Mapping[str, bytes]
 NO_FILES: Files = {}
 
 
-class Gone(Exception):
+class CallFailed(Exception):
+    """Discord did not do what was asked for."""
+
+
+class Gone(CallFailed):
     """The message, channel or interaction is no more: there is nobody to tell."""
 
 
-class NotNow(Exception):
+class Refused(CallFailed):
+    """Discord does not allow it, unless somebody changes a permission."""
+
+
+class NotNow(CallFailed):
     """Discord cannot be reached, or has a bad time: what failed may work later, and was not refused."""
+
+
+class TooLarge(CallFailed):
+    """Discord refused a message's files for their size."""
 
 
 def repeat_passing_failures(http: HTTPClient) -> None:
     """Let every request of `http` be repeated while its failure may pass: after 0.5 s, doubling to 8 s, for 30 s.
 
-    It goes around the library's own request, so that a message keeps the nonce that was chosen for it: where only the
-    answer was lost on its way back, Discord returns the message that is there instead of posting it twice.
+    The library itself repeats 500, 502, 504 and 524, five times, and nothing else; and it waits for an answer for ever.
+    This goes around its own request, so that a message keeps its nonce: where only the answer was lost on its way back,
+    Discord returns the message that is there instead of posting it twice.
     """
     request_once = http.request
     until_passed = stamina.AsyncRetryingCaller(
-        attempts=None, timeout=30, wait_initial=0.5, wait_max=8, wait_jitter=0.5
-    ).on(_may_pass)
+        attempts=None, timeout=REPEATED_FOR_S, wait_initial=0.5, wait_max=8, wait_jitter=0.5
+    ).on(_is_repeated)
 
     async def request(
         route: Route,
@@ -70,6 +79,9 @@ def repeat_passing_failures(http: HTTPClient) -> None:
         **options: Any,
     ) -> Any:
         parts = list(form) if form is not None else None
+        options.setdefault(
+            "timeout", aiohttp.ClientTimeout(total=CALL_WITH_FILES_TIMEOUT_S if files else CALL_TIMEOUT_S)
+        )
 
         async def once() -> Any:
             for file in files or ():
@@ -81,52 +93,49 @@ def repeat_passing_failures(http: HTTPClient) -> None:
     http.request = request  # type: ignore[method-assign]
 
 
-def _may_pass(error: Exception) -> bool:
-    if isinstance(error, discord.HTTPException):
-        return error.status in _PASSING_STATUS
-    return isinstance(error, _BROKEN_CONNECTION)
+def _is_repeated(error: Exception) -> bool:
+    """A 401 is not: too many of them, and Discord shuts a network out for a while."""
+    if not isinstance(error, TROUBLE) or (isinstance(error, discord.HTTPException) and error.status == 401):
+        return False
+    return passes(error)
 
 
 async def fetch_file(http: HTTPClient, url: str) -> bytes:
     """The bytes behind an attachment's address, asked for again for a minute while that may help. Raises TROUBLE."""
     until_passed = stamina.AsyncRetryingCaller(attempts=None, timeout=60, wait_initial=0.5, wait_max=8, wait_jitter=0.5)
-    return await until_passed.on(_file_may_come)(lambda: asyncio.wait_for(http.get_from_cdn(url), FETCH_TIMEOUT_S))
+    return await until_passed.on(_is_repeated)(lambda: asyncio.wait_for(http.get_from_cdn(url), FETCH_TIMEOUT_S))
 
 
-def _file_may_come(error: Exception) -> bool:
-    """The library repeats nothing where files lie."""
-    if isinstance(error, discord.HTTPException):
-        return passes(error)
-    return isinstance(error, _BROKEN_CONNECTION)
-
-
-async def attempt(call: Awaitable[T], what: str) -> T | None:
-    """The call's result, or None with a line in the log where it is refused.
-
-    Raises Gone where trying again is pointless, NotNow where it may work later.
-    """
+async def attempt(call: Awaitable[T], what: str) -> T:
+    """The call's result. Raises Gone, Refused, NotNow or TooLarge; a call that is invalid is a fault of the program."""
     try:
         return await call
-    except discord.NotFound as error:
-        log.info("could not %s: %s", what, error)
-        raise Gone(what) from error
     except TROUBLE as error:
-        log.warning("could not %s: %s", what, error)
-        if passes(error):
-            raise NotNow(what) from error
-        return None
+        log.info("could not %s: %s", what, error)
+        raise as_fault(error, what) from error
 
 
-def passes(error: BaseException) -> bool:
-    """Whether a call that failed so may work later."""
-    return not isinstance(error, discord.HTTPException) or error.status >= 500 or error.status == 429
+def as_fault(error: Exception, what: str) -> Exception:
+    """What a failed call means for whoever made it: Gone, Refused, NotNow or TooLarge; else the error itself."""
+    match judge(error):
+        case Never(Why.GONE):
+            return Gone(what)
+        case Never(Why.FORBIDDEN):
+            return Refused(what)
+        case Never(Why.TOO_LARGE):
+            return TooLarge(what)
+        case Never():
+            return error
+        case _:
+            return NotNow(what)
 
 
 async def attempt_quietly(call: Awaitable[T], what: str) -> T | None:
-    """As `attempt`, for calls that nobody waits for: whatever fails is None."""
+    """As `attempt`, for calls that nobody waits for: whatever fails is None, with a line in the log."""
     try:
-        return await attempt(call, what)
-    except (Gone, NotNow):
+        return await call
+    except TROUBLE as error:
+        log.warning("could not %s: %s", what, error)
         return None
 
 
@@ -137,13 +146,39 @@ async def send(
     *,
     reply_to: discord.PartialMessage | discord.Message | None = None,
     silent: bool = False,
-) -> discord.Message | None:
-    """Send a message, as a reply where `reply_to` still exists."""
-    sent = [as_file(name, data) for name, data in files.items()]
-    if reply_to is None:
-        return await attempt(channel.send(view=view, files=sent, silent=silent), "send a message")
-    reference = reply_to.to_reference(fail_if_not_exists=False)
-    return await attempt(channel.send(view=view, files=sent, silent=silent, reference=reference), "send a reply")
+    nonce: str | None = None,
+) -> discord.Message:
+    """Send a message, as a reply where `reply_to` still exists. Raises what `attempt` does.
+
+    With a `nonce`, Discord returns the message that it was used for in the past few minutes instead of sending another.
+    """
+    options: dict[str, Any] = {"view": view, "silent": silent}
+    options["files"] = [as_file(name, data) for name, data in files.items()]
+    if nonce is not None:
+        options["nonce"] = nonce
+    if reply_to is not None:
+        options["reference"] = reply_to.to_reference(fail_if_not_exists=False)
+    return await attempt(channel.send(**options), "send a message")
+
+
+def webhook(client: discord.Client, token: str) -> discord.Webhook:
+    """What an interaction's messages are reached through."""
+    assert client.application_id is not None  # known since login
+    return discord.Webhook.partial(client.application_id, token, client=client)
+
+
+async def fetch_answer(client: discord.Client, token: str) -> tuple[int, int] | None:
+    """The channel and the id of the message with which an interaction was answered; None if it was not.
+
+    Raises NotNow, and Refused where the token is good no more.
+    """
+    path = "/webhooks/{application_id}/{token}/messages/@original"
+    route = Route("GET", path, application_id=client.application_id, token=token)
+    try:
+        message = await attempt(client.http.request(route), "look for an interaction's answer")
+    except Gone:
+        return None
+    return int(message["channel_id"]), int(message["id"])
 
 
 def as_file(name: str, data: bytes) -> discord.File:
@@ -152,20 +187,31 @@ def as_file(name: str, data: bytes) -> discord.File:
 
 
 async def create_thread(message: discord.PartialMessage, name: str) -> discord.Thread | None:
-    """The thread on `message`, new or, where one was made meanwhile, that one; None where that is not possible.
+    """The thread on `message`, new or, where one was made meanwhile, that one; None where there may be none.
 
     Raises NotNow where it may be possible later: the answer belongs into the thread.
     """
     try:
         return await message.create_thread(name=name, auto_archive_duration=1440)
-    except (discord.HTTPException, ValueError, *NETWORK_TROUBLE) as error:
-        if isinstance(error, discord.HTTPException) and error.code == THREAD_EXISTS and message.guild is not None:
-            # a thread has the number of its message
-            found = await attempt_quietly(message.guild.fetch_channel(message.id), "find the thread that is there")
-            return found if isinstance(found, discord.Thread) else None
+    except ValueError as error:
+        log.info("there are no threads here: %s", error)
+        return None
+    except TROUBLE as error:
         log.info("could not create a thread: %s", error)
-        if not isinstance(error, ValueError) and passes(error):
-            raise NotNow("create a thread") from error
+        match judge(error, Call.CREATE_THREAD):
+            case Applied() if message.guild is not None:
+                # a thread has the number of its message
+                found = await _unless_refused(message.guild.fetch_channel(message.id), "find the thread that is there")
+                return found if isinstance(found, discord.Thread) else None
+            case NotApplied() | Unknown():
+                raise NotNow("create a thread") from error
+        return None
+
+
+async def _unless_refused(call: Awaitable[T], what: str) -> T | None:
+    try:
+        return await attempt(call, what)
+    except (Gone, Refused):
         return None
 
 
@@ -193,25 +239,63 @@ async def answer_with(interaction: discord.Interaction, view: ui.LayoutView, fil
         )
 
 
-async def acknowledge_publicly(interaction: discord.Interaction) -> bool:
-    """Show everybody that an answer is coming; False if the three seconds for it were over: nobody can be told."""
-    return await _acknowledge(interaction.response.defer(ephemeral=False, thinking=True))
+async def acknowledge_publicly(interaction: discord.Interaction) -> tuple[int, int] | None:
+    """Show everybody that an answer is coming: the channel and the id of the message that says so.
+
+    None if the three seconds for it were over: nobody can be told. Raises NotNow where that cannot be known yet.
+    """
+    try:
+        made = await _until_known(interaction, ephemeral=False, thinking=True)
+    except TROUBLE as error:
+        log.warning("could not acknowledge an interaction: %s", error)
+        if isinstance(judge(error, Call.ACKNOWLEDGE), Never):
+            return None
+    else:
+        if made is not None and made.message_id is not None and interaction.channel_id is not None:
+            return interaction.channel_id, made.message_id
+    try:
+        return await fetch_answer(interaction.client, interaction.token)
+    except Refused:
+        return None
 
 
 async def acknowledge_privately(interaction: discord.Interaction) -> bool:
     """Show the one who asked that an answer is coming for them alone; False if that came too late."""
-    return await _acknowledge(interaction.response.defer(ephemeral=True, thinking=True))
+    return await _acknowledge(interaction, thinking=True)
 
 
 async def acknowledge_click(interaction: discord.Interaction) -> bool:
     """Take note of a click whose effect is seen elsewhere; False if that came too late."""
-    return await _acknowledge(interaction.response.defer(ephemeral=True, thinking=False))
+    return await _acknowledge(interaction, thinking=False)
 
 
-async def _acknowledge(call: Awaitable[object]) -> bool:
+async def _acknowledge(interaction: discord.Interaction, *, thinking: bool) -> bool:
     try:
-        await call
+        await _until_known(interaction, ephemeral=True, thinking=thinking)
     except TROUBLE as error:
         log.warning("could not acknowledge an interaction: %s", error)
         return False
     return True
+
+
+async def _until_known(
+    interaction: discord.Interaction, *, ephemeral: bool, thinking: bool
+) -> "discord.InteractionCallbackResponse[Any] | None":
+    """Acknowledge it, again where the outcome is not known: a second acknowledgement tells of the first.
+
+    None where it was acknowledged before. Raises TROUBLE where it was not, and will not be in time.
+    """
+    until = asyncio.get_running_loop().time() + ACKNOWLEDGED_WITHIN_S
+    while True:
+        try:
+            call = interaction.response.defer(ephemeral=ephemeral, thinking=thinking)
+            return await asyncio.wait_for(call, max(0.1, until - asyncio.get_running_loop().time()))
+        except TROUBLE as error:
+            match judge(error, Call.ACKNOWLEDGE):
+                case Applied():
+                    return None
+                case NotApplied() | Unknown() if asyncio.get_running_loop().time() < until:
+                    log.info("whether an interaction was acknowledged is not known: %s", error)
+                case _:
+                    raise
+        await asyncio.sleep(ACKNOWLEDGE_PAUSE_S)

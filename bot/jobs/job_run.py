@@ -2,25 +2,28 @@
 
     accepted -> heard -> queued -> painting -> painted      each stage a new content of the same message
 
-A run that is cancelled leaves the store as it is, so that the job can be resumed. Who starts and cancels runs is
+A run that is cancelled leaves the store as it is, so that the job can be resumed; how a job ends is written down before
+it is said. Who starts and cancels runs is
 `runner.py`'s business, how contents reach Discord is `live_message.py`'s.
 """
 
 import asyncio
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
+from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 
-from bot.discord_api.calls import Gone, NotNow
+from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
 from bot.jobs.live_message import LiveMessage
-from bot.jobs.reply import TooLarge
 from bot.jobs.services import JobServices
-from bot.storage.records import Job, JobState, Outcome
+from bot.storage.records import Ending, Job, JobState, Outcome
+from bot.storage.writer import CannotWrite
 from bot.views.layouts import BAD, GOOD, Controls, Screen
 from bot.views.texts import Translation
 from bot.views.wording import picture_alt_text, picture_notes
-from core.errors import ImagineSoundError, PaintingError
+from core.errors import ImagineSoundError, PainterLost, PaintingError
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.hearing.figure import draw_heard
@@ -35,43 +38,41 @@ SIZE_ATTEMPTS = 3
 FIGURE = "heard.png"
 
 
-class JobRun:
-    """`job` being answered. `quiet`: it was resumed after a restart, so nobody is to be notified."""
+class End(Enum):
+    """How a run ended."""
 
-    def __init__(self, services: JobServices, job: Job, *, quiet: bool = False) -> None:
+    ANSWERED = auto()
+    """The job is over, and its last word is shown; or there is nobody to show it to."""
+    NOT_NOW = auto()
+    """The job goes on when Discord can be reached."""
+    REFUSED = auto()
+    """The job goes on if Discord allows it again."""
+    WITHDRAWN = auto()
+    """The message that the job is about was deleted."""
+
+
+class JobRun:
+    """`job` being answered. `resumed`: after another run of it, which may have posted its message."""
+
+    def __init__(self, services: JobServices, job: Job, *, resumed: bool = False) -> None:
         self._services = services
         self._job = job
+        self._resumed = resumed
         self._t: Translation = services.texts.translation(job.locale)
-        self._message = LiveMessage(services, job, self._t, quiet=quiet)
+        self._message = LiveMessage(services, job, self._t, resumed=resumed)
         self._screen = Screen(job.id, self._t("status.listening"))
         self._files: dict[str, bytes] = {}
-        self._drawing: asyncio.Task[None] | None = None
-        self.is_put_off = False
-        """Whether the run ended without an end for the job: Discord could not be reached."""
+        self._keeping: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
+    async def run(self) -> End:
         """Answer the job. Errors that a person can mend are told; anything else is logged and told as a fault."""
         try:
-            await self._services.store.count_attempt(self._job.id)
-            await self._answer()
-        except Gone:
-            log.info("job %d: its message is gone", self._job.id)
-            await self._services.store.finish(self._job.id, JobState.CANCELLED)
-        except NotNow:
-            log.warning("job %d: Discord cannot be reached; it goes on when it can", self._job.id)
-            self.is_put_off = True
-            await self._services.store.reset_attempts([self._job.id])  # which is not held against the job
-        except ImagineSoundError as error:
-            log.info("job %d failed: %s", self._job.id, error, exc_info=error.__cause__)
-            await self._fail(self._t.error(error))
-        except Exception:
-            log.exception("job %d failed", self._job.id)
-            await self._fail(self._t("status.fault"))
+            return await self._answer()
         finally:
             await self._message.close()
-            if self._drawing is not None and not self._drawing.done():
-                self._drawing.cancel()
-                await asyncio.wait({self._drawing})
+            if self._keeping is not None and not self._keeping.done():
+                self._keeping.cancel()
+                await asyncio.wait({self._keeping})
 
     async def announce_restart(self) -> None:
         """Say that the bot is restarting and will go on; for a job that does not run (any more)."""
@@ -80,33 +81,75 @@ class JobRun:
         self._screen = replace(self._screen, status=self._t("status.restarting"), progress=None)
         try:
             await self._message.finish(self._screen, self._files)
-        except (Gone, NotNow, TooLarge):
+        except CallFailed:
             log.info("job %d: nobody to tell that it is put off", self._job.id)
 
-    async def tell_ended(self, key: str, **values: object) -> None:
-        """Say why the job ended without a picture; for a job that does not run (any more)."""
-        await self._restore()
-        await self._end(self._t(key, **values))
+    async def _answer(self) -> End:
+        try:
+            try:
+                if self._resumed and await self._services.places.is_gone(self._job):
+                    return End.WITHDRAWN
+                await self._go_on()
+            except (CallFailed, CannotWrite):
+                raise
+            except PainterLost:
+                await self.announce_restart()
+                raise
+            except ImagineSoundError as error:
+                log.info("job %d failed: %s", self._job.id, error, exc_info=error.__cause__)
+                await self._fail(self._t.error(error))
+            except Exception:
+                log.exception("job %d failed", self._job.id)
+                await self._fail(self._t("status.fault"))
+        except (Gone, TooLarge) as error:
+            log.info("job %d: there is nobody to tell: %r", self._job.id, error)
+            await self._services.store.finish(self._job.id, JobState.CANCELLED)
+        except Refused as error:
+            log.warning("job %d: I may not answer it: %s", self._job.id, error)
+            return End.REFUSED
+        except (NotNow, PainterLost, CannotWrite) as error:
+            log.warning("job %d goes on when it can: %r", self._job.id, error)
+            return End.NOT_NOW
+        return End.ANSWERED
 
-    async def _answer(self) -> None:
-        """Go on from wherever the job is: painted, heard, or only accepted."""
-        if self._job.heard is None:
+    async def _go_on(self) -> None:
+        """Go on from wherever the job is: to be ended, painted, heard, or only accepted."""
+        if self._job.heard is not None or self._job.ending is not None:
+            await self._restore()
+        if self._job.ending is not None:
+            await self._end(self._job.ending)
+        elif painted := await self._painted_before():
+            await self._finish(*painted)
+        elif self._job.heard is not None:
+            self._change(status=self._t("status.heard"))
+            await self._work(self._job.heard)
+        else:
             acknowledging = asyncio.get_running_loop().call_later(ACKNOWLEDGE_WITHIN_S, self._acknowledge)
             try:
-                await self._follow(await self._recording())
+                await self._work(await self._recording())
             finally:
                 acknowledging.cancel()
-            return
-        await self._restore()
-        if painted := await self._painted_before():
-            await self._finish(*painted)
-            return
-        self._change(status=self._t("status.heard"))
-        await self._follow(self._job.heard)
+
+    async def _work(self, source: HeardSummary | Path) -> None:
+        """Hear and paint: one that was worked on when the process ended, where it harms nobody but itself."""
+        turns, store = self._services.turns, self._services.store
+        async with turns.alone() if self._job.attempts else turns.beside_others():
+            try:
+                await self._follow(source)
+            except PainterLost:
+                raise  # the process ends over this, and the next start is to know what it was working on
+            except BaseException:
+                await asyncio.to_thread(store.unmark, self._job.id)
+                raise
 
     async def _follow(self, source: HeardSummary | Path) -> None:
         """Follow the engine's stream to its end."""
-        stream = self._services.engine.imagine(source, self._job.options, user=str(self._job.user_id))
+        stream = self._services.engine.imagine(
+            source,
+            self._job.options,
+            user=str(self._job.user_id),
+            hearing_begins=partial(self._services.store.mark_as_begun, self._job.id),
+        )
         async with aclosing(stream) as events:
             async for event in events:
                 await self._take(event)
@@ -114,12 +157,8 @@ class JobRun:
     async def _recording(self) -> Path:
         """The file to be heard; it is fetched unless an earlier run did that. Raises CouldNotFetch."""
         store = self._services.store
-        if self._job.recording is None:
-            data = await self._services.recordings.fetch(self._job)
-            self._job = replace(self._job, recording=await store.keep_recording(self._job.id, data))
-        path = store.recording(self._job)
-        assert path is not None  # it has just been kept
-        return path
+        kept = await store.recording(self._job.id)
+        return kept or await store.keep_recording(self._job.id, await self._services.recordings.fetch(self._job))
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -129,6 +168,8 @@ class JobRun:
                 self._change(status=self._t("status.loading"))
             case Queued(position):
                 self._change(status=self._t("status.queued", position=position))
+            case Painting(0, _):
+                await asyncio.to_thread(self._services.store.mark_as_begun, self._job.id)
             case Painting(step, steps, preview):
                 if preview is not None:
                     name = f"preview-{step}.jpg"
@@ -145,10 +186,10 @@ class JobRun:
 
     async def _keep_heard(self, heard: Heard) -> None:
         summary = heard.summary.with_fewer_labels(LABELS_A_WINDOW)
-        await self._services.store.set_heard(self._job.id, summary)
+        await asyncio.to_thread(self._services.store.unmark, self._job.id)
         self._job = replace(self._job, heard=summary)
         self._screen = replace(self._screen, heard=summary, prompt=summary.prompt.text, status=self._t("status.heard"))
-        self._drawing = asyncio.create_task(self._draw(heard), name=f"figure of job {self._job.id}")
+        self._keeping = asyncio.create_task(self._draw_and_keep(heard, summary), name=f"figure of job {self._job.id}")
         if self._can_be_painted:  # if not, the stream ends with the reason
             self._change()
 
@@ -164,21 +205,27 @@ class JobRun:
             self._screen, heard=heard, prompt=prompt.text, figure=FIGURE if figure is not None else None
         )
 
-    async def _draw(self, heard: Heard) -> None:
-        """Draw the figure while the picture is waited for; without it the picture comes all the same."""
+    async def _draw_and_keep(self, heard: Heard, summary: HeardSummary) -> None:
+        """Draw the figure while the picture is waited for, and write down what was heard, both at once."""
+        figure = await self._draw(heard)
+        await self._services.store.set_heard(self._job.id, summary, figure)
+        if figure is None:
+            return
+        self._files = {FIGURE: figure, **self._files}
+        self._screen = replace(self._screen, figure=FIGURE)
+        if self._message.is_posted:
+            with suppress(Gone):  # which the run will notice
+                self._change()
+
+    async def _draw(self, heard: Heard) -> bytes | None:
+        """The figure of what was heard; without it the picture comes all the same."""
         try:
-            figure = await asyncio.get_running_loop().run_in_executor(
+            return await asyncio.get_running_loop().run_in_executor(
                 self._services.drawing, draw_heard, heard.clip, heard.summary.windows, heard.summary.top
             )
-            await self._services.store.set_figure(self._job.id, figure)
-            self._files = {FIGURE: figure, **self._files}
-            self._screen = replace(self._screen, figure=FIGURE)
-            if self._message.is_posted:
-                self._change()
-        except Gone:
-            log.info("job %d: its message is gone", self._job.id)
         except Exception:
             log.exception("job %d: no figure of what was heard", self._job.id)
+            return None
 
     def _change(self, **changes: object) -> None:
         """Change the screen and show it soon. Raises Gone once the message is gone."""
@@ -187,9 +234,11 @@ class JobRun:
 
     async def _keep_and_show(self, picture: Picture) -> None:
         """A picture is kept before anybody sees it: after a crash it is shown, and not another one painted."""
+        await self._finish_keeping()  # what was heard is written down first, or the picture would be of nothing
         file = await asyncio.to_thread(encode_picture, picture, self._services.places.file_limit(self._job))
         outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, picture.notes)
         await self._services.store.keep_picture(self._job.id, outcome, file.data, file.ending)
+        await asyncio.to_thread(self._services.store.unmark, self._job.id)
         await self._finish(picture, file)
 
     async def _painted_before(self) -> tuple[Picture, PictureFile] | None:
@@ -203,7 +252,6 @@ class JobRun:
 
     async def _finish(self, picture: Picture, file: PictureFile) -> None:
         """The picture in the message, as large as Discord takes it, and the job's end in the store."""
-        await self._finish_drawing()
         words = picture.recipe.prompt.text
         self._screen = replace(
             self._screen,
@@ -229,33 +277,37 @@ class JobRun:
             raise PaintingError("This picture is too large for this server; please ask for a smaller one.")
         await self._services.store.finish(self._job.id, JobState.DONE)
 
-    async def _fail(self, status: str) -> None:
-        if await self._services.store.finish(self._job.id, JobState.FAILED):
-            await self._end(status)
+    async def _fail(self, sentence: str) -> None:
+        """The job ends without a picture: first it is written down why, then it is said."""
+        ending = Ending(JobState.FAILED, sentence)
+        if await self._services.store.set_ending(self._job.id, ending):
+            await self._end(ending)
 
-    async def _end(self, status: str) -> None:
-        """The last word of a job without a picture."""
-        await self._finish_drawing()
+    async def _end(self, ending: Ending) -> None:
+        """The last word of a job without a picture, and its end in the store."""
+        await self._finish_keeping()
         if self._is_unnoticed:
-            log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, status)
-            return
-        self._files = self._figure_file()
-        self._screen = replace(
-            self._screen,
-            status=status,
-            picture=None,
-            progress=None,
-            controls=Controls.ENDED if self._can_be_painted else Controls.NONE,
-            colour=BAD,
-        )
-        try:
-            await self._message.finish(self._screen, self._files)
-        except (Gone, NotNow, TooLarge):
-            log.info("job %d: nobody to tell how it ended", self._job.id)
+            log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, ending.sentence)
+        else:
+            self._files = self._figure_file()
+            self._screen = replace(
+                self._screen,
+                status=ending.sentence,
+                picture=None,
+                progress=None,
+                controls=Controls.ENDED if self._can_be_painted else Controls.NONE,
+                colour=BAD,
+            )
+            try:
+                await self._message.finish(self._screen, self._files)
+            except TooLarge:
+                await self._message.finish(replace(self._screen, figure=None), {})
+        await self._services.store.finish(self._job.id, ending.state)
 
-    async def _finish_drawing(self) -> None:
-        if self._drawing is not None:
-            await asyncio.wait({self._drawing})
+    async def _finish_keeping(self) -> None:
+        if self._keeping is not None:
+            await asyncio.wait({self._keeping})
+            self._keeping.result()
 
     def _figure_file(self) -> dict[str, bytes]:
         return {FIGURE: self._files[FIGURE]} if FIGURE in self._files else {}

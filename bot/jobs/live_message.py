@@ -11,10 +11,11 @@ from dataclasses import replace
 import discord
 
 from bot.discord_api import calls
-from bot.discord_api.calls import Files, Gone, NotNow
-from bot.jobs.reply import Reply, TooLarge
+from bot.discord_api.calls import CallFailed, Files, Gone, NotNow
+from bot.jobs.identity import nonce_of, place_of
+from bot.jobs.reply import Reply
 from bot.jobs.services import JobServices
-from bot.storage.records import Job
+from bot.storage.records import Job, ReplyAddress
 from bot.views.layouts import Screen, build_layout
 from bot.views.texts import Translation
 from bot.views.wording import LONGEST_THREAD_NAME, names_of, shortened
@@ -24,21 +25,27 @@ log = logging.getLogger(__name__)
 
 DELIVERY_PAUSES_S = (0, 2, 10, 60)
 """The last state of a message is tried again after these."""
+POSTING_ENDS_WITHIN_S = 10.0
+"""A message that is on its way when nobody wants it any more is waited for so long, to know what is to be removed."""
 
 
 class LiveMessage:
-    """The message of `job`. `quiet`: it is posted without notifying anybody. `close` it in the end."""
+    """The message of `job`. `resumed`: it may be there already, and nobody is to be notified. `close` it in the end."""
 
-    def __init__(self, services: JobServices, job: Job, t: Translation, *, quiet: bool = False) -> None:
+    def __init__(self, services: JobServices, job: Job, t: Translation, *, resumed: bool = False) -> None:
+        assert services.client.application_id is not None  # known since login
         self._services = services
         self._job = job
         self._t = t
-        self._quiet = quiet
+        self._resumed = resumed
+        self._application_id = services.client.application_id
+        self._place = place_of(self._application_id, job)
         self._reply = Reply(services.client, job.reply) if job.reply else None
         self._address = job.reply
         self._notes: tuple[Note, ...] = ()
         self._unnamed: discord.Thread | None = None
         self._task: asyncio.Task[None] | None = None
+        self._posting: asyncio.Task[None] | None = None
         self._next: tuple[Screen, Files] | None = None
         self._has_turn = self._gone = False
 
@@ -58,7 +65,8 @@ class LiveMessage:
     async def finish(self, content: Screen, files: Files) -> None:
         """Show the last content, whatever it takes.
 
-        Raises Gone, TooLarge when Discord will not take the files, and NotNow when it could not be reached for long.
+        Raises Gone, Refused, TooLarge when Discord will not take the files, and NotNow when it could not be reached for
+        long.
         """
         self._next = None
         if self._task is not None:
@@ -74,18 +82,22 @@ class LiveMessage:
         for pause in DELIVERY_PAUSES_S:
             await asyncio.sleep(pause)
             try:
-                if await self._edit(self._reply, content, files):
-                    return
+                await self._edit(self._reply, content, files)
             except NotNow:
                 log.info("job %d: Discord cannot be reached for its last word", self._job.id)
+            else:
+                return
         raise NotNow("show the last state of a message")
 
     async def close(self) -> None:
-        """Show nothing more."""
+        """Show nothing more. A message that is on its way arrives, and its address is written down."""
         self._next = None
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        if self._posting is not None and not self._posting.done():
+            await asyncio.wait({self._posting}, timeout=POSTING_ENDS_WITHIN_S)
+        for task in (self._posting, self._task):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait({task})
 
     async def _show_what_waits(self) -> None:
         try:
@@ -97,22 +109,47 @@ class LiveMessage:
                     await (self._edit(self._reply, content, files) if self._reply else self._post(content, files))
         except Gone:
             self._gone = True
-        except NotNow:
-            log.info("job %d: Discord cannot be reached to show how far it is", self._job.id)
-        except TooLarge:
-            log.warning("job %d: a preview is too large", self._job.id)
+        except CallFailed as error:
+            log.info("job %d: how far it is cannot be shown: %r", self._job.id, error)
         except Exception:
             log.exception("job %d: could not show how far it is", self._job.id)
 
-    async def _edit(self, reply: Reply, content: Screen, files: Files) -> bool:
+    async def _edit(self, reply: Reply, content: Screen, files: Files) -> None:
         await self._wait_for_turn(reply)
         self._has_turn = False
         await self._name_thread(content)
-        shown = await reply.show(self._layout(content), files)
+        anew = self._nonce(f"instead of {reply.address.message_id}")
+        await reply.show(self._layout(content), files, nonce=anew)
         await self._keep_address(reply)
-        return shown
 
     async def _post(self, content: Screen, files: Files) -> None:
+        """Post the message, or take up the one that is there. Whoever is cancelled here leaves it on its way."""
+        self._posting = asyncio.create_task(self._find_or_post(content, files), name=f"posting of job {self._job.id}")
+        try:
+            await asyncio.shield(self._posting)
+        finally:
+            if self._posting.done() and not self._posting.cancelled():
+                self._posting.exception()  # raised here, or nobody waits for it any more
+
+    async def _find_or_post(self, content: Screen, files: Files) -> None:
+        found = await self._found()
+        if found is None:
+            await self._post_new(content, files)
+            return
+        self._reply = Reply(self._services.client, found)
+        await self._keep_address(self._reply)
+        await self._edit(self._reply, content, files)
+
+    async def _found(self) -> ReplyAddress | None:
+        """Where the message is already: an interaction was acknowledged with it, or the process ended after posting."""
+        if self._job.interaction is None and not self._resumed:
+            return None
+        found = await self._services.places.find(self._place, self._services.now())
+        if found is None and self._job.interaction is not None:
+            raise Gone("the interaction was never acknowledged, or cannot be reached any more")
+        return found
+
+    async def _post_new(self, content: Screen, files: Files) -> None:
         """Post the message where the job's reply belongs."""
         title = content.heard.title if content.heard else self._t("thread.listening")
         place = await self._services.places.open(self._job, shortened(title, LONGEST_THREAD_NAME))
@@ -120,18 +157,26 @@ class LiveMessage:
             self._unnamed = place.new_thread
         if place.missing_for_thread and await self._services.store.claim_notice(f"thread:{self._job.channel_id}"):
             self._notes = (Note("no_thread", {"permissions": names_of(place.missing_for_thread, self._t)}),)
-        self._reply = await self._services.places.post(place, self._layout(content), files, silent=self._quiet)
+        self._reply = await self._services.places.post(
+            place, self._layout(content), files, silent=self._resumed, nonce=self._nonce("reply")
+        )
         await self._keep_address(self._reply)
 
     async def _finish_late(self, content: Screen, files: Files) -> None:
         """The interaction that the message belongs to has expired: its asker gets a direct message."""
-        late = await self._services.places.deliver_late(self._job, self._layout(content), files)
+        late = await self._services.places.deliver_late(
+            self._job, self._layout(content), files, nonce=self._nonce("late")
+        )
         if late is not None:
             self._reply = late
             await self._keep_address(late)
 
     def _layout(self, content: Screen) -> discord.ui.LayoutView:
-        return build_layout(replace(content, notes=self._notes + content.notes), self._t)
+        content = replace(content, notes=self._notes + content.notes)
+        return build_layout(content, self._t, self._place.marker)
+
+    def _nonce(self, purpose: str) -> str:
+        return nonce_of(self._application_id, self._job, purpose)
 
     async def _wait_for_turn(self, reply: Reply) -> None:
         """Wait for the channel's turn to edit; a turn that was not used is kept."""

@@ -11,6 +11,7 @@ import discord
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import CouldNotFetch, address_of, attachments_of
+from bot.discord_api.verdicts import TROUBLE
 from bot.storage.records import AttachmentAddress, Job
 
 log = logging.getLogger(__name__)
@@ -38,13 +39,13 @@ class Recordings:
                 return await calls.fetch_file(self._client.http, address.url)
             except (discord.NotFound, discord.Forbidden):
                 log.info("job %d: its recording's address has expired", job.id)
-            except calls.TROUBLE as error:
+            except TROUBLE as error:
                 log.warning("job %d: its recording could not be fetched: %s", job.id, error)
                 raise CouldNotFetch from error
             fresh = await self._fresh_address(job, address)
             try:
                 return await calls.fetch_file(self._client.http, fresh.url)
-            except calls.TROUBLE as error:
+            except TROUBLE as error:
                 raise CouldNotFetch from error
 
     async def _fresh_address(self, job: Job, address: AttachmentAddress) -> AttachmentAddress:

@@ -3,21 +3,19 @@
 It keeps track of the files attached, so that what is there already is not sent again. It knows nothing of jobs.
 """
 
-import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import TypeVar
 
 import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.discord_api.calls import EDITED_TOO_OFTEN_WHEN_OLD, THREAD_ARCHIVED, TOO_LARGE, Files, Gone
+from bot.discord_api.calls import THREAD_ARCHIVED, Files
+from bot.discord_api.verdicts import EDITED_TOO_OFTEN_WHEN_OLD, TROUBLE, Applied, Call, judge
 from bot.storage.records import ReplyAddress
 
-log = logging.getLogger(__name__)
-
-
-class TooLarge(Exception):
-    """Discord refused the message's files for their size."""
+T = TypeVar("T")
 
 
 class Reply:
@@ -30,71 +28,74 @@ class Reply:
 
     @classmethod
     def of(cls, client: discord.Client, message: discord.Message) -> "Reply":
-        """The reply that `message`, just sent, is."""
+        """The reply that `message`, just sent or found, is."""
         reply = cls(client, ReplyAddress(message.channel.id, message.id))
         reply._remember(message)
         return reply
 
-    async def show(self, view: ui.LayoutView, files: Files) -> bool:
-        """Make the message look like `view` with `files` by name; False if that failed. The caller has the turn.
+    async def show(self, view: ui.LayoutView, files: Files, *, nonce: str) -> None:
+        """Make the message look like `view` with `files` by name. The caller has the turn.
 
-        Raises Gone when the message is no more, TooLarge when Discord will not take the files.
+        `nonce` is for the message that takes its place where Discord edits it no more. Raises Gone when the message is
+        no more, TooLarge when Discord will not take the files, NotNow and Refused.
         """
         try:
-            message = await self._edit_in_open_thread(view, files)
-        except (discord.NotFound, discord.Forbidden) as error:
-            raise Gone("the message is gone or may not be touched any more") from error
-        except discord.HTTPException as error:
-            if error.status == 413 or error.code == TOO_LARGE:
-                raise TooLarge from error
-            if error.code == EDITED_TOO_OFTEN_WHEN_OLD:
-                return await self._send_anew(view, files)
-            log.warning("could not edit a reply: %s", error)
-            return False
-        except calls.NETWORK_TROUBLE as error:
-            log.warning("could not edit a reply: %s", error)
-            return False
+            message = await self._in_open_thread(lambda: self._edit(view, files))
+        except TROUBLE as error:
+            if isinstance(error, discord.HTTPException) and error.code == EDITED_TOO_OFTEN_WHEN_OLD:
+                await self._send_anew(view, files, nonce)
+                return
+            raise calls.as_fault(error, "edit a reply") from error
         self._remember(message)
-        return True
 
     def is_out_of_reach(self, now: datetime) -> bool:
         """Whether the interaction that this message depends on has expired."""
         return self.address.token is not None and self.address.expires is not None and now >= self.address.expires
 
     async def delete(self) -> None:
-        """Remove the message, if it is still there."""
-        if self.address.token is not None:
-            call = self._webhook(self.address.token).delete_message(self.address.message_id)
-        else:
-            call = self._message.delete()
-        await calls.attempt_quietly(call, "delete a reply")
-
-    async def _edit_in_open_thread(self, view: ui.LayoutView, files: Files) -> discord.Message:
-        """Edit; a thread that was closed meanwhile is opened again for it."""
+        """Remove the message, if it is still there. Raises NotNow and Refused."""
         try:
-            return await self._edit(view, files)
+            await self._in_open_thread(self._delete)
+        except TROUBLE as error:
+            if judge(error, Call.DELETE) != Applied():
+                raise calls.as_fault(error, "delete a reply") from error
+
+    async def _in_open_thread(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do it; a thread that was closed meanwhile is opened for it, and closed again."""
+        try:
+            return await act()
         except discord.HTTPException as error:
-            thread = self._client.get_channel(self.address.channel_id)
-            if error.code != THREAD_ARCHIVED or not isinstance(thread, discord.Thread):
+            if error.code != THREAD_ARCHIVED:
                 raise
-            await thread.edit(archived=False)
-            return await self._edit(view, files)
+        thread = await self._client.fetch_channel(self.address.channel_id)
+        assert isinstance(thread, discord.Thread)  # nothing else is archived
+        await thread.edit(archived=False)
+        try:
+            return await act()
+        finally:
+            await calls.attempt_quietly(thread.edit(archived=True), "close a thread again")
 
     async def _edit(self, view: ui.LayoutView, files: Files) -> discord.Message:
         attachments = [self._attached.get(name) or calls.as_file(name, data) for name, data in files.items()]
-        if self.address.token is not None:
-            webhook = self._webhook(self.address.token)
-            return await webhook.edit_message(self.address.message_id, view=view, attachments=attachments)
-        return await self._message.edit(view=view, attachments=attachments)
+        # the first edit of an interaction's answer is what makes it, and may notify people
+        nobody = discord.AllowedMentions.none()
+        number = self.address.message_id
+        if self.address.token is None:
+            return await self._message.edit(view=view, attachments=attachments, allowed_mentions=nobody)
+        webhook = calls.webhook(self._client, self.address.token)
+        return await webhook.edit_message(number, view=view, attachments=attachments, allowed_mentions=nobody)
 
-    async def _send_anew(self, view: ui.LayoutView, files: Files) -> bool:
+    async def _delete(self) -> None:
+        if self.address.token is not None:
+            await calls.webhook(self._client, self.address.token).delete_message(self.address.message_id)
+        else:
+            await self._message.delete()
+
+    async def _send_anew(self, view: ui.LayoutView, files: Files, nonce: str) -> None:
         """An old message may be edited only so often; a new one takes its place."""
-        message = await calls.send(self._channel, view, files, reply_to=self._message, silent=True)
-        if message is None:
-            return False
+        message = await calls.send(self._channel, view, files, reply_to=self._message, silent=True, nonce=nonce)
         self.address = ReplyAddress(self.address.channel_id, message.id)
         self._remember(message)
-        return True
 
     def _remember(self, message: discord.Message) -> None:
         self._attached = {attachment.filename: attachment for attachment in message.attachments}
@@ -106,7 +107,3 @@ class Reply:
     @property
     def _message(self) -> discord.PartialMessage:
         return self._channel.get_partial_message(self.address.message_id)
-
-    def _webhook(self, token: str) -> discord.Webhook:
-        assert self._client.application_id is not None  # known since login
-        return discord.Webhook.partial(self._client.application_id, token, client=self._client)

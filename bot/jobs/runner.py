@@ -1,117 +1,195 @@
-"""The jobs that are under way: started, cancelled, put off at shutdown and resumed at the next start.
+"""The jobs that are under way: started, cancelled, put off and taken up again, until none is left in the store.
 
-Every run is a task owned here. The store says which jobs there are; this module says which of them run.
+Every run is a task owned here. The store says which jobs there are; this module says which of them run. After a restart
+the same sweep begins them that goes on with what Discord had no time for: there is one way to go on.
 """
 
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.jobs.job_run import JobRun
-from bot.jobs.reply import Reply
+from bot.jobs.eraser import Eraser
+from bot.jobs.identity import place_of
+from bot.jobs.job_run import End, JobRun
 from bot.jobs.services import JobServices
-from bot.storage.records import Job, JobState
+from bot.storage.records import Ending, Job, JobState, ReplyAddress
 
 log = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 2
-"""A job is resumed once; one that has seen two starts fail is given up, since it may be why."""
-TELLING_S = 5.0
-"""How long the last messages of a shutdown may take."""
+MOST_ATTEMPTS = 3
+"""A job is given up when the process has ended so often while it was worked on: it may be why."""
+STOPPING_S, TELLING_S = 0.5, 1.0
+"""How long, at a shutdown, what is on its way may take to arrive, and then the last messages."""
+FIRST_PAUSE_S = 10.0
+LONGEST_PAUSE_S = {End.NOT_NOW: 30.0, End.REFUSED: 600.0}
+"""Between two attempts at one job. Whoever repeats refused calls too often is shut out by Discord
+(https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans)."""
+REFUSED_FOR = timedelta(hours=1)
+"""A job that may not be answered for so long never will be."""
+OUTAGE = 5
+"""After so many failures of jobs in a row, one alone tries whether Discord is back."""
+UNSTARTED_S = 30.0
+"""A job of this run that nobody has started for so long was forgotten by whoever accepted it."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Until when a job is left alone, on the event loop's clock."""
+
+    until: float
+    seconds: float
+    end: End
 
 
 class JobRunner:
     """Runs jobs. After `drain`, accepted jobs wait in the store for the next start."""
 
-    def __init__(self, services: JobServices, *, resume_within: timedelta) -> None:
+    def __init__(self, services: JobServices, *, give_up_after: timedelta) -> None:
         self._services = services
-        self._resume_within = resume_within
+        self._eraser = Eraser(services.client, services.store, services.places, services.now)
+        self._give_up_after = give_up_after
         self._running: dict[int, tuple[asyncio.Task[None], JobRun]] = {}
+        self._pauses: dict[int, Pause] = {}
+        self._unstarted: dict[int, float] = {}
+        self._begun: set[int] = set()
+        self._failures = 0
         self._draining = False
-        self._put_off: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._running)
 
-    async def start(self, job: Job, *, quiet: bool = False) -> None:
-        """Begin to answer an accepted job; while draining, tell that it will be answered after the restart."""
-        if job.id in self._running:
+    async def start(self, job: Job) -> None:
+        """Begin to answer a job just accepted; while draining, tell that it will be answered after the restart."""
+        if job.id in self._running or job.id in self._begun:
             return
-        run = JobRun(self._services, job, quiet=quiet)
         if self._draining:
             with suppress(TimeoutError):
-                await asyncio.wait_for(run.announce_restart(), TELLING_S)
+                await asyncio.wait_for(JobRun(self._services, job).announce_restart(), TELLING_S)
             return
-        task = asyncio.create_task(run.run(), name=f"job {job.id}")
+        self._begin(job, resumed=False)
+
+    def _begin(self, job: Job, *, resumed: bool) -> None:
+        run = JobRun(self._services, job, resumed=resumed)
+        self._begun.add(job.id)
+        self._unstarted.pop(job.id, None)
+        task = asyncio.create_task(self._answer(run, job), name=f"job {job.id}")
         self._running[job.id] = task, run
-        task.add_done_callback(lambda _: self._ended(run, job.id))
+        task.add_done_callback(lambda _: self._running.pop(job.id, None))
 
-    def _ended(self, run: JobRun, job_id: int) -> None:
-        self._running.pop(job_id, None)
-        if run.is_put_off:
-            self._put_off.add(job_id)
+    async def _answer(self, run: JobRun, job: Job) -> None:
+        try:
+            end = await run.run()
+        except Exception:
+            log.exception("job %d could not be ended; it is tried again", job.id)
+            end = End.NOT_NOW
+        match end:
+            case End.ANSWERED:
+                self._failures = 0
+                self._begun.discard(job.id)
+                self._pauses.pop(job.id, None)
+            case End.WITHDRAWN:
+                log.info("job %d: its recording was deleted", job.id)
+                await self._withdraw(job)
+            case End.NOT_NOW | End.REFUSED:
+                self._failures += end is End.NOT_NOW
+                await self._put_off(job, end)
 
-    async def cancel(self, job_id: int) -> bool:
-        """Give a job up; False if it had ended. Its message is left as it is."""
-        ended = await self._services.store.finish(job_id, JobState.CANCELLED)
-        task, _ = self._running.get(job_id, (None, None))
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
-        return ended
+    async def _put_off(self, job: Job, end: End) -> None:
+        if end is End.REFUSED and self._services.now() - job.created > REFUSED_FOR:
+            log.error("job %d is given up: I may not answer it", job.id)
+            await self._services.store.finish(job.id, JobState.CANCELLED)
+            return
+        last = self._pauses.get(job.id)
+        seconds = FIRST_PAUSE_S if last is None else min(2 * last.seconds, LONGEST_PAUSE_S[end])
+        self._pauses[job.id] = Pause(asyncio.get_running_loop().time() + seconds, seconds, end)
 
-    async def tell_cancelled(self, job_id: int, by: int) -> None:
-        """Say in the job's message who cancelled it."""
+    async def sweep(self) -> None:
+        """Go on with every job that is not ended and does not run, the oldest first; remove what is to be removed.
+
+        To be called when Discord is there, and again and again.
+        """
+        if self._draining:
+            return
+        now = asyncio.get_running_loop().time()
+        waiting = [job for job in await self._services.store.unfinished() if self._is_due(job, now)]
+        for job in sorted(waiting, key=lambda job: (job.attempts > 0, job.id)):  # the innocent first
+            if await self._give_up_if_hopeless(job):
+                continue
+            current = await self._services.store.job(job.id)
+            if current is None or current.state is not JobState.WAITING or job.id in self._running:
+                continue
+            log.info("job %d is taken up", job.id)
+            self._begin(current, resumed=True)
+            if self._failures >= OUTAGE:
+                return  # this one shows whether Discord is back
+        await self._eraser.erase()
+
+    def _is_due(self, job: Job, now: float) -> bool:
+        if job.id in self._running:
+            return False
+        if pause := self._pauses.get(job.id):
+            is_discord_back = pause.end is End.NOT_NOW and self._failures == 0
+            return now >= pause.until or is_discord_back
+        is_from_before = job.run != self._services.store.run or job.id in self._begun
+        return is_from_before or now - self._unstarted.setdefault(job.id, now) >= UNSTARTED_S
+
+    async def _give_up_if_hopeless(self, job: Job) -> bool:
+        """End a job that is too old, or may be what ends the process. True: it is over, and nobody can be told."""
+        age = self._services.now() - job.created
+        if age > self._give_up_after + REFUSED_FOR:
+            log.error("job %d from %s is given up, and nobody could be told", job.id, job.created)
+            await self._services.store.finish(job.id, JobState.FAILED)
+            return True
+        if age > self._give_up_after:
+            key = "status.too_old"
+        elif job.attempts >= MOST_ATTEMPTS:
+            key = "status.interrupted"
+        else:
+            return False
+        log.error("job %d from %s is given up after %d attempts", job.id, job.created, job.attempts)
+        sentence = self._services.texts.translation(job.locale)(key)
+        await self._services.store.set_ending(job.id, Ending(JobState.FAILED, sentence))
+        return False
+
+    async def cancel(self, job_id: int, by: int) -> bool:
+        """Give a job up, which its message says; False if it had ended."""
         job = await self._services.store.job(job_id)
-        if job is not None:
-            await JobRun(self._services, job).tell_ended("status.cancelled", user=f"<@{by}>")
+        if job is None:
+            return False
+        sentence = self._services.texts.translation(job.locale)("status.cancelled", user=f"<@{by}>")
+        if not await self._services.store.set_ending(job_id, Ending(JobState.CANCELLED, sentence)):
+            return False
+        await self._stop(job_id)
+        job = await self._services.store.job(job_id)
+        if job is not None and job.state is JobState.WAITING:
+            self._begin(job, resumed=True)
+        return True
+
+    async def withdraw(self, job: Job, reply: ReplyAddress | None = None) -> None:
+        """Give a job up, forget it, and remove its message: `reply`, if somebody has seen it there."""
+        await self._note_withdrawal(job, reply)
+        await self._stop(job.id)
+        await self._eraser.erase(job.id)
 
     async def message_deleted(self, message_id: int) -> None:
         """A message is gone: give up what it asked for, and remove the replies to it."""
         for job in await self._services.store.jobs_of_message(message_id):
-            await self.cancel(job.id)
-            job = await self._services.store.job(job.id) or job  # its message may have been posted meanwhile
-            if job.reply is not None and job.reply.message_id != message_id:
-                await Reply(self._services.client, job.reply).delete()
-            await self._services.store.forget_job(job.id)
+            await self.withdraw(job)
 
     async def forget_user(self, user_id: int) -> int:
-        """Give up and forget what a person asked for; returns how many jobs. The messages stay."""
+        """Give up and forget what a person asked for; returns how many jobs. Messages with pictures stay."""
         for job in await self._services.store.unfinished(user_id=user_id):
-            await self.cancel(job.id)
+            await self.withdraw(job)
         return await self._services.store.forget_user(user_id, self._services.now())
 
     async def forget_guild(self, guild_id: int) -> None:
         """Give up and forget what was asked for in a server, its settings and its block list; the messages stay."""
         for job in await self._services.store.unfinished(guild_id=guild_id):
-            await self.cancel(job.id)
+            await self._stop(job.id)
+            await self._services.store.finish(job.id, JobState.CANCELLED)
         await self._services.store.forget_guild(guild_id)
-
-    async def resume(self) -> None:
-        """Go on with what the last run left unfinished, quietly; give up what is too old or has failed twice."""
-        oldest = self._services.now() - self._resume_within
-        for job in await self._services.store.unfinished():
-            if job.run == self._services.store.run or job.id in self._running:
-                continue  # accepted by this process, not left by the last
-            if job.created < oldest or job.attempts >= MOST_ATTEMPTS:
-                log.info("job %d is given up: from %s, %d attempts", job.id, job.created, job.attempts)
-                key = "status.too_old" if job.created < oldest else "status.interrupted"
-                if await self._services.store.finish(job.id, JobState.FAILED):
-                    await JobRun(self._services, job, quiet=True).tell_ended(key)
-            else:
-                log.info("job %d is resumed", job.id)
-                await self.start(job, quiet=True)
-
-    async def sweep(self) -> None:
-        """Go on with jobs for which Discord could not be reached. To be called again and again."""
-        if self._draining or not self._put_off:
-            return
-        put_off, self._put_off = self._put_off, set()
-        for job in await self._services.store.unfinished():
-            if job.id in put_off:
-                log.info("job %d is taken up again", job.id)
-                await self.start(job, quiet=True)
 
     async def drain(self, seconds: float) -> None:
         """Start nothing new, let the running jobs end within `seconds`, and put the rest off to the next start."""
@@ -126,9 +204,24 @@ class JobRunner:
         log.info("putting %d jobs off to the next start", len(left))
         for task, _ in left.values():
             task.cancel()
-        await asyncio.wait({task for task, _ in left.values()})
-        await self._services.store.reset_attempts(list(left))
+        await asyncio.wait({task for task, _ in left.values()}, timeout=STOPPING_S)
         told = [asyncio.create_task(run.announce_restart()) for _, run in left.values()]
         _, late = await asyncio.wait(told, timeout=TELLING_S)
         for task in late:
             task.cancel()
+
+    async def _withdraw(self, job: Job) -> None:
+        await self._note_withdrawal(job, None)
+        await self._eraser.erase(job.id)
+
+    async def _note_withdrawal(self, job: Job, reply: ReplyAddress | None) -> None:
+        assert self._services.client.application_id is not None  # known since login
+        place = place_of(self._services.client.application_id, job)
+        await self._services.store.withdraw(job.id, place, reply, self._services.now())
+
+    async def _stop(self, job_id: int) -> None:
+        """End a job's run, if there is one. A message that is on its way arrives before that."""
+        task, _ = self._running.get(job_id, (None, None))
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})

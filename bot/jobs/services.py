@@ -10,6 +10,7 @@ import discord
 from bot.discord_api.pacing import EditLimiter
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
+from bot.jobs.turns import Turns
 from bot.storage.store import Store
 from bot.views.texts import Texts
 from core.engine import Engine
@@ -26,5 +27,6 @@ class JobServices:
     edit_limiter: EditLimiter
     places: Places
     recordings: Recordings
+    turns: Turns
     drawing: Executor
     now: Callable[[], datetime]

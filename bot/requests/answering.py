@@ -14,13 +14,15 @@ from bot.discord_api.permissions import missing_for_interaction
 from bot.jobs.places import is_confined
 from bot.requests.intake import Asker, Declined
 from bot.requests.services import Interaction
-from bot.storage.records import NewJob, ReplyAddress
-from bot.views.layouts import Screen, build_layout
+from bot.storage.records import InteractionAddress, JobState, NewJob
 from bot.views.texts import Translation
 from bot.views.wording import names_of
 from core.options import ImagineOptions
 
 log = logging.getLogger(__name__)
+
+WRITTEN_WITHIN_S = 1.5
+"""Discord waits three seconds for the acknowledgement, which comes after the request is written down."""
 
 
 def language_of(interaction: Interaction) -> Translation:
@@ -48,30 +50,34 @@ def request_for(
 async def answer_request(interaction: Interaction, new: NewJob) -> bool:
     """Accept a request made by an interaction; its answer becomes the job's message. False: it was not accepted."""
     services, t = interaction.client.services, language_of(interaction)
-    asker = Asker.of(interaction.user)
     if missing := missing_for_interaction(interaction):
         await calls.answer(interaction, t("answer.missing", permissions=names_of(missing, t)))
         return False
-    if declined := await services.intake.check(asker, new.guild_id):
-        await calls.answer(interaction, declined.text(t))
-        return False
-    if not await calls.acknowledge_publicly(interaction):
-        return False
-    outcome = await services.intake.accept(new, asker)
+    address = InteractionAddress(
+        interaction.id,
+        interaction.token,
+        interaction.expires_at,
+        only_way=not _reaches(interaction),
+        confined=is_confined(interaction.channel),
+    )
+    asker = Asker.of(interaction.user)
+    outcome = await services.intake.accept(replace(new, interaction=address), asker, within_s=WRITTEN_WITHIN_S)
     if isinstance(outcome, Declined):
-        await calls.attempt_quietly(interaction.delete_original_response(), "withdraw an answer")
         await calls.answer(interaction, outcome.text(t))
         return False
     job = outcome.job
-    layout = build_layout(Screen(job.id, t("status.listening")), t)
-    message = await calls.attempt_quietly(interaction.edit_original_response(view=layout), "answer a request")
-    if message is not None:
-        address = ReplyAddress(message.channel.id, message.id, confined=is_confined(interaction.channel))
-        if not _reaches(interaction):
-            address = replace(address, token=interaction.token, expires=interaction.expires_at)
-        await services.store.set_reply(job.id, address)
-        job = replace(job, reply=address)
-    await services.jobs.start(job)
+    try:
+        message = await calls.acknowledge_publicly(interaction)
+    except calls.NotNow:
+        await services.jobs.start(job)  # which looks for the message itself
+        return True
+    if message is None:
+        log.warning("job %d: its interaction came too late, and nobody can be told", job.id)
+        await services.store.finish(job.id, JobState.CANCELLED)
+        return False
+    reply = address.reply(*message)
+    await services.store.set_reply(job.id, reply)
+    await services.jobs.start(replace(job, reply=reply))
     return True
 
 

@@ -4,6 +4,7 @@ A control's custom id holds what it does and the job's number; everything else i
 goes through the same intake as every other request.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,6 @@ import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.jobs.reply import Reply
 from bot.requests.answering import answer_request, language_of, telling_faults
 from bot.requests.intake import Asker
 from bot.requests.services import Interaction
@@ -187,34 +187,28 @@ async def _show_recipe(interaction: Interaction, job: Job) -> None:
     await calls.answer_with(interaction, view, {"recipe.json": to_json(recipe).encode()})
 
 
-async def _admitted_to_remove(interaction: Interaction, job: Job) -> bool:
-    """Whether the click may go on: it is the asker's or a moderator's, and was acknowledged in time."""
-    if not _may_remove(interaction, job):
-        t = language_of(interaction)
-        await calls.answer(interaction, t("answer.not_yours"))
-        return False
-    return await calls.acknowledge_click(interaction)
+async def _may_go(interaction: Interaction, job: Job) -> bool:
+    """Whether the one who clicked may end or remove it: the asker or a moderator; others are told."""
+    if _may_remove(interaction, job):
+        return True
+    await calls.answer(interaction, language_of(interaction)("answer.not_yours"))
+    return False
 
 
 async def _cancel(interaction: Interaction, job: Job) -> None:
-    """Give the job up: for the asker or a moderator."""
-    services = interaction.client.services
-    if not await _admitted_to_remove(interaction, job):
+    """Give the job up."""
+    if not await _may_go(interaction, job) or not await calls.acknowledge_click(interaction):
         return
-    if await services.jobs.cancel(job.id):
-        await services.jobs.tell_cancelled(job.id, interaction.user.id)
-    else:
+    if not await interaction.client.services.jobs.cancel(job.id, interaction.user.id):
         await calls.answer(interaction, language_of(interaction)("answer.ended"))
 
 
 async def _delete(interaction: Interaction, job: Job) -> None:
-    """Remove the message and what is kept of the job: for the asker or a moderator."""
-    services = interaction.client.services
-    if not await _admitted_to_remove(interaction, job):
-        return
-    await services.jobs.cancel(job.id)
-    await Reply(interaction.client, address_of(interaction, job)).delete()
-    await services.store.forget_job(job.id)
+    """Remove the message and what is kept of the job. That is written down first, whatever becomes of the click."""
+    if await _may_go(interaction, job):
+        removing = asyncio.create_task(interaction.client.services.jobs.withdraw(job, address_of(interaction, job)))
+        await calls.acknowledge_click(interaction)
+        await removing
 
 
 def address_of(interaction: Interaction, job: Job) -> ReplyAddress:

@@ -1,13 +1,17 @@
 """What is under way and too large for the database: files that a row names, whole or not there.
 
 A file is written under a temporary name, synced and renamed before the transaction that names it, and removed after the
-one that forgets it; what no row names is removed at the next start. Everything here blocks: run it in a thread.
+one that forgets it; what no row names is removed at the next start. Beside them lie marks: empty files that say what
+was being worked on when the process ended. Everything here blocks: run it in a thread.
 """
 
 import os
 import tempfile
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
+
+MARK = "begun-"
 
 
 class WorkFiles:
@@ -45,6 +49,26 @@ class WorkFiles:
     def remove(self, name: str) -> None:
         """Remove the file, if it is there."""
         (self._directory / name).unlink(missing_ok=True)
+
+    def remove_of(self, job_id: int) -> None:
+        """Remove all files of a job."""
+        for path in self._directory.glob(f"*-{job_id}*"):
+            if path.stem.partition("-")[2] == str(job_id):
+                path.unlink(missing_ok=True)
+
+    def mark(self, job_id: int) -> None:
+        """Note that work on a job has begun. A disk that is full is no reason not to work."""
+        with suppress(OSError):
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self._directory / f"{MARK}{job_id}").touch(mode=0o600)
+
+    def unmark(self, job_id: int) -> None:
+        """Note that it has ended."""
+        self.remove(f"{MARK}{job_id}")
+
+    def marked(self) -> list[int]:
+        """The jobs whose work had begun and not ended."""
+        return sorted(int(path.name.removeprefix(MARK)) for path in self._directory.glob(f"{MARK}*"))
 
     def sweep(self, named: Collection[str]) -> int:
         """Remove every file that is not `named`; returns how many."""

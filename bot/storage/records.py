@@ -66,6 +66,59 @@ class AttachmentAddress:
 
 
 @dataclass(frozen=True)
+class InteractionAddress:
+    """An interaction whose answer is a job's message. Until `expires` it can be reached with `token`.
+
+    `only_way`: the bot itself does not see the place. `confined`: see ReplyAddress.
+    """
+
+    id: int
+    token: str
+    expires: datetime
+    only_way: bool = False
+    confined: bool = False
+
+    def reply(self, channel_id: int, message_id: int) -> ReplyAddress:
+        """The address of the message that answers it."""
+        if not self.only_way:
+            return ReplyAddress(channel_id, message_id, confined=self.confined)
+        return ReplyAddress(channel_id, message_id, self.token, self.expires, self.confined)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job's message belongs: in the thread on the message `source_id`, or in the channel.
+
+    `marker` is the number by which the message is known there, whoever has its id.
+    """
+
+    channel_id: int
+    guild_id: int | None
+    source_id: int | None
+    marker: int
+    interaction: InteractionAddress | None = None
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """A message that is to be removed. Without `reply` it has to be looked for, if it was ever posted."""
+
+    id: int
+    job_id: int
+    since: datetime
+    place: Place
+    reply: ReplyAddress | None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ends without a picture, and the sentence that says so, in its asker's language."""
+
+    state: JobState
+    sentence: str
+
+
+@dataclass(frozen=True)
 class NewJob:
     """A request about to be accepted.
 
@@ -86,6 +139,7 @@ class NewJob:
     reply: ReplyAddress | None = None
     figure_of: int | None = None
     request_key: str | None = None
+    interaction: InteractionAddress | None = None
 
 
 @dataclass(frozen=True)
@@ -103,8 +157,8 @@ class Usage:
 class Job:
     """An accepted request: what was asked, how far it is, and what came of it. `run` is the start that accepted it.
 
-    `recording` names the file that is to be heard, once it has been fetched from `attachment`; `picture` that of a
-    picture that is painted and has not been shown yet.
+    `attempts` counts how often the process ended while it was worked on. `picture` names the file of a picture that is
+    painted and has not been shown yet. With an `ending`, only that is still to be said.
     """
 
     id: int
@@ -118,7 +172,6 @@ class Job:
     filename: str
     source_id: int | None
     attachment: AttachmentAddress | None
-    recording: str | None
     asked: bool
     options: ImagineOptions
     heard: HeardSummary | None
@@ -128,6 +181,8 @@ class Job:
     run: int
     outcome: Outcome | None
     picture: str | None
+    ending: Ending | None
+    interaction: InteractionAddress | None
 
 
 @dataclass(frozen=True)

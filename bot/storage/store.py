@@ -19,8 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.storage.database import Database
 from bot.storage.files import WorkFiles
-from bot.storage.records import GuildSettings, Job, JobState, NewJob, Outcome, ReplyAddress, Usage
-from bot.storage.tables import BlockRow, FigureRow, GuildRow, JobRow, NoteRow, RunRow
+from bot.storage.records import (
+    Ending,
+    Erasure,
+    GuildSettings,
+    Job,
+    JobState,
+    NewJob,
+    Outcome,
+    Place,
+    ReplyAddress,
+    Usage,
+)
+from bot.storage.tables import BlockRow, ErasureRow, FigureRow, GuildRow, JobRow, NoteRow, RunRow
 from bot.storage.writer import CannotWrite
 from core.events import HeardSummary
 from core.options import ImagineOptions
@@ -33,6 +44,7 @@ LIMITS_LOOK_BACK = timedelta(hours=1)
 """How far back the limits count what was asked for."""
 PURGED_AT_ONCE = 200
 NOTED_WITHIN_S = 1.0
+FULL_DISK_PAUSE_S = 2.0
 SAID = "said:"
 """The names of notes that stand for something that was said once."""
 
@@ -55,10 +67,18 @@ class Store:
         await self._database.open()
         self.run = await self._write(_begin_run)
         async with self._sessions() as session:
-            rows = (await session.execute(select(JobRow.recording, JobRow.picture))).all()
             said = await session.scalars(select(NoteRow.name).where(NoteRow.name.startswith(SAID, autoescape=True)))
             self._said = set(said)
-        await asyncio.to_thread(self._files.sweep, {name for row in rows for name in row if name is not None})
+            unheard = await session.scalars(
+                select(JobRow.id).where(JobRow.state == JobState.WAITING, JobRow.heard.is_(None))
+            )
+            pictures = await session.scalars(select(JobRow.picture).where(JobRow.picture.is_not(None)))
+            named = {_recording_of(job_id) for job_id in unheard} | {name for name in pictures if name is not None}
+        suspects = await asyncio.to_thread(self._files.marked)
+        if suspects:
+            log.warning("the last run ended while it worked on the jobs %s", ", ".join(map(str, suspects)))
+            await self._execute(update(JobRow).where(JobRow.id.in_(suspects)).values(attempts=JobRow.attempts + 1))
+        await asyncio.to_thread(self._files.sweep, named)
 
     async def close(self) -> None:
         """Write what waits to be written, and close the file."""
@@ -107,76 +127,118 @@ class Store:
             row = await session.get(JobRow, job_id)
             return row.as_job() if row else None
 
-    async def keep_recording(self, job_id: int, data: bytes) -> str:
-        """Keep the bytes that are to be heard until they have been; returns the name of their file."""
-        name = f"recording-{job_id}"
-        await asyncio.to_thread(self._files.write, name, data)
-        await self._change(job_id, recording=name)
-        return name
+    async def keep_recording(self, job_id: int, data: bytes) -> Path:
+        """Keep the bytes that are to be heard until they have been; returns their file."""
+        name = _recording_of(job_id)
+        await self._keep_file(name, data)
+        return self._files.path(name)
 
-    def recording(self, job: Job) -> Path | None:
-        """The file that is still to be heard."""
-        return self._files.path(job.recording) if job.recording is not None else None
+    async def recording(self, job_id: int) -> Path | None:
+        """The file that is still to be heard, if it has been fetched."""
+        path = self._files.path(_recording_of(job_id))
+        return path if await asyncio.to_thread(path.is_file) else None
+
+    def mark_as_begun(self, job_id: int) -> None:
+        """Note that work on the job begins, for the next start to see if the process does not outlive it. Any thread.
+
+        Only the end of the process matters, not that of the whole computer, so that nothing is flushed.
+        """
+        self._files.mark(job_id)
+
+    def unmark(self, job_id: int) -> None:
+        """The work has ended, however. Any thread."""
+        self._files.unmark(job_id)
 
     async def figure(self, job: Job) -> bytes | None:
         """The figure (PNG) of what `job` heard."""
         async with self._sessions() as session:
             return await session.scalar(select(FigureRow.data).where(FigureRow.job_id == (job.figure_of or job.id)))
 
-    async def count_attempt(self, job_id: int) -> None:
-        """Note that work on the job begins."""
-        await self._change(job_id, attempts=JobRow.attempts + 1)
-
-    async def reset_attempts(self, job_ids: Sequence[int]) -> None:
-        """Note that these jobs were put off by an orderly shutdown, which is not held against them."""
-        await self._execute(update(JobRow).where(JobRow.id.in_(job_ids)).values(attempts=0))
-
     async def set_reply(self, job_id: int, reply: ReplyAddress) -> None:
-        """Note where the job's message is."""
-        await self._change(job_id, reply=reply, reply_id=reply.message_id)
+        """Note where the job's message is. Of a job that was withdrawn meanwhile, that is what is to be removed."""
 
-    async def set_heard(self, job_id: int, heard: HeardSummary) -> None:
-        """Note what was heard; the recording is no longer needed and is deleted."""
-        await self._change(job_id, heard=heard, recording=None)
-        await asyncio.to_thread(self._files.remove, f"recording-{job_id}")
+        async def note(session: AsyncSession) -> None:
+            is_wanted = JobRow.state.in_((JobState.WAITING, JobState.DONE))
+            kept = update(JobRow).where(JobRow.id == job_id, is_wanted).values(reply=reply, reply_id=reply.message_id)
+            if (await session.execute(kept.returning(JobRow.id))).one_or_none() is None:
+                await session.execute(update(ErasureRow).where(ErasureRow.job_id == job_id).values(reply=reply))
 
-    async def set_figure(self, job_id: int, figure: bytes) -> None:
-        """Keep the figure of what was heard, unless the job has been forgotten meanwhile."""
+        await self._write(note)
 
-        async def keep(session: AsyncSession) -> None:
-            known = select(JobRow.id).where(JobRow.id == job_id, JobRow.heard.is_not(None))
-            if await session.scalar(known) is not None:
+    async def set_heard(self, job_id: int, heard: HeardSummary, figure: bytes | None) -> None:
+        """Note what was heard, and its figure (PNG); the recording is no longer needed and is deleted."""
+
+        async def note(session: AsyncSession) -> None:
+            kept = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.WAITING).values(heard=heard)
+            is_wanted = (await session.execute(kept.returning(JobRow.id))).one_or_none() is not None
+            if is_wanted and figure is not None:
                 await session.merge(FigureRow(job_id=job_id, data=figure))
 
-        await self._write(keep)
+        await self._write(note)
+        await asyncio.to_thread(self._files.remove, _recording_of(job_id))
 
-    async def keep_picture(self, job_id: int, outcome: Outcome, data: bytes, ending: str) -> str:
-        """Keep a picture that is painted until it has been shown; returns the name of its file."""
+    async def keep_picture(self, job_id: int, outcome: Outcome, data: bytes, ending: str) -> None:
+        """Keep a picture that is painted until it has been shown."""
         name = f"picture-{job_id}.{ending}"
-        await asyncio.to_thread(self._files.write, name, data)
+        await self._keep_file(name, data)
         await self._change(job_id, outcome=outcome, picture=name)
-        return name
 
     async def kept_picture(self, job: Job) -> bytes | None:
         """The file of a picture that was painted before; None where there is none (any more)."""
         return await asyncio.to_thread(self._files.read, job.picture) if job.picture is not None else None
 
+    async def set_ending(self, job_id: int, ending: Ending) -> bool:
+        """Note how a job ends without a picture, and what is still to be said of it; False if it had ended before."""
+        unended = JobRow.state == JobState.WAITING, JobRow.ending.is_(None)
+        set_now = update(JobRow).where(JobRow.id == job_id, *unended).values(ending=ending).returning(JobRow.id)
+
+        async def note(session: AsyncSession) -> bool:
+            return (await session.execute(set_now)).one_or_none() is not None
+
+        return await self._write(note)
+
     async def finish(self, job_id: int, state: JobState) -> bool:
         """End a waiting job, and delete what was under way; False if it had ended before."""
+        ended = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.WAITING)
+        nothing = {"picture": None, "attachment": None, "interaction": None, "ending": None}
+        ended = ended.values(state=state, **nothing).returning(JobRow.id)
 
-        async def end(session: AsyncSession) -> Sequence[str | None] | None:
-            ended = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.WAITING).values(state=state)
-            row = (await session.execute(ended.returning(JobRow.recording, JobRow.picture))).one_or_none()
-            if row is not None:
-                forgotten = update(JobRow).where(JobRow.id == job_id).values(recording=None, picture=None)
-                await session.execute(forgotten)
-            return row
+        async def end(session: AsyncSession) -> bool:
+            return (await session.execute(ended)).one_or_none() is not None
 
-        names = await self._write(end)
-        for name in names or ():
-            if name is not None:
-                await asyncio.to_thread(self._files.remove, name)
-        return names is not None
+        has_ended = await self._write(end)
+        await asyncio.to_thread(self._files.remove_of, job_id)
+        return has_ended
+
+    async def withdraw(self, job_id: int, place: Place, reply: ReplyAddress | None, now: datetime) -> None:
+        """Give a job up, empty it, and note that its message is to be removed: `reply`, or what the job knows of it.
+
+        Only who asked and when stays for the limits, until it is purged.
+        """
+
+        async def withdraw(session: AsyncSession) -> None:
+            row = await session.get(JobRow, job_id)
+            if row is None:
+                return
+            known = reply or row.reply
+            if known is not None or row.state == JobState.WAITING:
+                session.add(ErasureRow(job_id=job_id, since=now, place=place, reply=known))
+            await session.flush()
+            await _empty(session, [job_id])
+
+        await self._write(withdraw)
+        await asyncio.to_thread(self._files.remove_of, job_id)
+
+    async def erasures(self, job_id: int | None = None) -> list[Erasure]:
+        """The messages that are to be removed (those of one job), the oldest first."""
+        query = select(ErasureRow).order_by(ErasureRow.id)
+        query = query.where(ErasureRow.job_id == job_id) if job_id is not None else query
+        async with self._sessions() as session:
+            return [row.as_erasure() for row in await session.scalars(query)]
+
+    async def erased(self, erasure_id: int) -> None:
+        """A message has been removed, or cannot be."""
+        await self._execute(delete(ErasureRow).where(ErasureRow.id == erasure_id))
 
     async def unfinished(self, *, user_id: int | None = None, guild_id: int | None = None) -> list[Job]:
         """The waiting jobs, the oldest first."""
@@ -204,10 +266,6 @@ class Store:
         while batch := await self._write(purge):  # in small parts, so that nobody waits for long to be written down
             count += batch
         return count
-
-    async def forget_job(self, job_id: int) -> None:
-        """Empty an ended job: only who asked and when stays for the limits, until it is purged."""
-        await self._write(lambda session: _empty(session, [job_id]))
 
     async def forget_user(self, user_id: int, now: datetime) -> int:
         """Delete everything a person asked for; returns how many jobs. Blocks stay: they are the moderators'.
@@ -294,6 +352,17 @@ class Store:
             self._said -= said
             await self._execute(delete(NoteRow).where(NoteRow.name.in_(said)))
 
+    async def _keep_file(self, name: str, data: bytes) -> None:
+        """Write a file; while the disk is full, again and again."""
+        while True:
+            try:
+                await asyncio.to_thread(self._files.write, name, data)
+            except OSError as error:
+                log.warning("%s cannot be written (%s); I try again", name, error)
+                await asyncio.sleep(FULL_DISK_PAUSE_S)
+            else:
+                return
+
     async def _change(self, job_id: int, **values: object) -> None:
         await self._execute(update(JobRow).where(JobRow.id == job_id).values(**values))
 
@@ -330,8 +399,15 @@ async def _begin_run(session: AsyncSession) -> int:
 
 
 async def _empty(session: AsyncSession, job_ids: Sequence[int]) -> None:
-    emptied_columns = ("heard", "outcome", "recording", "picture", "attachment", "reply", "reply_id", "source_id")
-    nothing = dict.fromkeys(emptied_columns)
-    emptied = update(JobRow).where(JobRow.id.in_(job_ids))
-    await session.execute(emptied.values(**nothing, options=ImagineOptions(), filename=""))
+    """Who asked and when stays, and by which key, so that Discord's telling of it again does not bring it back."""
+    emptied_columns = ("heard", "outcome", "picture", "attachment", "reply", "reply_id", "source_id")
+    nothing = dict.fromkeys((*emptied_columns, "ending", "interaction"))
+    mine = update(JobRow).where(JobRow.id.in_(job_ids))
+    await session.execute(mine.where(JobRow.state == JobState.WAITING).values(state=JobState.CANCELLED))
+    await session.execute(mine.values(**nothing, options=ImagineOptions(), filename=""))
     await session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
+
+
+def _recording_of(job_id: int) -> str:
+    """The name of the file that holds what a job is to hear."""
+    return f"recording-{job_id}"

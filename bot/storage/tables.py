@@ -9,7 +9,18 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, LargeBinary, String, TypeDe
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from bot.storage.records import AttachmentAddress, GuildSettings, Job, JobState, Outcome, ReplyAddress
+from bot.storage.records import (
+    AttachmentAddress,
+    Ending,
+    Erasure,
+    GuildSettings,
+    InteractionAddress,
+    Job,
+    JobState,
+    Outcome,
+    Place,
+    ReplyAddress,
+)
 from core.events import HeardSummary
 from core.options import ImagineOptions
 
@@ -65,7 +76,6 @@ class JobRow(Base):
     filename: Mapped[str]
     source_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     attachment: Mapped[AttachmentAddress | None] = mapped_column(_Plain(AttachmentAddress))
-    recording: Mapped[str | None]
     asked: Mapped[bool] = mapped_column(server_default=text("1"))
     options: Mapped[ImagineOptions] = mapped_column(_Plain(ImagineOptions))
     heard: Mapped[HeardSummary | None] = mapped_column(_Plain(HeardSummary))
@@ -76,6 +86,8 @@ class JobRow(Base):
     run: Mapped[int] = mapped_column(server_default=text("0"))
     outcome: Mapped[Outcome | None] = mapped_column(_Plain(Outcome))
     picture: Mapped[str | None]
+    ending: Mapped[Ending | None] = mapped_column(_Plain(Ending))
+    interaction: Mapped[InteractionAddress | None] = mapped_column(_Plain(InteractionAddress))
 
     def as_job(self) -> Job:
         """The row as a plain value."""
@@ -99,6 +111,22 @@ class FigureRow(Base):
 
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ErasureRow(Base):
+    """A message that is to be removed."""
+
+    __tablename__ = "erasures"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job_id: Mapped[int] = mapped_column(index=True)
+    since: Mapped[datetime] = mapped_column(_Moment)
+    place: Mapped[Place] = mapped_column(_Plain(Place))
+    reply: Mapped[ReplyAddress | None] = mapped_column(_Plain(ReplyAddress))
+
+    def as_erasure(self) -> Erasure:
+        """The row as a plain value."""
+        return Erasure(self.id, self.job_id, self.since, self.place, self.reply)
 
 
 class GuildRow(Base):

@@ -56,10 +56,10 @@ def new_layout() -> ui.LayoutView:
     return view
 
 
-def build_layout(screen: Screen, t: Translation) -> ui.LayoutView:
-    """The message for `screen`."""
+def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
+    """The message for `screen`. `marker` is a number that nobody sees, by which the message is found again."""
     view = new_layout()
-    container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=screen.colour)
+    container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=screen.colour, id=marker)
     view.add_item(container)
     if screen.heard is not None:
         container.add_item(ui.TextDisplay(f"### {discord.utils.escape_markdown(screen.heard.title)}"))
@@ -82,6 +82,11 @@ def build_layout(screen: Screen, t: Translation) -> ui.LayoutView:
     for row in _rows(screen, t):
         container.add_item(row)
     return view
+
+
+def is_marked(message: discord.Message, marker: int) -> bool:
+    """Whether the message was built with that marker."""
+    return any(getattr(component, "id", None) == marker for component in message.components)
 
 
 def _add_heard(container: "ui.Container[ui.LayoutView]", screen: Screen, heard: HeardSummary, t: Translation) -> None:

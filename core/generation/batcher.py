@@ -152,9 +152,12 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         for ticket in self._queue.take(most, wait=wait):
             self._watch.begin(Phase.BETWEEN_STEPS)
             try:
-                yield ActiveRequest(ticket, model.prepare(ticket.request), time.monotonic())
+                request = ActiveRequest(ticket, model.prepare(ticket.request), time.monotonic())
             except Exception as error:
                 self._fail(model, ticket, error)
+            else:
+                self._tell_progress(model, request)
+                yield request
 
     def _batches(
         self, model: StepModel[State], requests: Sequence[ActiveRequest[State]], most: int

@@ -106,6 +106,7 @@ class StockGenerator(PaintingThread[StockModel]):
             recipe = recipe_for(ticket.request, model.info())
             check(recipe, model.limits)
             self._stop_if_cancelled(ticket)
+            self._queue.progress(ticket, Painting(0, recipe.steps))
             image = model.paint(recipe, on_step)
         except Cancelled:
             self._queue.finish_cancelled(ticket)

@@ -80,8 +80,10 @@ async def make_bot(
 
     def make() -> ImagineBot:
         painter.closed = False
-        bots.append(ImagineBot(bot_settings, ParkedEngine(core_settings, make_generator=lambda *_: painter)))
-        return bots[-1]
+        bot = ImagineBot(bot_settings, ParkedEngine(core_settings, make_generator=lambda *_: painter))
+        bot._take_up.change_interval(seconds=60)  # each of its rounds costs real time, however fast the clock goes
+        bots.append(bot)
+        return bot
 
     yield make
     for bot in bots:

@@ -48,14 +48,21 @@ async def test_files_are_sent_whole_again(world: World, flaky: Flaky) -> None:
     assert (await heard.read()).startswith(b"\x89PNG")
 
 
-async def test_failure_that_does_not_pass_is_given_up_after_half_a_minute(world: World, flaky: Flaky) -> None:
-    await world.post_voice_note(world.alice, world.channel)
-    for _ in range(100):
-        flaky.fail_once("DELETE", r"/messages/\d+", "503")
-    await world.alice.click(world.reply(world.channel), label="Delete")
-    await world.env.advance_time(60)
-    tried = 100 - len(flaky.failures)
+@pytest.mark.parametrize("by", ["Delete", "its recording"])
+async def test_message_is_removed_once_discord_is_back(world: World, flaky: Flaky, by: str) -> None:
+    note = await world.post_voice_note(world.alice, world.channel)
+    reply = world.reply(world.channel)
+    for _ in range(40):
+        flaky.fail_once("DELETE", rf"/messages/{reply.id}", "503")
+    if by == "Delete":
+        await world.alice.click(reply, label="Delete")
+    else:
+        await world.alice.delete(note)
+    await world.env.advance_time(30)
+    assert world.said(world.thread_of(world.channel)) != []
+    await world.restart()
     await world.env.advance_time(600)
 
-    assert 100 - len(flaky.failures) == tried
-    assert 5 <= tried <= 10
+    assert flaky.failures == []
+    assert world.said(world.thread_of(world.channel)) == []
+    assert await world.bot.services.store.erasures() == []

@@ -265,9 +265,9 @@ async def test_edits_wait_for_their_turn_and_the_final_state_is_sent(world: Worl
 async def test_message_comes_before_what_was_heard_where_hearing_takes_long(world: World) -> None:
     hear, may_hear = world.bot.services.engine.hear, asyncio.Event()
 
-    async def hear_later(recording: bytes | Path, options: ImagineOptions = DEFAULTS) -> Heard:
+    async def hear_later(recording: bytes | Path, options: ImagineOptions = DEFAULTS, **more: Any) -> Heard:
         await world.env.external_wait(may_hear.wait(), reason="slow ears")
-        return await hear(recording, options)
+        return await hear(recording, options, **more)
 
     world.bot.services.engine.hear = hear_later  # type: ignore[method-assign]
     await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
@@ -356,18 +356,21 @@ async def test_thread_that_was_closed_meanwhile_is_opened_for_the_picture(world:
     await world.env.settle()
 
     thread = world.thread_of(world.channel)
-    opened = [request.json for request in world.env.http_requests if request.path == f"/channels/{thread.id}"]
-    assert opened == [{"archived": False}]
+    path = f"/channels/{thread.id}"
+    changes = [one.json for one in world.env.http_requests if (one.method, one.path) == ("PATCH", path)]
+    assert changes == [{"archived": False}, {"archived": True}], "opened, and left as it was"
     assert "picture.png" in names_of(world.reply(world.channel))
 
 
-async def test_reply_that_may_not_be_touched_any_more_ends_the_job(world: World) -> None:
+async def test_reply_that_may_not_be_touched_for_an_hour_ends_the_job(world: World) -> None:
     world.painter.held = True
     await world.post_voice_note(world.alice, world.channel)
     world.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
 
     world.painter.finish_all()
-    await world.env.settle()
+    await world.env.advance_time(600)
+    assert len(await world.bot.services.store.unfinished()) == 1, "somebody may allow it again"
+    await world.env.advance_time(3600)
 
     assert len(world.bot.services.jobs) == 0
     assert await world.bot.services.store.unfinished() == []

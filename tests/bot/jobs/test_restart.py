@@ -6,6 +6,7 @@ import discord
 import pytest
 
 from bot.storage.records import JobState, NewJob
+from bot.storage.store import Store
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of
 
@@ -62,24 +63,44 @@ async def test_job_that_was_only_accepted_is_heard_and_posted_silently_after_the
     assert message.flags.suppress_notifications
 
 
-async def test_job_that_two_starts_could_not_finish_is_given_up(world: World) -> None:
+async def test_job_over_which_the_process_ended_three_times_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "unmark", lambda store, job_id: None)  # a process that is killed removes no marks
     world.painter.held = True
     await world.post_voice_note(world.alice, world.channel)
-    await world.restart()
-    assert len(world.painter.orders) == 2
+    for _ in range(3):
+        world.painter.step(world.painter.orders[-1], 0)
+        await world.env.settle()
+        await world.restart()
 
-    await world.restart()
-
-    assert len(world.painter.orders) == 2
-    assert "interrupted twice" in text_of(world.reply(world.channel))
+    assert len(world.painter.orders) == 3
+    assert "interrupted three times" in text_of(world.reply(world.channel))
     assert await state(world) is JobState.FAILED
 
 
-@pytest.mark.bot(resume_minutes=10)
+async def test_job_that_only_waited_when_the_process_ended_is_not_suspected(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "unmark", lambda store, job_id: None)
+    world.painter.held = True
+    note = await world.post_voice_note(world.alice, world.channel)
+    for path in (world.bot.services.store.path.parent / "work").glob("begun-*"):
+        path.unlink()  # hearing it has ended long ago
+    for _ in range(4):
+        await world.restart()
+    world.painter.finish_all()
+    await world.env.settle()
+
+    assert "picture.png" in names_of(world.reply(world.channel))
+    assert note.id
+
+
+@pytest.mark.bot(give_up_hours=0.2)
 async def test_job_that_is_too_old_is_given_up_and_can_be_asked_for_again(world: World) -> None:
     world.painter.held = True
     await world.post_voice_note(world.alice, world.channel)
-    await world.env.advance_time(601)
+    await world.env.advance_time(721)
     world.painter.held = False
 
     await world.restart()
@@ -228,7 +249,7 @@ async def test_what_this_process_accepted_is_not_resumed_as_well(world: World) -
     new = NewJob(world.alice.id, world.guild.id, world.channel.id, "en-US", "rain.wav")
     await world.accepted(new, noise(), created=world.env.now() + datetime.timedelta(days=365))
 
-    await world.bot.services.jobs.resume()
+    await world.bot.services.jobs.sweep()
     await world.env.settle()
 
     assert len(world.bot.services.jobs) == 0

@@ -54,7 +54,7 @@ async def test_everything_is_read_as_it_was_meant(tmp_path: Path) -> None:
     assert (words.options.prompt, words.options.seed, words.heard.style) == ("a blue dog", 5, None)
     assert unheard is not None
     assert (unheard.asked, unheard.heard) == (False, None)
-    recording = store.recording(unheard)
+    recording = await store.recording(unheard.id)
     assert recording is not None
     assert recording.read_bytes() == b"RIFF"
     assert forgotten is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.storage.records import Job, JobState, NewJob, Outcome
+from bot.storage.records import Job, JobState, NewJob, Outcome, Place, ReplyAddress
 from bot.storage.store import Store
 from core.events import HeardSummary
 from core.generation.protocol import Note
@@ -31,6 +31,9 @@ HEARD = HeardSummary(
     Style.COMIC,
     damaged=True,
 )
+
+
+PLACE = Place(20, 10, 30, 12345)
 
 
 def new_job(user_id: int = 1, figure_of: int | None = None) -> NewJob:
@@ -57,10 +60,10 @@ async def test_accepted_job_is_there_for_another_process_at_once(store: Store) -
     job = await accepted(store, new_job(), NOW, b"sound")
 
     with sqlite3.connect(f"file:{store.path}?mode=ro", uri=True) as connection:
-        rows = connection.execute("SELECT state, recording FROM jobs").fetchall()
+        rows = connection.execute("SELECT state FROM jobs").fetchall()
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
-    assert rows == [("waiting", "recording-1")]
+    assert rows == [("waiting",)]
     assert (store.path.parent / "work" / "recording-1").read_bytes() == b"sound"
     assert await store.job(job.id) == job
 
@@ -107,14 +110,13 @@ async def test_folder_that_everybody_shares_is_left_as_it_is(tmp_path: Path) -> 
 async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
     job = await accepted(store, new_job(), NOW, b"sound")
 
-    await store.set_heard(job.id, HEARD)
-    await store.set_figure(job.id, b"figure")
+    await store.set_heard(job.id, HEARD, b"figure")
 
     again = await store.job(job.id)
     assert again is not None
     assert again.heard == HEARD
     assert await store.figure(again) == b"figure"
-    assert store.recording(again) is None
+    assert await store.recording(again.id) is None
     assert list((store.path.parent / "work").iterdir()) == []
 
 
@@ -135,7 +137,7 @@ async def test_request_of_one_key_is_accepted_once_however_many_bring_it(store: 
     new = replace(new_job(), request_key="m:1:2")
     jobs = await asyncio.gather(*(store.accept(new, NOW) for _ in range(10)))
     (job,) = filter(None, jobs)
-    await store.forget_job(job.id)
+    await store.withdraw(job.id, PLACE, None, NOW)
     assert await store.accept(new, NOW) is None, "forgotten, but not to be brought back to life"
 
 
@@ -185,9 +187,7 @@ async def test_something_is_said_once_however_many_ask(store: Store) -> None:
 
 async def painted(store: Store, user_id: int, now: datetime, figure_of: int | None = None) -> Job:
     job = await accepted(store, new_job(user_id, figure_of), now)
-    await store.set_heard(job.id, HEARD)
-    if figure_of is None:
-        await store.set_figure(job.id, b"figure")
+    await store.set_heard(job.id, HEARD, b"figure" if figure_of is None else None)
     await store.finish(job.id, JobState.DONE)
     return await store.job(job.id) or job
 
@@ -203,11 +203,32 @@ async def test_figure_of_a_recording_is_forgotten_with_whoever_sent_it(store: St
     assert await store.job(theirs.id) == theirs
 
 
-async def test_figure_drawn_after_its_job_was_forgotten_is_not_kept(store: Store) -> None:
-    job = await painted(store, 1, NOW)
-    await store.forget_job(job.id)
-    await store.set_figure(job.id, b"figure")
+async def test_what_is_heard_after_its_job_was_withdrawn_is_not_kept(store: Store) -> None:
+    job = await accepted(store, new_job(), NOW, b"sound")
+    await store.withdraw(job.id, PLACE, None, NOW)
+    await store.set_heard(job.id, HEARD, b"figure")
+    kept = await store.job(job.id)
+    assert kept is not None
+    assert kept.heard is None
     assert await store.figure(job) is None
+
+
+async def test_message_that_turns_up_after_its_job_was_withdrawn_is_to_be_removed(store: Store) -> None:
+    job = await accepted(store, new_job(), NOW)
+    await store.withdraw(job.id, PLACE, None, NOW)
+    await store.set_reply(job.id, ReplyAddress(20, 40))
+    (erasure,) = await store.erasures(job.id)
+    assert erasure.reply == ReplyAddress(20, 40)
+    kept = await store.job(job.id)
+    assert kept is not None
+    assert kept.reply is None
+
+
+async def test_withdrawn_job_that_had_no_message_leaves_nothing_to_be_removed(store: Store) -> None:
+    job = await accepted(store, new_job(), NOW)
+    await store.finish(job.id, JobState.FAILED)
+    await store.withdraw(job.id, PLACE, None, NOW)
+    assert await store.erasures() == []
 
 
 async def test_forgetting_deletes_what_the_limits_no_longer_need(store: Store) -> None:

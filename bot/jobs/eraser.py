@@ -1,0 +1,65 @@
+"""Removes messages that are not to stand any more: replies to deleted recordings, and what people delete.
+
+What is to be removed is in the store before it is tried, and goes from there once it is done: nothing that was to go
+stays because Discord had a bad moment, or because the process ended. It knows nothing of jobs under way.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import discord
+
+from bot.discord_api.calls import NotNow, Refused
+from bot.jobs.places import Places
+from bot.jobs.reply import Reply
+from bot.storage.records import Erasure
+from bot.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+ARRIVES_WITHIN = timedelta(minutes=2)
+"""A message that was on its way when it was given up is looked for at once, and after this long for the last time."""
+TRIED_FOR = timedelta(hours=24)
+
+
+class Eraser:
+    """Empties the store's list of messages to be removed."""
+
+    def __init__(self, client: discord.Client, store: Store, places: Places, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._store = store
+        self._places = places
+        self._now = now
+
+    async def erase(self, job_id: int | None = None) -> None:
+        """Remove the messages of a job, or all that are to be removed; what cannot be now is tried again next time."""
+        for erasure in await self._store.erasures(job_id):
+            is_new = job_id is not None
+            try:
+                is_done = await self._erase(erasure, is_new=is_new)
+            except NotNow:
+                log.info("messages cannot be removed yet")
+                return
+            except Refused:
+                log.info("I may not remove a message of job %d", erasure.job_id)
+                is_done = False
+            if not is_done and self._now() - erasure.since > TRIED_FOR:
+                log.error("a message of job %d could not be removed for a day; I give up", erasure.job_id)
+                is_done = True
+            if is_done:
+                await self._store.erased(erasure.id)
+
+    async def _erase(self, erasure: Erasure, *, is_new: bool) -> bool:
+        """Whether nothing is left to be done. Raises NotNow and Refused."""
+        address, is_late = erasure.reply, self._now() - erasure.since > ARRIVES_WITHIN
+        if address is None and (is_new or is_late):
+            address = await self._places.find(erasure.place, self._now())
+        if address is None:
+            return is_late
+        reply = Reply(self._client, address)
+        if reply.is_out_of_reach(self._now()):
+            log.warning("a message of job %d can be reached no more, and stays", erasure.job_id)
+            return True
+        await reply.delete()
+        return True
