@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Discord's error codes: https://discord.com/developers/docs/topics/opcodes-and-status-codes#json
+UNKNOWN_WEBHOOK = 10015
+TOKEN_EXPIRED = 50027
 THREAD_ARCHIVED = 50083
 
 FETCH_TIMEOUT_S = 60.0

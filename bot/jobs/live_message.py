@@ -40,7 +40,7 @@ class LiveMessage:
         self._resumed = resumed
         self._application_id = services.client.application_id
         self._place = place_of(self._application_id, job)
-        self._reply = Reply(services.client, job.reply) if job.reply else None
+        self._reply = Reply(services.client, job.reply, awaited=job.interaction) if job.reply else None
         self._address = job.reply
         self._notes: tuple[Note, ...] = ()
         self._unnamed: discord.Thread | None = None
@@ -136,7 +136,7 @@ class LiveMessage:
         if found is None:
             await self._post_new(content, files)
             return
-        self._reply = Reply(self._services.client, found)
+        self._reply = Reply(self._services.client, found, awaited=self._job.interaction)
         await self._keep_address(self._reply)
         await self._edit(self._reply, content, files)
 

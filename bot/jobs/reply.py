@@ -11,9 +11,9 @@ import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.discord_api.calls import THREAD_ARCHIVED, Files
+from bot.discord_api.calls import THREAD_ARCHIVED, TOKEN_EXPIRED, UNKNOWN_WEBHOOK, Files
 from bot.discord_api.verdicts import EDITED_TOO_OFTEN_WHEN_OLD, TROUBLE, Applied, Call, judge
-from bot.storage.records import ReplyAddress
+from bot.storage.records import InteractionAddress, ReplyAddress
 
 T = TypeVar("T")
 
@@ -21,9 +21,13 @@ T = TypeVar("T")
 class Reply:
     """The message at `address`."""
 
-    def __init__(self, client: discord.Client, address: ReplyAddress) -> None:
+    def __init__(
+        self, client: discord.Client, address: ReplyAddress, *, awaited: InteractionAddress | None = None
+    ) -> None:
+        """`awaited`: the message may still show that the bot is thinking, which only an edit through this ends."""
         self.address = address
         self._client = client
+        self._awaited = awaited
         self._attached: dict[str, discord.Attachment] = {}
 
     @classmethod
@@ -79,11 +83,20 @@ class Reply:
         attachments = [self._attached.get(name) or calls.as_file(name, data) for name, data in files.items()]
         # the first edit of an interaction's answer is what makes it, and may notify people
         nobody = discord.AllowedMentions.none()
-        number = self.address.message_id
-        if self.address.token is None:
+        token = self.address.token or (self._awaited.token if self._awaited is not None else None)
+        if token is None:
             return await self._message.edit(view=view, attachments=attachments, allowed_mentions=nobody)
-        webhook = calls.webhook(self._client, self.address.token)
-        return await webhook.edit_message(number, view=view, attachments=attachments, allowed_mentions=nobody)
+        try:
+            message = await calls.webhook(self._client, token).edit_message(
+                self.address.message_id, view=view, attachments=attachments, allowed_mentions=nobody
+            )
+        except discord.HTTPException as error:
+            if self._awaited is None or error.code not in (UNKNOWN_WEBHOOK, TOKEN_EXPIRED):
+                raise
+            self._awaited = None
+            return await self._edit(view, files)
+        self._awaited = None
+        return message
 
     async def _delete(self) -> None:
         if self.address.token is not None:
