@@ -3,11 +3,13 @@
 It alone knows all features, and builds what they work with; what the parts do is their own business.
 """
 
+import asyncio
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import final
 
 import discord
@@ -15,6 +17,7 @@ from discord import app_commands
 from discord.ext import commands, tasks
 
 from bot.discord_api import calls
+from bot.discord_api.clock import DiscordClock
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.permissions import invite_link, missing_in
 from bot.jobs.places import Places
@@ -23,6 +26,7 @@ from bot.jobs.runner import JobRunner
 from bot.jobs.services import JobServices
 from bot.jobs.turns import Turns
 from bot.requests.answering import tell_fault
+from bot.requests.catch_up import CatchUp
 from bot.requests.commands import new_commands
 from bot.requests.controls import JobButton, StyleSelect, paint_edited
 from bot.requests.editors import Editors
@@ -39,6 +43,8 @@ from core.engine import Engine
 
 log = logging.getLogger(__name__)
 
+MOST_DOUBLINGS = 5
+"""Of the pause before the gateway is tried again, which begins with at most two seconds."""
 SWEEP_S = 10
 """So often jobs are taken up again for which Discord could not be reached."""
 
@@ -56,6 +62,7 @@ class ImagineBot(ServiceClient):
     """The Discord client and all that it works with. Use as an async context manager, or call `close`."""
 
     def __init__(self, settings: BotSettings, engine: Engine) -> None:
+        clock = DiscordClock(discord.utils.utcnow)
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True)
         intents.message_content = settings.message_content
         super().__init__(
@@ -66,11 +73,13 @@ class ImagineBot(ServiceClient):
             allowed_mentions=discord.AllowedMentions.none(),
             shard_count=settings.shard_count,
             max_messages=None,
+            http_trace=clock.trace(),
         )
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="drawing")
-        self.services = self._build(settings, engine)
+        self.services = self._build(settings, engine, clock.now)
+        self._listener = Listener(self)
 
-    def _build(self, settings: BotSettings, engine: Engine) -> Services:
+    def _build(self, settings: BotSettings, engine: Engine, now: Callable[[], datetime]) -> Services:
         store, texts, places = Store(settings.database), Texts.load(), Places(self)
         job_services = JobServices(
             client=self,
@@ -82,16 +91,17 @@ class ImagineBot(ServiceClient):
             recordings=Recordings(self),
             turns=Turns(),
             drawing=self._drawing,
-            now=discord.utils.utcnow,
+            now=now,
         )
         return Services(
             settings=settings,
             engine=engine,
             store=store,
             texts=texts,
-            intake=Intake(settings, store, discord.utils.utcnow, max_bytes=engine.settings.audio_limits.max_bytes),
+            intake=Intake(settings, store, now, max_bytes=engine.settings.audio_limits.max_bytes),
             jobs=JobRunner(job_services, give_up_after=timedelta(hours=settings.give_up_hours)),
             places=places,
+            now=now,
         )
 
     async def setup_hook(self) -> None:
@@ -99,7 +109,8 @@ class ImagineBot(ServiceClient):
         calls.repeat_passing_failures(self.http)
         await self.services.store.open()
         self.add_dynamic_items(JobButton, StyleSelect, ForgetButton, SettingControl, PageButton)
-        await self.add_cog(Listener(self))
+        await self.add_cog(self._listener)
+        await self.add_cog(CatchUp(self, self._listener))
         await self.add_cog(Editors({PROMPT_EDITOR: paint_edited, NUMBERS_EDITOR: change_numbers}))
         for command in new_commands():
             self.tree.add_command(command)
@@ -118,6 +129,12 @@ class ImagineBot(ServiceClient):
         if not self._take_up.is_running():
             self._take_up.start()
 
+    async def on_shard_connect(self, shard_id: int) -> None:
+        """Where a connection breaks again and again, the library would wait for up to a quarter of an hour."""
+        backoff = getattr(self.shards[shard_id]._parent, "_backoff", None)  # a library's inside, which may change
+        if backoff is not None:
+            backoff._max = MOST_DOUBLINGS
+
     async def on_message(self, message: discord.Message, /) -> None:
         """There are no text commands; `listener.py` reads the messages."""
 
@@ -127,7 +144,8 @@ class ImagineBot(ServiceClient):
             return
         self._clean_up.cancel()
         self._take_up.cancel()
-        await self.services.jobs.drain(self.services.settings.drain_seconds)
+        # what comes now is read after the next start; what is at hand is written down before anything is closed
+        await asyncio.gather(self._listener.stop(), self.services.jobs.drain(self.services.settings.drain_seconds))
         await super().close()
         await self.services.engine.close()
         await self.services.store.close()
@@ -162,7 +180,7 @@ class ImagineBot(ServiceClient):
         """Delete what has been kept long enough. A loop ends for good at its first error, so that none gets out."""
         store, kept = self.services.store, timedelta(days=self.services.settings.keep_days)
         try:
-            gone = await store.purge(discord.utils.utcnow() - kept)
+            gone = await store.purge(self.services.now() - kept)
             if self._clean_up.current_loop % 24 == 0:
                 await store.reset_notices("limit:")
         except Exception:

@@ -42,6 +42,11 @@ class BotSettings(BaseSettings):
     give_up_hours: Annotated[float, Field(gt=0)] = Field(
         24.0, description="Accepted requests that could not be answered for so many hours are given up."
     )
+    catch_up_minutes: Annotated[float, Field(ge=0)] = Field(
+        60.0,
+        description="After a start or a broken connection, what was posted within so many minutes before is taken up; "
+        "0: nothing is.",
+    )
     keep_days: Annotated[float, Field(gt=0)] = Field(
         90.0, description="How many days a picture's recipe is kept; its buttons work as long."
     )

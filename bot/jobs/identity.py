@@ -4,29 +4,24 @@ Discord makes no second message with a nonce that it has seen in the past few mi
 part of the message, and comes back with it. Both follow from the request, so that they are the same after a crash.
 """
 
-import base64
-import hashlib
-
+from bot.discord_api.nonces import digest, nonce
 from bot.storage.records import Job, Place
 
-NONCE_BYTES = 15
-"""24 characters; Discord takes 25 (https://discord.com/developers/docs/resources/message#create-message)."""
 MARKER_BITS = 31
 """A component's id is a positive 32-bit integer (https://discord.com/developers/docs/components/reference)."""
 
 
 def nonce_of(application_id: int, job: Job, purpose: str) -> str:
     """The nonce of a job's message; each `purpose` has its own, or one message would swallow the other."""
-    return base64.b32encode(_digest(application_id, job, purpose)[:NONCE_BYTES]).decode()
+    return nonce(application_id, _request(job), purpose)
 
 
 def place_of(application_id: int, job: Job) -> Place:
     """Where the job's message belongs, with the marker by which it is known there."""
-    digest = _digest(application_id, job, "marker")
-    marker = int.from_bytes(digest[:4], "big") >> (32 - MARKER_BITS) or 1
+    number = int.from_bytes(digest(application_id, _request(job), "marker")[:4], "big")
+    marker = number >> (32 - MARKER_BITS) or 1
     return Place(job.channel_id, job.guild_id, job.source_id, marker, job.interaction)
 
 
-def _digest(application_id: int, job: Job, purpose: str) -> bytes:
-    request = job.request_key or f"job:{job.id}"
-    return hashlib.blake2b(f"{application_id}:{request}:{purpose}".encode()).digest()
+def _request(job: Job) -> str:
+    return job.request_key or f"job:{job.id}"

@@ -70,6 +70,11 @@ class JobRunner:
             return
         self._begin(job, resumed=False)
 
+    async def take_up(self, job: Job) -> None:
+        """The same for what was asked while the bot was away: nobody is notified."""
+        if job.id not in self._running and not self._draining:
+            self._begin(job, resumed=True)
+
     def _begin(self, job: Job, *, resumed: bool) -> None:
         run = JobRun(self._services, job, resumed=resumed)
         self._begun.add(job.id)

@@ -3,6 +3,7 @@
 It decides whether a message is a request and hands it to the intake; how requests are answered is not known here.
 """
 
+import asyncio
 import logging
 from collections import deque
 
@@ -11,6 +12,8 @@ from discord.ext import commands
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import address_of, find_recordings
+from bot.discord_api.nonces import nonce
+from bot.requests.cursor import Cursor
 from bot.requests.intake import Asker, Declined, Sentence
 from bot.requests.services import ServiceClient
 from bot.storage.records import GuildSettings, Listening, NewJob
@@ -19,6 +22,8 @@ from bot.views.wording import names_of
 
 log = logging.getLogger(__name__)
 
+FINISHED_WITHIN_S = 3.0
+"""Longer than a request may take to be written down."""
 REPEAT_AFTER_S = 600
 """A refusal without an end is repeated to the same person after this long."""
 
@@ -30,9 +35,30 @@ class Listener(commands.Cog):
         self._client = client
         self._services = client.services
         self._deleted: deque[int] = deque(maxlen=1000)
+        self._stopped = False
+        self.cursor = Cursor()
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
+        """A message as it comes."""
+        if not self._stopped:
+            with self.cursor.dealing_with(message.id):
+                await self._read(message, missed=False)
+
+    async def take_missed(self, message: discord.Message) -> None:
+        """A message that came while nobody listened: what it asks for is answered without notifying anybody."""
+        if not self._stopped:
+            await self._read(message, missed=True)
+
+    async def stop(self) -> None:
+        """Read no more messages: they are read after the next start. Returns when those at hand are dealt with."""
+        self._stopped = True
+        waited = 0.0
+        while not self.cursor.is_idle and waited < FINISHED_WITHIN_S:
+            await asyncio.sleep(0.05)
+            waited += 0.05
+
+    async def _read(self, message: discord.Message, *, missed: bool) -> None:
         """The gate: only people's messages that ask for a picture pass."""
         if message.author.bot or message.webhook_id is not None or message.is_system():
             return
@@ -41,13 +67,11 @@ class Listener(commands.Cog):
         recordings = find_recordings(message)
         if message.guild is not None and settings.listening is Listening.NOWHERE:
             if by_name:
-                await self._tell(
-                    message.channel, self._translation_for(message)("answer.commands_only"), reply_to=message
-                )
+                await self._answer(message, self._translation_for(message)("answer.commands_only"), missed=missed)
         elif recordings and (by_name or message.guild is None or listens_in(settings, message.channel)):
-            await self._take(message, message, recordings, by_name=by_name or message.guild is None)
+            await self._take(message, message, recordings, by_name=by_name or message.guild is None, missed=missed)
         elif by_name:
-            await self._take_referenced(message)
+            await self._take_referenced(message, missed=missed)
         elif message.guild is None:
             await self._hint_once_a_day(message)
 
@@ -86,18 +110,18 @@ class Listener(commands.Cog):
         assert self._client.user is not None
         return f"<@{self._client.user.id}>" in message.content or f"<@!{self._client.user.id}>" in message.content
 
-    async def _take_referenced(self, message: discord.Message) -> None:
+    async def _take_referenced(self, message: discord.Message, *, missed: bool) -> None:
         """A mention under somebody's recording means that recording."""
         source = await self._referenced(message)
         recordings = find_recordings(source) if source is not None else []
         if source is not None and recordings:
-            await self._take(message, source, recordings, by_name=True)
+            await self._take(message, source, recordings, by_name=True, missed=missed)
             return
         t = self._translation_for(message)
         key = (
             "answer.nothing_to_hear" if self._services.settings.message_content else "answer.nothing_to_hear.no_content"
         )
-        await self._tell(message.channel, t(key), reply_to=message)
+        await self._answer(message, t(key), missed=missed)
 
     async def _referenced(self, message: discord.Message) -> discord.Message | None:
         reference = message.reference
@@ -116,6 +140,7 @@ class Listener(commands.Cog):
         recordings: list[discord.Attachment],
         *,
         by_name: bool,
+        missed: bool,
     ) -> None:
         """Accept each recording as a job of `message`'s author."""
         if not await self._may_answer(message):
@@ -135,13 +160,16 @@ class Listener(commands.Cog):
             )
             outcome = await self._services.intake.accept(new, Asker.of(message.author))
             if isinstance(outcome, Declined):
-                await self._tell_declined(message, outcome, t)
+                await self._tell_declined(message, outcome, t, missed=missed)
                 if outcome.only_this:
                     continue
                 return
             if source.id in self._deleted:
                 await self._services.jobs.message_deleted(source.id)
                 return
+            if missed:
+                await self._services.jobs.take_up(outcome.job)
+                continue
             await self._services.jobs.start(outcome.job)
             await calls.attempt_quietly(message.channel.typing(), "show that I am listening")
 
@@ -176,7 +204,9 @@ class Listener(commands.Cog):
         if not self._services.places.missing_for_thread(message.channel):
             await self._services.store.reset_notices(f"thread:{message.channel.id}")
 
-    async def _tell_declined(self, message: discord.Message, declined: Declined, t: Translation) -> None:
+    async def _tell_declined(
+        self, message: discord.Message, declined: Declined, t: Translation, *, missed: bool
+    ) -> None:
         """Say why, but not again and again to somebody who posts one recording after the other."""
         if declined.silently:
             log.info("not taken up: %s", declined.text(t))
@@ -187,19 +217,25 @@ class Listener(commands.Cog):
             notice = f"limit:{message.author.id}:{declined.reason.key}:{window:.0f}"
             if not await self._services.store.claim_notice(notice):
                 return
-        await self._tell(message.channel, declined.text(t), reply_to=message)
+        await self._answer(message, declined.text(t), missed=missed)
 
     async def _hint_once_a_day(self, message: discord.Message) -> None:
         day = discord.utils.utcnow().date().isoformat()
         if await self._services.store.claim_notice(f"limit:hint:{message.channel.id}:{day}"):
             await self._tell(message.channel, self._translation_for(message)("answer.nothing_to_hear"))
 
-    async def _tell(
-        self, channel: discord.abc.Messageable, text: str, *, reply_to: discord.Message | None = None
-    ) -> None:
+    async def _answer(self, message: discord.Message, text: str, *, missed: bool) -> None:
+        """Answer a message in a sentence, once, however often Discord tells of the message."""
+        number = nonce(message.id, text)
         try:
-            await calls.send(channel, calls.plain(text), reply_to=reply_to)
-        except (calls.Gone, calls.NotNow):
+            await calls.send(message.channel, calls.plain(text), reply_to=message, silent=missed, nonce=number)
+        except calls.CallFailed:
+            log.info("nobody to tell: %s", text)
+
+    async def _tell(self, channel: discord.abc.Messageable, text: str) -> None:
+        try:
+            await calls.send(channel, calls.plain(text))
+        except calls.CallFailed:
             log.info("nobody to tell: %s", text)
 
     def _translation_for(self, message: discord.Message) -> Translation:

@@ -3,7 +3,9 @@
 Features take `Services`, or `interaction.client.services`; only `client.py` knows all features.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import discord
 from discord.ext import commands
@@ -28,6 +30,7 @@ class Services:
     intake: Intake
     jobs: JobRunner
     places: Places
+    now: Callable[[], datetime]
 
 
 class ServiceClient(commands.AutoShardedBot):

@@ -254,6 +254,20 @@ class Store:
         async with self._sessions() as session:
             return [row.as_job() for row in await session.scalars(query)]
 
+    async def direct_channels(self, most: int) -> list[int]:
+        """The channels of direct messages in which somebody has asked, the latest first."""
+        latest = func.max(JobRow.id)
+        query = select(JobRow.channel_id).where(JobRow.guild_id.is_(None)).group_by(JobRow.channel_id)
+        async with self._sessions() as session:
+            return list(await session.scalars(query.order_by(latest.desc()).limit(most)))
+
+    async def answers_since(self, since: datetime) -> list[Job]:
+        """The jobs since then whose message is about another one, the newest first."""
+        answers = JobRow.reply_id.is_not(None), JobRow.source_id.is_not(None)
+        query = select(JobRow).where(JobRow.created > since, *answers)
+        async with self._sessions() as session:
+            return [row.as_job() for row in await session.scalars(query.order_by(JobRow.id.desc()))]
+
     async def purge(self, before: datetime) -> int:
         """Delete ended jobs from before then; returns how many."""
         old = select(JobRow.id).where(JobRow.created < before, JobRow.state != JobState.WAITING).limit(PURGED_AT_ONCE)

@@ -1,0 +1,143 @@
+"""What was posted or deleted while the bot was down, or cut off from Discord for so long that a new session began.
+
+Discord tells nothing of it by itself, so that it is read: the messages after the last one that was dealt with go
+through the same gate as all others, without notifying anybody; and answers whose recording is gone are removed. What a
+request is, and how it is answered, is not known here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+import discord
+from discord.abc import Messageable
+from discord.ext import commands, tasks
+from discord.utils import snowflake_time, time_snowflake
+
+from bot.discord_api.calls import CallFailed
+from bot.discord_api.verdicts import TROUBLE, passes
+from bot.requests.listener import Listener
+from bot.requests.services import ServiceClient
+
+log = logging.getLogger(__name__)
+
+Place = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
+
+CURSOR = "cursor"
+NOTED_EVERY_S = 5
+MARGIN = timedelta(seconds=60)
+"""Shards do not tell of messages in the order of their ids. What is read twice is accepted once."""
+MOST_IN_A_CHANNEL = 200
+MOST_DIRECT_CHANNELS = 50
+CHANNELS_AT_ONCE = 2
+RETRY_S = 10.0
+CHECKED_BACK = timedelta(hours=24)
+CHECK_PAUSE_S = 1.0
+
+
+class CatchUp(commands.Cog):
+    """Reads what was missed, each time that a session with Discord begins."""
+
+    def __init__(self, client: ServiceClient, listener: Listener) -> None:
+        self._client = client
+        self._services = client.services
+        self._listener = listener
+        self._noted = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """A session has begun; one that is merely resumed tells of everything by itself."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = asyncio.create_task(self._run(), name="catching up")
+        if not self._note.is_running():
+            self._note.start()
+
+    async def cog_unload(self) -> None:
+        """Stop, and write down how far the messages have been read."""
+        self._note.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self._note_position()
+
+    async def _run(self) -> None:
+        try:
+            await self._read_missed()
+            await self._check_answers()
+        except Exception:
+            log.exception("could not catch up with what was missed")
+
+    async def _read_missed(self) -> None:
+        minutes = self._services.settings.catch_up_minutes
+        kept = await self._services.store.value(CURSOR)
+        if not minutes or kept is None:
+            return
+        earliest = self._services.now() - timedelta(minutes=minutes)
+        last = snowflake_time(int(kept)) - (MARGIN if len(self._client.shards) > 1 else timedelta())
+        since = max(time_snowflake(last, high=True), time_snowflake(earliest))
+        with self._listener.cursor.dealing_with(since):  # what is read live meanwhile does not count before this
+            left = [*self._channels_with_news(since), *await self._direct_channels()]
+            log.info("reading what came since %s in %d channels", snowflake_time(since), len(left))
+            turns = asyncio.Semaphore(CHANNELS_AT_ONCE)
+            while left:
+                done = await asyncio.gather(*(self._read(channel, since, turns) for channel in left))
+                left = [channel for channel, is_done in zip(left, done, strict=True) if not is_done]
+                if left:
+                    await asyncio.sleep(RETRY_S)
+
+    def _channels_with_news(self, since: int) -> Iterable[Messageable]:
+        for guild in self._client.guilds:
+            places: list[Place] = [*guild.text_channels, *guild.voice_channels, *guild.stage_channels, *guild.threads]
+            for channel in places:
+                permissions = channel.permissions_for(guild.me)
+                if (
+                    (channel.last_message_id or 0) > since
+                    and permissions.view_channel
+                    and permissions.read_message_history
+                ):
+                    yield channel
+
+    async def _direct_channels(self) -> list[Messageable]:
+        """Those in which somebody has asked before; Discord names no others."""
+        numbers = await self._services.store.direct_channels(MOST_DIRECT_CHANNELS)
+        return [self._client.get_partial_messageable(number) for number in numbers]
+
+    async def _read(self, channel: Messageable, since: int, turns: asyncio.Semaphore) -> bool:
+        """Take what came in a channel; False where Discord cannot be reached now."""
+        async with turns:
+            try:
+                after = discord.Object(since)
+                async for message in channel.history(limit=MOST_IN_A_CHANNEL, after=after, oldest_first=True):
+                    await self._listener.take_missed(message)
+            except TROUBLE as error:
+                log.warning("could not read what came in %s meanwhile: %s", channel, error)
+                return not passes(error)
+        return True
+
+    async def _check_answers(self) -> None:
+        """Whether the recordings of the last day are still there; slowly, since nobody waits for it."""
+        since = self._services.now() - CHECKED_BACK
+        for job in await self._services.store.answers_since(since):
+            await asyncio.sleep(CHECK_PAUSE_S)
+            try:
+                if await self._services.places.is_gone(job):
+                    await self._services.jobs.withdraw(job)
+            except CallFailed as error:
+                log.info("job %d: whether its recording is still there is not known: %r", job.id, error)
+
+    @tasks.loop(seconds=NOTED_EVERY_S)
+    async def _note(self) -> None:
+        """A loop ends for good at its first error, so that none gets out."""
+        try:
+            await self._note_position()
+        except Exception:
+            log.exception("could not write down how far I have read; I try again soon")
+
+    async def _note_position(self) -> None:
+        position = self._listener.cursor.position
+        if position > self._noted:
+            await self._services.store.set_value(CURSOR, str(position))
+            self._noted = position
