@@ -10,6 +10,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 import discord
@@ -18,6 +20,7 @@ from pydantic import ValidationError
 from bot.client import ImagineBot
 from bot.ending import LoopWatch, end_now, end_within
 from bot.settings import BotSettings
+from bot.storage import maintenance
 from bot.storage.database import StoreUnusable
 from bot.storage.lock import InstanceLock
 from core.engine import Engine, spare_from_collections
@@ -61,9 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     It ends hard: what a driver or a thread that hangs does while the interpreter is taken down may take for ever.
     """
-    argparse.ArgumentParser(
-        prog="imagine-sound-bot", description="The Discord bot. Its settings come from the environment and .env."
-    ).parse_args(arguments)
+    chosen = _parser().parse_args(arguments)
     hide_this_process()  # the tokens in its environment are nobody else's business
     try:
         settings, core_settings = BotSettings(), CoreSettings()
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.errors():
             print(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", file=sys.stderr)
         return ExitCode.BAD_INPUT
+    if chosen.command == "db":
+        return _maintain(settings.database, chosen)
     if settings.discord_token is None:
         print(NO_TOKEN, file=sys.stderr)
         return ExitCode.BAD_INPUT
@@ -79,6 +82,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         end_now(asyncio.run(_run_watched(settings, core_settings)))
     except KeyboardInterrupt:  # where signals cannot be handled otherwise
         return ExitCode.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="imagine-sound-bot", description="The Discord bot. Its settings come from the environment and .env."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    database = commands.add_parser("db", help="look after the bot's database, without starting the bot")
+    what = database.add_subparsers(dest="what", required=True)
+    what.add_parser("check", help="list what is still owed, and whether the file is sound")
+    what.add_parser("upgrade", help="bring the file to this version, as the next start would")
+    what.add_parser("backup", help="copy the file, also while the bot runs").add_argument("file", type=Path)
+    return parser
+
+
+def _maintain(database: Path, chosen: argparse.Namespace) -> ExitCode:
+    """`imagine-sound-bot db ...`."""
+    try:
+        match chosen.what:
+            case "upgrade":
+                asyncio.run(maintenance.bring_up_to_date(database))
+                print(f"{database} is up to date.")
+            case "backup":
+                maintenance.copy(database, chosen.file)
+                print(f"{database} is copied to {chosen.file}.")
+            case "check":
+                owed = maintenance.look(database)
+                print("\n".join(maintenance.describe(owed, datetime.now(UTC))))
+                return ExitCode.FAULT if owed.damage else ExitCode.DONE
+    except StoreUnusable as error:
+        print(error, file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    return ExitCode.DONE
 
 
 async def _run_watched(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
