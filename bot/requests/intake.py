@@ -146,15 +146,8 @@ class Intake:
         """Nothing came of it, so that the next one is no repetition."""
         self._clicks.pop(click, None)
 
-    async def check(self, asker: Asker, guild_id: int | None) -> Declined | None:
-        """Why the asker may not ask for a picture now; None if they may."""
-        settings = await self._store.guild(guild_id)
-        if declined := await self._check_access(asker, guild_id, settings):
-            return declined
-        return refusal(self._limits(settings), await self._store.usage(asker.user_id, guild_id, self._now()))
-
     async def check_access(self, asker: Asker, guild_id: int | None) -> Declined | None:
-        """The same for the blocked and for those without one of the roles, whatever they want."""
+        """Why somebody is not served at all, whatever they want: the blocked, and those without one of the roles."""
         return await self._check_access(asker, guild_id, await self._store.guild(guild_id))
 
     async def _check_access(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:

@@ -7,12 +7,14 @@ import logging
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import sessionmaker
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
 from bot.storage.upgrade import UnknownSchema, back_up, is_current, upgrade
 from bot.storage.writer import Writer
@@ -34,10 +36,12 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._readers = _connect(path, begin="BEGIN", connections=READERS)
-        self._writers = _connect(path, begin="BEGIN IMMEDIATE", connections=1)
+        self._readers = create_async_engine(f"sqlite+aiosqlite:///{path}", **_pool(READERS))
+        _begin_with("BEGIN", self._readers.sync_engine)
+        self._writers = create_engine(f"sqlite:///{path}", **_pool(1))
+        _begin_with("BEGIN IMMEDIATE", self._writers)
         self.read: async_sessionmaker[AsyncSession] = async_sessionmaker(self._readers, expire_on_commit=False)
-        self.writer = Writer(async_sessionmaker(self._writers, expire_on_commit=False))
+        self.writer = Writer(sessionmaker(self._writers, expire_on_commit=False))
 
     async def open(self) -> None:
         """Create the file and its tables where they are missing. Raises StoreUnusable."""
@@ -54,7 +58,7 @@ class Database:
     async def close(self) -> None:
         """Write what waits to be written, and close all connections."""
         await self.writer.close()
-        await self._writers.dispose()
+        self._writers.dispose()
         await self._readers.dispose()
 
     async def _bring_up_to_date(self) -> None:
@@ -95,22 +99,22 @@ class Database:
             ) from error
 
 
-def _connect(path: Path, *, begin: str, connections: int) -> AsyncEngine:
-    """Connections to the file, each of whose transactions starts with `begin`: left to itself, the driver starts them
-    late, and knows no savepoints (https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable)."""
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
-        connect_args={"timeout": WAIT_S, "isolation_level": None},
-        pool_size=connections,
-        max_overflow=0,
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_connection)
+def _pool(connections: int) -> dict[str, Any]:
+    """Options of an engine with so many connections."""
+    options = {"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False}
+    return {"connect_args": options, "poolclass": AsyncAdaptedQueuePool if connections > 1 else QueuePool,
+            "pool_size": connections, "max_overflow": 0}  # fmt: skip
+
+
+def _begin_with(statement: str, engine: Engine) -> None:
+    """Let each transaction start with `statement`: left to itself, the driver starts them late, and knows no savepoints
+    (https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable)."""
+    event.listen(engine, "connect", _prepare_connection)
 
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.exec_driver_sql(statement)
 
-    event.listen(engine.sync_engine, "begin", begin_transaction)
-    return engine
+    event.listen(engine, "begin", begin_transaction)
 
 
 def _keep_private(database: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sqlalchemy import Executable, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.files import WorkFiles
@@ -97,29 +97,24 @@ class Store:
         """Write a job down; None where the request was accepted before, by its key.
 
         `admit` says from what its asker has asked for already why it may not be; whatever it returns is returned.
-        Raises CannotWrite where it could not be written down within `within_s` seconds.
+        Raises CannotWrite where nothing can be written for `within_s` seconds.
         """
         values = {column.name: getattr(new, column.name) for column in fields(NewJob)}
         values |= {"state": JobState.WAITING, "attempts": 0, "created": now, "run": self.run}
         values["reply_id"] = new.reply.message_id if new.reply else None
 
-        async def add(session: AsyncSession) -> Job | T | None:
+        def add(session: Session) -> Job | T | None:
             known = select(JobRow.id).where(JobRow.request_key == new.request_key)
-            if new.request_key is not None and await session.scalar(known) is not None:
+            if new.request_key is not None and session.scalar(known) is not None:
                 return None
-            refused = admit(await _usage(session, new.user_id, new.guild_id, now))
+            refused = admit(_usage(session, new.user_id, new.guild_id, now))
             if refused is not None:
                 return refused
-            job_id = await session.scalar(insert(JobRow).values(**values).returning(JobRow.id))
-            job: Job = (await session.get_one(JobRow, job_id)).as_job()
+            job_id = session.scalar(insert(JobRow).values(**values).returning(JobRow.id))
+            job: Job = session.get_one(JobRow, job_id).as_job()
             return job
 
-        return await self._write(add, within_s=within_s)
-
-    async def usage(self, user_id: int, guild_id: int | None, now: datetime) -> Usage:
-        """What the person, and the server, have asked for."""
-        async with self._sessions() as session:
-            return await _usage(session, user_id, guild_id, now)
+        return await self._write(add, within_s=within_s, urgent=True)
 
     async def job(self, job_id: int) -> Job | None:
         """The job, or None if it is unknown or has been forgotten."""
@@ -157,22 +152,22 @@ class Store:
     async def set_reply(self, job_id: int, reply: ReplyAddress) -> None:
         """Note where the job's message is. Of a job that was withdrawn meanwhile, that is what is to be removed."""
 
-        async def note(session: AsyncSession) -> None:
+        def note(session: Session) -> None:
             is_wanted = JobRow.state.in_((JobState.WAITING, JobState.DONE))
             kept = update(JobRow).where(JobRow.id == job_id, is_wanted).values(reply=reply, reply_id=reply.message_id)
-            if (await session.execute(kept.returning(JobRow.id))).one_or_none() is None:
-                await session.execute(update(ErasureRow).where(ErasureRow.job_id == job_id).values(reply=reply))
+            if session.execute(kept.returning(JobRow.id)).one_or_none() is None:
+                session.execute(update(ErasureRow).where(ErasureRow.job_id == job_id).values(reply=reply))
 
         await self._write(note)
 
     async def set_heard(self, job_id: int, heard: HeardSummary, figure: bytes | None) -> None:
         """Note what was heard, and its figure (PNG); the recording is no longer needed and is deleted."""
 
-        async def note(session: AsyncSession) -> None:
+        def note(session: Session) -> None:
             kept = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.WAITING).values(heard=heard)
-            is_wanted = (await session.execute(kept.returning(JobRow.id))).one_or_none() is not None
+            is_wanted = session.execute(kept.returning(JobRow.id)).one_or_none() is not None
             if is_wanted and figure is not None:
-                await session.merge(FigureRow(job_id=job_id, data=figure))
+                session.merge(FigureRow(job_id=job_id, data=figure))
 
         await self._write(note)
         await asyncio.to_thread(self._files.remove, _recording_of(job_id))
@@ -192,8 +187,8 @@ class Store:
         unended = JobRow.state == JobState.WAITING, JobRow.ending.is_(None)
         set_now = update(JobRow).where(JobRow.id == job_id, *unended).values(ending=ending).returning(JobRow.id)
 
-        async def note(session: AsyncSession) -> bool:
-            return (await session.execute(set_now)).one_or_none() is not None
+        def note(session: Session) -> bool:
+            return session.execute(set_now).one_or_none() is not None
 
         return await self._write(note)
 
@@ -203,8 +198,8 @@ class Store:
         nothing = {"picture": None, "attachment": None, "interaction": None, "ending": None}
         ended = ended.values(state=state, **nothing).returning(JobRow.id)
 
-        async def end(session: AsyncSession) -> bool:
-            return (await session.execute(ended)).one_or_none() is not None
+        def end(session: Session) -> bool:
+            return session.execute(ended).one_or_none() is not None
 
         has_ended = await self._write(end)
         await asyncio.to_thread(self._files.remove_of, job_id)
@@ -216,15 +211,15 @@ class Store:
         Only who asked and when stays for the limits, until it is purged.
         """
 
-        async def withdraw(session: AsyncSession) -> None:
-            row = await session.get(JobRow, job_id)
+        def withdraw(session: Session) -> None:
+            row = session.get(JobRow, job_id)
             if row is None:
                 return
             known = reply or row.reply
             if known is not None or row.state == JobState.WAITING:
                 session.add(ErasureRow(job_id=job_id, since=now, place=place, reply=known))
-            await session.flush()
-            await _empty(session, [job_id])
+            session.flush()
+            _empty(session, [job_id])
 
         await self._write(withdraw)
         await asyncio.to_thread(self._files.remove_of, job_id)
@@ -272,8 +267,8 @@ class Store:
         """Delete ended jobs from before then; returns how many."""
         old = select(JobRow.id).where(JobRow.created < before, JobRow.state != JobState.WAITING).limit(PURGED_AT_ONCE)
 
-        async def purge(session: AsyncSession) -> int:
-            gone = await session.execute(delete(JobRow).where(JobRow.id.in_(old)).returning(JobRow.id))
+        def purge(session: Session) -> int:
+            gone = session.execute(delete(JobRow).where(JobRow.id.in_(old)).returning(JobRow.id))
             return len(gone.all())
 
         count = 0
@@ -287,10 +282,10 @@ class Store:
         Of the jobs of the last hour it stays that there were so many, or else forgetting would be a way round limits.
         """
 
-        async def forget(session: AsyncSession) -> int:
-            ids = list(await session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
-            await _empty(session, ids)
-            await session.execute(delete(JobRow).where(JobRow.id.in_(ids), JobRow.created < now - LIMITS_LOOK_BACK))
+        def forget(session: Session) -> int:
+            ids = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
+            _empty(session, ids)
+            session.execute(delete(JobRow).where(JobRow.id.in_(ids), JobRow.created < now - LIMITS_LOOK_BACK))
             return len(ids)
 
         return await self._write(forget)
@@ -308,10 +303,10 @@ class Store:
     async def change_guild(self, guild_id: int, **changes: object) -> GuildSettings:
         """Change some of a server's settings; returns all of them."""
 
-        async def change(session: AsyncSession) -> GuildSettings:
-            row = await session.get(GuildRow, guild_id)
+        def change(session: Session) -> GuildSettings:
+            row = session.get(GuildRow, guild_id)
             settings = replace(row.settings if row else GuildSettings(), **changes)  # type: ignore[arg-type]
-            await session.merge(GuildRow(guild_id=guild_id, settings=settings))
+            session.merge(GuildRow(guild_id=guild_id, settings=settings))
             return settings
 
         return await self._write(change)
@@ -381,45 +376,45 @@ class Store:
         await self._execute(update(JobRow).where(JobRow.id == job_id).values(**values))
 
     async def _execute(self, *statements: Executable, within_s: float | None = None) -> None:
-        async def execute(session: AsyncSession) -> None:
+        def execute(session: Session) -> None:
             for statement in statements:
-                await session.execute(statement)
+                session.execute(statement)
 
         await self._write(execute, within_s=within_s)
 
 
-async def _usage(session: AsyncSession, user_id: int, guild_id: int | None, now: datetime) -> Usage:
+def _usage(session: Session, user_id: int, guild_id: int | None, now: datetime) -> Usage:
     waiting = select(func.count()).select_from(JobRow).where(JobRow.state == JobState.WAITING)
     asked = select(JobRow.created).where(JobRow.created > now - LIMITS_LOOK_BACK).order_by(JobRow.created)
     mine = asked.where(JobRow.user_id == user_id)
     waiting_guild, asked_guild = 0, tuple[datetime, ...]()
     if guild_id is not None:
         mine = mine.where(JobRow.guild_id == guild_id)
-        waiting_guild = await session.scalar(waiting.where(JobRow.guild_id == guild_id)) or 0
-        asked_guild = tuple(await session.scalars(asked.where(JobRow.guild_id == guild_id)))
+        waiting_guild = session.scalar(waiting.where(JobRow.guild_id == guild_id)) or 0
+        asked_guild = tuple(session.scalars(asked.where(JobRow.guild_id == guild_id)))
     return Usage(
-        waiting_user=await session.scalar(waiting.where(JobRow.user_id == user_id)) or 0,
+        waiting_user=session.scalar(waiting.where(JobRow.user_id == user_id)) or 0,
         waiting_guild=waiting_guild,
-        asked_user=tuple(await session.scalars(mine)),
+        asked_user=tuple(session.scalars(mine)),
         asked_guild=asked_guild,
     )
 
 
-async def _begin_run(session: AsyncSession) -> int:
+def _begin_run(session: Session) -> int:
     row = RunRow(started=datetime.now(UTC))
     session.add(row)
-    await session.flush()
+    session.flush()
     return row.id
 
 
-async def _empty(session: AsyncSession, job_ids: Sequence[int]) -> None:
+def _empty(session: Session, job_ids: Sequence[int]) -> None:
     """Who asked and when stays, and by which key, so that Discord's telling of it again does not bring it back."""
     emptied_columns = ("heard", "outcome", "picture", "attachment", "reply", "reply_id", "source_id")
     nothing = dict.fromkeys((*emptied_columns, "ending", "interaction"))
     mine = update(JobRow).where(JobRow.id.in_(job_ids))
-    await session.execute(mine.where(JobRow.state == JobState.WAITING).values(state=JobState.CANCELLED))
-    await session.execute(mine.values(**nothing, options=ImagineOptions(), filename=""))
-    await session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
+    session.execute(mine.where(JobRow.state == JobState.WAITING).values(state=JobState.CANCELLED))
+    session.execute(mine.values(**nothing, options=ImagineOptions(), filename=""))
+    session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
 
 
 def _recording_of(job_id: int) -> str:

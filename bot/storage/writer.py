@@ -1,19 +1,21 @@
 """All writing to the database: one transaction after the other, in the order of asking; whoever waits shares the next.
 
 SQLite lets one connection write at a time and lets the others wait unfairly, and each commit costs a flush of the disk.
-So there is one connection that writes, and a crowd is written down in one commit. It knows nothing of what is written.
+So there is one connection that writes, in a thread of its own, and a crowd is written down in one commit. It knows
+nothing of what is written.
 """
 
 import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class CannotWrite(Exception):
 
 @dataclass(eq=False)
 class _Write:
-    work: Callable[[AsyncSession], Awaitable[Any]]
+    work: Callable[[Session], Any]
     done: "asyncio.Future[Any]"
     withdrawn: bool = False
 
@@ -46,11 +48,14 @@ class _Write:
 class Writer:
     """Owns the connection that writes, in a task that is there while anything waits. `close` at the end."""
 
-    def __init__(self, sessions: "async_sessionmaker[AsyncSession]") -> None:
+    def __init__(self, sessions: "sessionmaker[Session]") -> None:
         """`sessions` begin their transactions as writers."""
         self._sessions = sessions
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writing")
+        self._urgent: deque[_Write] = deque()
         self._waiting: deque[_Write] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._committed_at = 0.0
         self._closed = False
 
     async def close(self) -> None:
@@ -59,38 +64,56 @@ class Writer:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        if self._waiting:
+        if self._waits:
             await self._commit_next()
-        while self._waiting:
-            _end(self._waiting.popleft(), CannotWrite("the database is being closed"))
+        while self._waits:
+            _end(self._next(), CannotWrite("the database is being closed"))
+        self._thread.shutdown(wait=False)
 
-    async def write(self, work: Callable[[AsyncSession], Awaitable[T]], *, within_s: float | None = None) -> T:
-        """What `work` returns, once it has been committed. It may be called more than once, each time anew.
+    async def write(self, work: Callable[[Session], T], *, within_s: float | None = None, urgent: bool = False) -> T:
+        """What `work` returns, once it has been committed. It runs in another thread, more than once perhaps.
 
-        It is tried again while the database is locked or the disk full: for ever, or until `within_s` seconds are over,
-        which raises CannotWrite. Whatever else `work` raises is raised, and nothing of it is written.
+        It is tried again while the database is locked or the disk full: for ever, or until nothing at all could be
+        written for `within_s` seconds, which raises CannotWrite. Whatever else `work` raises is raised, and nothing of
+        it is written. `urgent` goes before what is not.
         """
         if self._closed:
             raise CannotWrite("the database is closed")
         entry = _Write(work, asyncio.get_running_loop().create_future())
-        self._waiting.append(entry)
+        (self._urgent if urgent else self._waiting).append(entry)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all(), name="writing to the database")
         try:
-            result: T = await asyncio.wait_for(asyncio.shield(entry.done), within_s)
+            while True:
+                try:
+                    result: T = await asyncio.wait_for(asyncio.shield(entry.done), within_s)
+                except TimeoutError:
+                    if within_s is not None and self._is_stuck_for(within_s):
+                        break
+                else:
+                    return result
         except asyncio.CancelledError:
             entry.withdrawn = True
             raise
-        except TimeoutError as error:
-            entry.withdrawn = True
-            if entry in self._waiting:
-                raise CannotWrite("the database could not be written in time") from error
-            result = await entry.done  # it is being committed at this moment, or fails
-        return result
+        entry.withdrawn = True
+        if entry in self._urgent or entry in self._waiting:
+            raise CannotWrite("the database could not be written in time")
+        last: T = await entry.done  # it is being committed at this moment, or fails
+        return last
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._urgent or self._waiting)
+
+    def _next(self) -> _Write:
+        return self._urgent.popleft() if self._urgent else self._waiting.popleft()
+
+    def _is_stuck_for(self, seconds: float) -> bool:
+        return asyncio.get_running_loop().time() - self._committed_at >= seconds
 
     async def _write_all(self) -> None:
         pause = FIRST_PAUSE_S
-        while self._waiting:
+        while self._waits:
             if await self._commit_next():
                 pause = FIRST_PAUSE_S
             else:
@@ -100,38 +123,50 @@ class Writer:
     async def _commit_next(self) -> bool:
         """Write what waits in one transaction; False if that is not possible now, and it waits on."""
         batch: list[_Write] = []
-        while self._waiting and len(batch) < MOST_IN_ONE:
-            entry = self._waiting.popleft()
+        while self._waits and len(batch) < MOST_IN_ONE:
+            entry = self._next()
             if entry.is_wanted:
                 batch.append(entry)
+        loop = asyncio.get_running_loop()
+        committing = loop.run_in_executor(self._thread, self._transaction, batch)
         try:
-            results = await self._transaction(batch)
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) or _passes(error):
-                self._wait_on(batch)
-                if isinstance(error, asyncio.CancelledError):
-                    raise
-                log.warning("the database cannot be written (%s); %d writes wait", error, len(self._waiting))
-                return False
-            for entry in batch:
-                _end(entry, error)
-            return True
+            results = await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            await asyncio.wait({committing})  # a thread cannot be stopped, and its work counts
+            self._take_over(batch, committing)
+            raise
+        except Exception:
+            log.debug("a transaction failed", exc_info=True)
+            return self._take_over(batch, committing)
+        self._committed_at = loop.time()
         for entry, result in zip(batch, results, strict=True):
             _end(entry, result)
         return True
 
-    async def _transaction(self, batch: Sequence[_Write]) -> list[object]:
-        """One result for each write: what it returned, or the exception that undid it alone."""
+    def _take_over(self, batch: Sequence[_Write], committing: "asyncio.Future[list[object]]") -> bool:
+        """What became of a transaction that failed, or that nobody waited for; False if it waits on."""
+        error = committing.exception()
+        if error is not None and _passes(error):
+            self._wait_on(batch)
+            log.warning("the database cannot be written (%s); %d writes wait", error, len(self._waiting))
+            return False
+        results = committing.result() if error is None else [error] * len(batch)
+        for entry, result in zip(batch, results, strict=True):
+            _end(entry, result)
+        return True
+
+    def _transaction(self, batch: Sequence[_Write]) -> list[object]:
+        """In the thread. One result for each write: what it returned, or the exception that undid it alone."""
         results: list[object] = []
-        async with self._sessions.begin() as session:
-            await session.connection()  # from here on nobody else holds the file
+        with self._sessions.begin() as session:
+            session.connection()  # from here on nobody else holds the file
             for entry in batch:
                 if entry.withdrawn:
                     results.append(CannotWrite("the database could not be written in time"))
                     continue
                 try:
-                    async with session.begin_nested():
-                        results.append(await entry.work(session))
+                    with session.begin_nested():
+                        results.append(entry.work(session))
                 except Exception as error:
                     if _passes(error):
                         raise
@@ -143,7 +178,7 @@ class Writer:
             if entry.withdrawn:
                 _end(entry, CannotWrite("the database could not be written in time"))
             else:
-                self._waiting.appendleft(entry)
+                self._urgent.appendleft(entry)
 
 
 def _end(entry: _Write, result: object) -> None:

@@ -13,7 +13,7 @@ from tests.loopback.bench import Cell, Outcome, World, world
 log = logging.getLogger(__name__)
 
 BESIDE_EACH_OTHER = 24
-CELL_TIMEOUT_S = 900.0
+CELL_TIMEOUT_S = 1500.0
 
 
 @dataclass

@@ -3,14 +3,14 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.records import JobState, NewJob
@@ -39,9 +39,9 @@ def locked(database: Database) -> Iterator[sqlite3.Connection]:
         other.close()
 
 
-def note(name: str) -> Callable[[AsyncSession], Awaitable[str]]:
-    async def work(session: AsyncSession) -> str:
-        await session.execute(text("INSERT INTO notes (name, value) VALUES (:name, '')"), {"name": name})
+def note(name: str) -> Callable[[Session], str]:
+    def work(session: Session) -> str:
+        session.execute(text("INSERT INTO notes (name, value) VALUES (:name, '')"), {"name": name})
         return name
 
     return work
@@ -82,8 +82,8 @@ async def test_whoever_gave_up_waiting_is_not_written(database: Database) -> Non
 
 
 async def test_a_write_that_fails_fails_alone(database: Database) -> None:
-    async def bad(session: AsyncSession) -> None:
-        await note("half")(session)
+    def bad(session: Session) -> None:
+        note("half")(session)
         raise ValueError("a fault of the program")
 
     results = await asyncio.gather(
@@ -99,7 +99,7 @@ async def test_a_write_that_fails_fails_alone(database: Database) -> None:
 
 async def test_a_crowd_shares_commits(database: Database) -> None:
     commits = []
-    event.listen(database._writers.sync_engine, "commit", lambda connection: commits.append(1))
+    event.listen(database._writers, "commit", lambda connection: commits.append(1))
     await asyncio.gather(*(database.writer.write(note(f"{n:03}")) for n in range(250)))
     assert len(await names(database)) == 250
     assert len(commits) <= 4
