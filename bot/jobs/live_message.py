@@ -11,7 +11,7 @@ from dataclasses import replace
 import discord
 
 from bot.discord_api import calls
-from bot.discord_api.calls import CallFailed, Files, Gone, NotNow
+from bot.discord_api.calls import CallFailed, Files, Gone, NotNow, Refused
 from bot.jobs.identity import nonce_of, place_of
 from bot.jobs.reply import Reply
 from bot.jobs.services import JobServices
@@ -144,7 +144,11 @@ class LiveMessage:
         """Where the message is already: an interaction was acknowledged with it, or the process ended after posting."""
         if self._job.interaction is None and not self._resumed:
             return None
-        found = await self._services.places.find(self._place, self._services.now())
+        try:
+            found = await self._services.places.find(self._place, self._services.now())
+        except Refused:
+            log.info("job %d: I may not look for its message; its nonce has to do", self._job.id)
+            return None
         if found is None and self._job.interaction is not None:
             raise Gone("the interaction was never acknowledged, or cannot be reached any more")
         return found

@@ -11,7 +11,7 @@ import discord
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import CouldNotFetch, address_of, attachments_of
-from bot.discord_api.verdicts import TROUBLE
+from bot.discord_api.verdicts import TROUBLE, passes
 from bot.storage.records import AttachmentAddress, Job
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Recordings:
         self._of_person: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     async def fetch(self, job: Job) -> bytes:
-        """The recording of `job`. Raises CouldNotFetch where it is gone, or Discord does not hand it out for long."""
+        """The recording of `job`. Raises CouldNotFetch where it is gone or refused, NotNow where it may come later."""
         address = job.attachment
         if address is None:
             raise CouldNotFetch
@@ -40,20 +40,28 @@ class Recordings:
             except (discord.NotFound, discord.Forbidden):
                 log.info("job %d: its recording's address has expired", job.id)
             except TROUBLE as error:
-                log.warning("job %d: its recording could not be fetched: %s", job.id, error)
-                raise CouldNotFetch from error
+                raise _fault(job, error) from error
             fresh = await self._fresh_address(job, address)
             try:
                 return await calls.fetch_file(self._client.http, fresh.url)
             except TROUBLE as error:
-                raise CouldNotFetch from error
+                raise _fault(job, error) from error
 
     async def _fresh_address(self, job: Job, address: AttachmentAddress) -> AttachmentAddress:
         if job.source_id is None:
             raise CouldNotFetch
         channel = self._client.get_partial_messageable(job.channel_id)
-        source = await calls.attempt_quietly(channel.fetch_message(job.source_id), "fetch a recording's message")
-        for attachment in attachments_of(source) if source is not None else ():
+        try:
+            source = await calls.attempt(channel.fetch_message(job.source_id), "fetch a recording's message")
+        except (calls.Gone, calls.Refused) as error:
+            raise CouldNotFetch from error
+        for attachment in attachments_of(source):
             if attachment.id == address.id:
                 return address_of(attachment)
         raise CouldNotFetch
+
+
+def _fault(job: Job, error: Exception) -> Exception:
+    """What it means that a recording was not handed out."""
+    log.warning("job %d: its recording could not be fetched: %s", job.id, error)
+    return calls.NotNow("fetch a recording") if passes(error) else CouldNotFetch()

@@ -80,7 +80,7 @@ async def _one_fault(world: World, what: What, column: Column) -> Outcome:
 
 
 async def _outage(world: World, column: Column, seconds: float) -> Outcome:
-    fault = Fault(What.ERROR_503, column.point, seconds=seconds)
+    fault = Fault(What.ERROR_503, column.point, seconds=seconds)  # longer than Discord waits for an acknowledgement
     return await _with_fault(world, column, fault, limit=seconds + LONG_PATIENCE_S, patience=seconds + LONG_PATIENCE_S)
 
 
@@ -100,7 +100,7 @@ async def _with_fault(
     else:
         world.discord.faults.add(fault)
         request = person.post() if column.way == POST else person.command()
-    _expect(request, fault.what, column.point)
+    _expect(request, fault)
     await world.wait_for(lambda: fault.struck > 0, 30)
     outcome = await world.settle([request], patience=patience, limit=limit)
     return Outcome([*outcome.verdicts, *world.strays_of(person)], fault.struck > 0, outcome.notes)
@@ -116,8 +116,9 @@ def _take_back(world: World, person: Person, request: Request, way: str) -> None
     request.withdrawn = True
 
 
-def _expect(request: Request, what: What, point: Point) -> None:
+def _expect(request: Request, fault: Fault) -> None:
     """What may come of it besides an answer."""
+    what, point = fault.what, fault.point
     if what is What.GONE:
         request.withdrawn = request.withdrawn or point is Point.THREAD
         request.may_vanish = request.has_no_thread = point is not Point.RECORDING
@@ -127,7 +128,9 @@ def _expect(request: Request, what: What, point: Point) -> None:
     gone = what in (What.GONE, What.FORBIDDEN) and point is Point.RECORDING
     request.may_be_left = gone and request.source is not None
     refused = what in (What.FORBIDDEN, What.UNKNOWN_INTERACTION) and point in _NO_OTHER_WAY
-    unacknowledged = what in (What.KILL_BEFORE, What.UNAUTHORIZED) and point is Point.ACKNOWLEDGEMENT
+    unacknowledged = point is Point.ACKNOWLEDGEMENT and (
+        what in (What.KILL_BEFORE, What.UNAUTHORIZED) or fault.seconds is not None
+    )
     request.hopeless = refused or unacknowledged  # of the latter Discord itself says "did not respond"
 
 
@@ -139,5 +142,5 @@ async def _history(world: World, what: What) -> Outcome:
     fault = world.discord.faults.add(Fault(what, Point.HISTORY, person.channel.id, times=times))
     request = person.post()
     await world.wait_for(lambda: killing.struck > 0)
-    outcome = await world.settle([request], patience=PATIENCE_AFTER_KILL_S)
+    outcome = await world.settle([request], patience=LONG_PATIENCE_S)
     return Outcome([*outcome.verdicts, *world.strays_of(person)], fault.struck > 0, outcome.notes)
