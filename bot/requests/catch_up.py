@@ -72,11 +72,13 @@ class CatchUp(commands.Cog):
 
     async def _read_missed(self) -> None:
         minutes = self._services.settings.catch_up_minutes
-        kept = await self._services.store.value(CURSOR)
-        if not minutes or kept is None:
+        kept = max(int(await self._services.store.value(CURSOR) or 0), self._listener.cursor.position)
+        if not kept:  # the first start of all: what was posted before it was not meant for the bot
+            self._listener.cursor.begin_at(time_snowflake(self._services.now()))
+        if not minutes or not kept:
             return
         earliest = self._services.now() - timedelta(minutes=minutes)
-        last = snowflake_time(int(kept)) - (MARGIN if len(self._client.shards) > 1 else timedelta())
+        last = snowflake_time(kept) - (MARGIN if len(self._client.shards) > 1 else timedelta())
         since = max(time_snowflake(last, high=True), time_snowflake(earliest))
         with self._listener.cursor.dealing_with(since):  # what is read live meanwhile does not count before this
             left = [*self._channels_with_news(since), *await self._direct_channels()]

@@ -24,6 +24,10 @@ class Cursor:
         """Everything seen up to here is done; 0 before anything was."""
         return min(self._newest, *(number - 1 for number in self._at_hand)) if self._at_hand else self._newest
 
+    def begin_at(self, message_id: int) -> None:
+        """Take everything up to here for read."""
+        self._newest = max(self._newest, message_id)
+
     @contextmanager
     def dealing_with(self, message_id: int) -> Iterator[None]:
         """While this lasts, the message is not done; nor is it if this fails."""

@@ -41,6 +41,13 @@ async def test_what_was_answered_before_is_not_answered_again(world: World, flak
     assert flaky.failures == []
 
 
+async def test_first_message_of_all_may_be_the_missed_one(world: World) -> None:
+    await while_down(world)
+    await world.post_voice_note(world.alice, world.channel)
+    await world.restart()
+    assert len(world.painter.orders) == 1
+
+
 async def test_recording_in_a_thread_or_a_direct_message_is_read_too(world: World) -> None:
     await world.post(world.alice, world.channel)
     thread = world.thread_of(world.channel)
@@ -113,7 +120,7 @@ async def test_job_whose_recording_was_deleted_meanwhile_ends_without_a_word(wor
     assert len(world.painter.orders) == orders
     job = await world.bot.services.store.job(1)
     assert job is not None
-    assert job.state is JobState.CANCELLED
+    assert job.state is JobState.FORGOTTEN
 
 
 async def test_what_is_declined_is_said_although_it_was_missed(world: World) -> None:
