@@ -27,10 +27,10 @@ from bot.jobs.services import JobServices
 from bot.jobs.turns import Turns
 from bot.requests.answering import tell_fault
 from bot.requests.catch_up import CatchUp
-from bot.requests.commands import new_commands
+from bot.requests.commands import OPEN_TO_ALL, new_commands
 from bot.requests.controls import JobButton, StyleSelect, paint_edited
 from bot.requests.editors import Editors
-from bot.requests.intake import Intake
+from bot.requests.intake import Asker, Intake
 from bot.requests.listener import Listener
 from bot.requests.privacy import ForgetButton
 from bot.requests.services import Interaction, ServiceClient, Services
@@ -43,6 +43,7 @@ from core.engine import Engine
 
 log = logging.getLogger(__name__)
 
+CLEAN_UP_MINUTES = 10
 MOST_DOUBLINGS = 5
 """Of the pause before the gateway is tried again, which begins with at most two seconds."""
 SWEEP_S = 10
@@ -51,6 +52,14 @@ SWEEP_S = 10
 
 class CommandTree(app_commands.CommandTree[ServiceClient]):
     """Tells the one who commanded when something fails, and logs it."""
+
+    async def interaction_check(self, interaction: Interaction, /) -> bool:
+        """Who is blocked gets no answer to anything, but may have deleted what is kept of them."""
+        if interaction.command is not None and interaction.command.qualified_name in OPEN_TO_ALL:
+            return True
+        intake = interaction.client.services.intake
+        declined = await intake.check_access(Asker.of(interaction.user), interaction.guild_id)
+        return declined is None or not declined.is_blocked
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
         """A fault of the program: expected refusals are answered where they arise."""
@@ -175,15 +184,14 @@ class ImagineBot(ServiceClient):
         except Exception:
             log.exception("could not take up what was put off; I try again soon")
 
-    @tasks.loop(hours=1)
+    @tasks.loop(minutes=CLEAN_UP_MINUTES)
     async def _clean_up(self) -> None:
         """Delete what has been kept long enough. A loop ends for good at its first error, so that none gets out."""
         store, kept = self.services.store, timedelta(days=self.services.settings.keep_days)
         try:
-            gone = await store.purge(self.services.now() - kept)
-            if self._clean_up.current_loop % 24 == 0:
-                await store.reset_notices("limit:")
+            gone = await store.purge(self.services.now() - kept, self.services.now())
         except Exception:
-            log.exception("could not delete what has been kept long enough; I try again in an hour")
+            log.exception("could not delete what has been kept long enough; I try again soon")
         else:
-            log.info("deleted %d old recipes", gone)
+            if gone:
+                log.info("deleted %d old recipes", gone)

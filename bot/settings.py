@@ -33,6 +33,10 @@ class BotSettings(BaseSettings):
         (), description="Ids of users whom this bot serves nowhere, separated by commas."
     )
 
+    allowed_servers: Annotated[tuple[int, ...], NoDecode] = Field(
+        (), description="Ids of the only servers in which this bot serves anybody, separated by commas; empty: all."
+    )
+
     edit_interval_s: Annotated[float, Field(ge=0, le=60)] = Field(
         2.0, description="A channel's messages are edited at most once in this many seconds (Discord's limit is near)."
     )
@@ -52,10 +56,14 @@ class BotSettings(BaseSettings):
     )
 
     pictures_per_user_hour: Annotated[int, Field(ge=1)] = Field(
-        20, description="How many pictures one person may ask for in an hour; a server can choose another number."
+        20,
+        description="How many pictures one person may ask for in an hour, wherever; a server may allow fewer.",
     )
     pictures_per_server_hour: Annotated[int, Field(ge=1)] = Field(
         300, description="How many pictures one server may ask for in an hour."
+    )
+    pictures_per_hour: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="How many pictures all together may ask for in an hour; empty: as many as they like."
     )
     waiting_per_user: Annotated[int, Field(ge=1)] = Field(
         5, description="How many of one person's requests may be unfinished at once."
@@ -64,7 +72,7 @@ class BotSettings(BaseSettings):
         100, description="How many of one server's requests may be unfinished at once."
     )
 
-    @field_validator("blocked_users", mode="before")
+    @field_validator("blocked_users", "allowed_servers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.replace(",", " ").split()) if isinstance(value, str) else value

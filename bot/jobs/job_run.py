@@ -15,6 +15,7 @@ from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
+from bot.discord_api.attachments import CouldNotFetch
 from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
 from bot.jobs.live_message import LiveMessage
 from bot.jobs.services import JobServices
@@ -157,8 +158,14 @@ class JobRun:
     async def _recording(self) -> Path:
         """The file to be heard; it is fetched unless an earlier run did that. Raises CouldNotFetch."""
         store = self._services.store
-        kept = await store.recording(self._job.id)
-        return kept or await store.keep_recording(self._job.id, await self._services.recordings.fetch(self._job))
+        if kept := await store.recording(self._job.id):
+            return kept
+        try:
+            data = await self._services.recordings.fetch(self._job)
+        except CouldNotFetch:
+            await store.note_refused(self._job.id)
+            raise
+        return await store.keep_recording(self._job.id, data)
 
     async def _take(self, event: Event) -> None:
         match event:

@@ -185,12 +185,13 @@ class JobRunner:
 
     async def forget_user(self, user_id: int) -> int:
         """Give up and forget what a person asked for; returns how many jobs. Messages with pictures stay."""
-        for job in await self._services.store.unfinished(user_id=user_id):
+        unfinished = await self._services.store.unfinished(user_id=user_id)
+        for job in unfinished:
             await self.withdraw(job)
-        return await self._services.store.forget_user(user_id, self._services.now())
+        return len(unfinished) + await self._services.store.forget_user(user_id, self._services.now())
 
     async def forget_guild(self, guild_id: int) -> None:
-        """Give up and forget what was asked for in a server, its settings and its block list; the messages stay."""
+        """Give up and forget what was asked for in a server, and its settings; the messages stay."""
         for job in await self._services.store.unfinished(guild_id=guild_id):
             await self._stop(job.id)
             await self._services.store.finish(job.id, JobState.CANCELLED)

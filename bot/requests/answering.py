@@ -63,7 +63,8 @@ async def answer_request(interaction: Interaction, new: NewJob) -> bool:
     asker = Asker.of(interaction.user)
     outcome = await services.intake.accept(replace(new, interaction=address), asker, within_s=WRITTEN_WITHIN_S)
     if isinstance(outcome, Declined):
-        await calls.answer(interaction, outcome.text(t))
+        if not outcome.is_blocked and not outcome.is_known:
+            await calls.answer(interaction, outcome.text(t))
         return False
     job = outcome.job
     try:

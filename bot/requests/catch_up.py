@@ -75,6 +75,7 @@ class CatchUp(commands.Cog):
         kept = max(int(await self._services.store.value(CURSOR) or 0), self._listener.cursor.position)
         if not kept:  # the first start of all: what was posted before it was not meant for the bot
             self._listener.cursor.begin_at(time_snowflake(self._services.now()))
+            await self._note_position()
         if not minutes or not kept:
             return
         earliest = self._services.now() - timedelta(minutes=minutes)

@@ -23,6 +23,8 @@ from core.prompting.styles import Style
 
 STYLES = [app_commands.Choice(name=translatable(f"style.{style.value}"), value=style.value) for style in Style]
 INSTALLS = app_commands.AppInstallationType(guild=True, user=True)
+OPEN_TO_ALL = frozenset({"imagine-sound privacy"})
+"""What the blocked may use as well: to have deleted what is kept of them."""
 CHOICES = 25
 """Discord shows at most so many."""
 CONTEXTS = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
@@ -108,6 +110,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
     if not recordings:
         await calls.answer(interaction, t("answer.no_recording"))
         return
+    asker = Asker.of(interaction.user)
     if not services.places.is_in(interaction.guild_id) or message.channel is None:
         new = request_for(interaction, recordings[0], ImagineOptions(), source_id=message.id)
         await answer_request(interaction, new)
@@ -120,7 +123,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
     told = []
     for recording in recordings:
         new = request_for(interaction, recording, ImagineOptions(), source_id=message.id)
-        match await services.intake.accept(new, Asker.of(interaction.user)):
+        match await services.intake.accept(new, asker):
             case Accepted(job):
                 await services.jobs.start(job)
                 told.append(t("answer.accepted"))

@@ -103,7 +103,7 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
         await calls.answer(interaction, t("answer.forgotten"))
         return
     intake, click = interaction.client.services.intake, (interaction.user.id, job.id, options)
-    if intake.repeats(click):
+    if intake.clicks.again(click):
         await calls.answer(interaction, t("refused.known"))
         return
     new = NewJob(
@@ -119,7 +119,7 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
         request_key=f"i:{interaction.id}",
     )
     if not await answer_request(interaction, new):
-        intake.forget_click(click)
+        intake.clicks.forget(click)
 
 
 async def _show_prompt_editor(interaction: Interaction, job: Job) -> None:
@@ -243,6 +243,7 @@ async def _job_of(interaction: Interaction, job_id: int) -> Job | None:
         await calls.answer(interaction, t("answer.forgotten"))
         return None
     if declined := await services.intake.check_access(Asker.of(interaction.user), interaction.guild_id):
-        await calls.answer(interaction, declined.text(t))
+        if not declined.is_blocked:
+            await calls.answer(interaction, declined.text(t))
         return None
     return job

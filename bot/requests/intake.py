@@ -5,16 +5,16 @@ What is not taken is declined with the sentence to be said; who says it, and whe
 
 import logging
 import secrets
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
 import discord
 
+from bot.requests.recently import Recently
 from bot.settings import BotSettings
-from bot.storage.records import GuildSettings, Job, NewJob, Usage
+from bot.storage.records import GuildSettings, Job, NewJob, Spending, Spent, Usage
 from bot.storage.store import LIMITS_LOOK_BACK, Store
 from bot.storage.writer import CannotWrite
 from bot.views.texts import Translation
@@ -52,6 +52,21 @@ class Declined:
     only_this: bool = False
     until: datetime | None = None
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the asker is to hear nothing at all from the bot."""
+        return self == BLOCKED
+
+    @property
+    def is_known(self) -> bool:
+        """Whether Discord has told of the same request before, which has its answer."""
+        return self == KNOWN
+
+    @property
+    def kind(self) -> str:
+        """What it is about, whatever the values: a sentence of one kind is not said to somebody all the time."""
+        return self.reason.key if isinstance(self.reason, Sentence) else type(self.reason).__name__
+
     def text(self, t: Translation) -> str:
         """What the person is told."""
         if isinstance(self.reason, RecordingError):
@@ -61,10 +76,17 @@ class Declined:
 
 
 DOUBLE_CLICK_S = 3.0
+"""A finger that comes down twice within this means one picture."""
 
 KNOWN = Declined(Sentence("refused.known"), silently=True, only_this=True)
 """Discord has told of it before: it is being answered, or was."""
 
+
+BLOCKED = Declined(Sentence("refused.blocked"), silently=True)
+"""Nothing at all is said to them."""
+
+FREE_REFUSALS = 10
+"""So many recordings that could not be had cost nothing within an hour."""
 
 CANNOT_WRITE = Declined(Sentence("refused.cannot_write"))
 
@@ -74,12 +96,15 @@ WRITTEN_WITHIN_S = 2.5
 
 @dataclass(frozen=True)
 class Limits:
-    """How many requests of a person and of a server may be unfinished, and asked for within an hour."""
+    """How many requests of a person and of a server may be unfinished, and how many pictures asked for within an hour:
+    by a person wherever, by one in this server, by the server, and by all together (None: as many as they like)."""
 
     waiting_user: int
     waiting_guild: int
     hour_user: int
+    hour_user_here: int
     hour_guild: int
+    hour_process: int | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +130,7 @@ class Intake:
         self._store = store
         self._now = now
         self._max_bytes = max_bytes
-        self._clicks: dict[tuple[object, ...], float] = {}
+        self.clicks = Recently(DOUBLE_CLICK_S)
 
     async def accept(self, new: NewJob, asker: Asker, *, within_s: float = WRITTEN_WITHIN_S) -> Accepted | Declined:
         """Write the request down. Once accepted, it will be answered; the recording is fetched after that.
@@ -114,14 +139,14 @@ class Intake:
         """
         settings = await self._store.guild(new.guild_id)
         if declined := await self._check_access(asker, new.guild_id, settings):
-            return replace(declined, silently=declined.silently and not new.asked)
+            return declined if declined.is_blocked else replace(declined, silently=not new.asked)
         if new.attachment is not None and new.attachment.size > self._max_bytes:
             error = RecordingTooLarge(new.attachment.size, self._max_bytes)
             return Declined(error, silently=not new.asked, only_this=True)
         now, limits = self._now(), self._limits(settings)
         try:
             outcome = await self._store.accept(
-                _with_defaults(new, settings), now, partial(refusal, limits), within_s=within_s
+                _with_defaults(new, settings), now, partial(refusal, limits, new.guild_id), within_s=within_s
             )
         except CannotWrite:
             log.exception("a request was declined, since it could not be written down")
@@ -134,52 +159,61 @@ class Intake:
             case Declined():
                 return outcome
 
-    def repeats(self, click: tuple[object, ...]) -> bool:
-        """Whether the same was clicked just now: a finger that comes down twice means one picture."""
-        now = time.monotonic()
-        self._clicks = {other: at for other, at in self._clicks.items() if now - at < DOUBLE_CLICK_S}
-        repeated = click in self._clicks
-        self._clicks.setdefault(click, now)
-        return repeated
-
-    def forget_click(self, click: tuple[object, ...]) -> None:
-        """Nothing came of it, so that the next one is no repetition."""
-        self._clicks.pop(click, None)
-
     async def check_access(self, asker: Asker, guild_id: int | None) -> Declined | None:
         """Why somebody is not served at all, whatever they want: the blocked, and those without one of the roles."""
         return await self._check_access(asker, guild_id, await self._store.guild(guild_id))
 
     async def _check_access(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:
-        blocked = asker.user_id in self._settings.blocked_users
-        if blocked or (guild_id is not None and asker.user_id in await self._store.blocked(guild_id)):
-            return Declined(Sentence("refused.blocked"), silently=True)
-        if guild_id is not None and settings.roles and asker.role_ids.isdisjoint(settings.roles):
+        if asker.user_id in self._settings.blocked_users:
+            return BLOCKED
+        if guild_id is None:
+            return None
+        if self._settings.allowed_servers and guild_id not in self._settings.allowed_servers:
+            return Declined(Sentence("refused.server"), silently=True)
+        if await self._store.is_blocked(guild_id, asker.user_id):
+            return BLOCKED
+        if settings.roles and asker.role_ids.isdisjoint(settings.roles):
             return Declined(Sentence("refused.role"), silently=True)
         return None
 
     def _limits(self, settings: GuildSettings) -> Limits:
+        """A server may only ask for less than whoever runs the bot allows."""
+        most = self._settings.pictures_per_user_hour
         return Limits(
             waiting_user=self._settings.waiting_per_user,
             waiting_guild=self._settings.waiting_per_server,
-            hour_user=settings.pictures_per_user_hour or self._settings.pictures_per_user_hour,
+            hour_user=most,
+            hour_user_here=min(most, settings.pictures_per_user_hour or most),
             hour_guild=self._settings.pictures_per_server_hour,
+            hour_process=self._settings.pictures_per_hour,
         )
 
 
-def refusal(limits: Limits, usage: Usage) -> Declined | None:
+def refusal(limits: Limits, guild_id: int | None, usage: Usage) -> Declined | None:
     """Why nothing more may be asked for now."""
     if usage.waiting_user >= limits.waiting_user:
         return Declined(Sentence("refused.waiting_user", {"count": usage.waiting_user}))
     if usage.waiting_guild >= limits.waiting_guild:
         return Declined(Sentence("refused.waiting_server", {"count": usage.waiting_guild}))
+    mine = pictures_of(usage.user)
+    here = tuple(spending.at for spending in mine if spending.guild_id == guild_id)
+    everywhere = tuple(spending.at for spending in mine)
     for key, asked, most in (
-        ("refused.hour_user", usage.asked_user, limits.hour_user),
-        ("refused.hour_server", usage.asked_guild, limits.hour_guild),
+        ("refused.hour_user", everywhere, limits.hour_user),
+        ("refused.hour_user", here, limits.hour_user_here),
+        ("refused.hour_server", usage.guild, limits.hour_guild),
+        ("refused.hour_process", usage.process, limits.hour_process),
     ):
-        if len(asked) >= most:
+        if most is not None and len(asked) >= most:
             return Declined(Sentence(key, {"most": most}), until=asked[-most] + LIMITS_LOOK_BACK)
     return None
+
+
+def pictures_of(spendings: Sequence[Spending]) -> list[Spending]:
+    """Those that count as pictures: recordings that could not be had do so only from the eleventh on."""
+    refused = [index for index, spending in enumerate(spendings) if spending.kind is Spent.REFUSED]
+    free = frozenset(refused[:FREE_REFUSALS])
+    return [spending for index, spending in enumerate(spendings) if index not in free]
 
 
 def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:

@@ -6,6 +6,7 @@ It decides whether a message is a request and hands it to the intake; how reques
 import asyncio
 import logging
 from collections import deque
+from dataclasses import replace
 
 import discord
 from discord.ext import commands
@@ -14,7 +15,8 @@ from bot.discord_api import calls
 from bot.discord_api.attachments import address_of, find_recordings
 from bot.discord_api.nonces import nonce
 from bot.requests.cursor import Cursor
-from bot.requests.intake import Asker, Declined, Sentence
+from bot.requests.intake import Asker, Declined
+from bot.requests.recently import Recently
 from bot.requests.services import ServiceClient
 from bot.storage.records import GuildSettings, Listening, NewJob
 from bot.views.texts import Translation
@@ -24,8 +26,8 @@ log = logging.getLogger(__name__)
 
 FINISHED_WITHIN_S = 3.0
 """Longer than a request may take to be written down."""
-REPEAT_AFTER_S = 600
-"""A refusal without an end is repeated to the same person after this long."""
+REPEAT_AFTER_S = 600.0
+"""A sentence is said to the same person again after this long."""
 
 
 class Listener(commands.Cog):
@@ -35,6 +37,7 @@ class Listener(commands.Cog):
         self._client = client
         self._services = client.services
         self._deleted: deque[int] = deque(maxlen=1000)
+        self._told = Recently(REPEAT_AFTER_S)
         self._stopped = False
         self.cursor = Cursor()
 
@@ -62,17 +65,24 @@ class Listener(commands.Cog):
         """The gate: only people's messages that ask for a picture pass."""
         if message.author.bot or message.webhook_id is not None or message.is_system():
             return
-        by_name = self._is_asked(message)
-        settings = await self._services.store.guild(message.guild.id if message.guild else None)
+        by_name, guild = self._is_asked(message), message.guild
+        settings = await self._services.store.guild(guild.id if guild else None)
         recordings = find_recordings(message)
-        if message.guild is not None and settings.listening is Listening.NOWHERE:
+        unasked = bool(recordings) and guild is not None and listens_in(settings, message.channel)
+        if not (by_name or unasked or guild is None):
+            return
+        asker = Asker.of(message.author)
+        if declined := await self._services.intake.check_access(asker, guild.id if guild else None):
+            if by_name and not declined.is_blocked:
+                await self._tell_declined(message, replace(declined, silently=False), missed=missed)
+        elif guild is not None and settings.listening is Listening.NOWHERE:
             if by_name:
-                await self._answer(message, self._translation_for(message)("answer.commands_only"), missed=missed)
-        elif recordings and (by_name or message.guild is None or listens_in(settings, message.channel)):
-            await self._take(message, message, recordings, by_name=by_name or message.guild is None, missed=missed)
+                await self._answer(message, "answer.commands_only", missed=missed)
+        elif recordings:
+            await self._take(message, message, recordings, by_name=by_name or guild is None, missed=missed)
         elif by_name:
             await self._take_referenced(message, missed=missed)
-        elif message.guild is None:
+        else:
             await self._hint_once_a_day(message)
 
     @commands.Cog.listener()
@@ -117,11 +127,9 @@ class Listener(commands.Cog):
         if source is not None and recordings:
             await self._take(message, source, recordings, by_name=True, missed=missed)
             return
-        t = self._translation_for(message)
-        key = (
-            "answer.nothing_to_hear" if self._services.settings.message_content else "answer.nothing_to_hear.no_content"
-        )
-        await self._answer(message, t(key), missed=missed)
+        has_content = self._services.settings.message_content
+        key = "answer.nothing_to_hear" if has_content else "answer.nothing_to_hear.no_content"
+        await self._answer(message, key, missed=missed)
 
     async def _referenced(self, message: discord.Message) -> discord.Message | None:
         reference = message.reference
@@ -160,7 +168,7 @@ class Listener(commands.Cog):
             )
             outcome = await self._services.intake.accept(new, Asker.of(message.author))
             if isinstance(outcome, Declined):
-                await self._tell_declined(message, outcome, t, missed=missed)
+                await self._tell_declined(message, outcome, missed=missed)
                 if outcome.only_this:
                     continue
                 return
@@ -204,29 +212,28 @@ class Listener(commands.Cog):
         if not self._services.places.missing_for_thread(message.channel):
             await self._services.store.reset_notices(f"thread:{message.channel.id}")
 
-    async def _tell_declined(
-        self, message: discord.Message, declined: Declined, t: Translation, *, missed: bool
-    ) -> None:
-        """Say why, but not again and again to somebody who posts one recording after the other."""
+    async def _tell_declined(self, message: discord.Message, declined: Declined, *, missed: bool) -> None:
+        """Say why, unless nobody asked."""
+        text = declined.text(self._translation_for(message))
         if declined.silently:
-            log.info("not taken up: %s", declined.text(t))
+            log.info("not taken up: %s", text)
             return
-        if isinstance(declined.reason, Sentence):
-            now = discord.utils.utcnow().timestamp()
-            window = declined.until.timestamp() if declined.until else now // REPEAT_AFTER_S
-            notice = f"limit:{message.author.id}:{declined.reason.key}:{window:.0f}"
-            if not await self._services.store.claim_notice(notice):
-                return
-        await self._answer(message, declined.text(t), missed=missed)
+        await self._say(message, declined.kind, text, missed=missed)
 
     async def _hint_once_a_day(self, message: discord.Message) -> None:
         day = discord.utils.utcnow().date().isoformat()
         if await self._services.store.claim_notice(f"limit:hint:{message.channel.id}:{day}"):
             await self._tell(message.channel, self._translation_for(message)("answer.nothing_to_hear"))
 
-    async def _answer(self, message: discord.Message, text: str, *, missed: bool) -> None:
-        """Answer a message in a sentence, once, however often Discord tells of the message."""
-        number = nonce(message.id, text)
+    async def _answer(self, message: discord.Message, key: str, *, missed: bool) -> None:
+        await self._say(message, key, self._translation_for(message)(key), missed=missed)
+
+    async def _say(self, message: discord.Message, kind: str, text: str, *, missed: bool) -> None:
+        """Answer a message in a sentence: one of a kind to a person in a channel in ten minutes, whatever they post."""
+        if self._told.again((message.author.id, message.channel.id, kind)):
+            log.info("not said again: %s", text)
+            return
+        number = nonce(message.id, text)  # Discord may tell of the message twice, also after a restart
         try:
             await calls.send(message.channel, calls.plain(text), reply_to=message, silent=missed, nonce=number)
         except calls.CallFailed:

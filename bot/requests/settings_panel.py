@@ -25,6 +25,9 @@ from core.prompting.styles import Style
 MOST_PICKED = 25
 """Discord's limit for one select."""
 
+MOST_NAMED = 50
+"""So many blocked people are named."""
+
 SETTINGS_A_PAGE = 10
 """Each takes three of the forty components that Discord allows in a message."""
 
@@ -42,11 +45,12 @@ class PanelState:
     async def of(cls, services: Services, guild_id: int) -> Self:
         """The state of a server."""
         chosen = await services.store.guild(guild_id)
+        most = services.settings.pictures_per_user_hour
         return cls(
             chosen,
             await services.store.blocked(guild_id),
             chosen.seconds if chosen.seconds is not None else services.engine.settings.max_seconds,
-            chosen.pictures_per_user_hour or services.settings.pictures_per_user_hour,
+            min(most, chosen.pictures_per_user_hour or most),
         )
 
 
@@ -114,7 +118,8 @@ class PageButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:page:(?P<pa
 async def change_numbers(interaction: Interaction, _: re.Match[str], fields: Mapping[str, str]) -> None:
     """Take over the numbers of the editor, or say what is wrong with them; empty means the bot's own default."""
     t = language_of(interaction)
-    most = interaction.client.services.engine.settings.max_seconds
+    services = interaction.client.services
+    most, most_pictures = services.engine.settings.max_seconds, services.settings.pictures_per_user_hour
     seconds_text, hour_text = (fields.get(name, "").strip() for name in ("seconds", "hour"))
     try:
         seconds = float(seconds_text.replace(",", ".")) if seconds_text else None
@@ -122,8 +127,8 @@ async def change_numbers(interaction: Interaction, _: re.Match[str], fields: Map
     except ValueError:
         await calls.answer(interaction, t("settings.no_number"))
         return
-    if (seconds is not None and not 1 <= seconds <= most) or (hour is not None and not 1 <= hour <= 10_000):
-        await calls.answer(interaction, t("settings.out_of_range", seconds=f"{most:g}"))
+    if (seconds is not None and not 1 <= seconds <= most) or (hour is not None and not 1 <= hour <= most_pictures):
+        await calls.answer(interaction, t("settings.out_of_range", seconds=f"{most:g}", pictures=most_pictures))
         return
     if await _may_change(interaction):
         await _change(interaction, "numbers", seconds=seconds, pictures_per_user_hour=hour)
@@ -190,21 +195,31 @@ async def _choose_roles(interaction: Interaction, item: ui.RoleSelect[Any]) -> N
     await _change(interaction, "roles", roles=tuple(role.id for role in item.values))
 
 
-def _blocked(state: PanelState, t: Translation) -> ui.Item[Any]:
-    return ui.UserSelect(
-        min_values=0,
-        max_values=MOST_PICKED,
-        placeholder=t("settings.blocked"),
-        default_values=_picked(state.blocked, discord.SelectDefaultValueType.user),
-        custom_id="settings:blocked",
-    )
+def _block(_: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.UserSelect(max_values=MOST_PICKED, placeholder=t("settings.block"), custom_id="settings:block")
 
 
-async def _choose_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> None:
-    """Replaces the block list."""
+def _unblock(_: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.UserSelect(max_values=MOST_PICKED, placeholder=t("settings.unblock"), custom_id="settings:unblock")
+
+
+def _current_blocked(state: PanelState, t: Translation) -> str:
+    """Whom the server does not want served; the list may be longer than a message."""
+    shown = ", ".join(f"<@{user_id}>" for user_id in state.blocked[:MOST_NAMED])
+    more = f" … (+{len(state.blocked) - MOST_NAMED})" if len(state.blocked) > MOST_NAMED else ""
+    return f"{t('settings.blocked')}: {shown or '–'}{more}"
+
+
+async def _add_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> None:
     assert interaction.guild_id is not None
-    await interaction.client.services.store.set_blocked(interaction.guild_id, [user.id for user in item.values])
-    await _show_page(interaction, _page_of("blocked"))
+    await interaction.client.services.store.block(interaction.guild_id, [user.id for user in item.values])
+    await _show_page(interaction, _page_of("block"))
+
+
+async def _remove_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> None:
+    assert interaction.guild_id is not None
+    await interaction.client.services.store.unblock(interaction.guild_id, [user.id for user in item.values])
+    await _show_page(interaction, _page_of("unblock"))
 
 
 def _numbers(_: PanelState, t: Translation) -> ui.Item[Any]:
@@ -230,7 +245,8 @@ SETTINGS: Sequence[Setting] = (
     Setting("channels", _named("settings.channels"), _channels, _choose_channels),
     Setting("style", _named("settings.style"), _style, _choose_style),
     Setting("roles", _named("settings.roles"), _roles, _choose_roles),
-    Setting("blocked", _named("settings.blocked"), _blocked, _choose_blocked),
+    Setting("block", _current_blocked, _block, _add_blocked),
+    Setting("unblock", _named("settings.unblock"), _unblock, _remove_blocked),
     Setting("numbers", _current_numbers, _numbers, _edit_numbers),
 )
 

@@ -21,6 +21,8 @@ class JobState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    FORGOTTEN = "forgotten"
+    """Nothing is left but by what it was known, so that Discord's telling of it again does not bring it back."""
 
 
 class Listening(StrEnum):
@@ -142,15 +144,36 @@ class NewJob:
     interaction: InteractionAddress | None = None
 
 
+class Spent(StrEnum):
+    """What a request costs, as limits count it."""
+
+    PICTURE = "picture"
+    """Something heard before is painted again."""
+    RECORDING = "recording"
+    """A recording is heard, and painted."""
+    REFUSED = "refused"
+    """The recording could not be had."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """A request of the last hour: when, where, and what it cost."""
+
+    at: datetime
+    guild_id: int | None
+    kind: Spent
+
+
 @dataclass(frozen=True)
 class Usage:
-    """What somebody has asked for, as far as limits count it: how many requests of the person and of the server are
-    unfinished, and when those of the last hour were accepted, the oldest first."""
+    """What has been asked for, as far as limits count it, the oldest first: how many requests of the person and of the
+    server are unfinished; what the person has spent within the hour, wherever; what the server has, and the process."""
 
     waiting_user: int
     waiting_guild: int
-    asked_user: tuple[datetime, ...]
-    asked_guild: tuple[datetime, ...]
+    user: tuple[Spending, ...]
+    guild: tuple[datetime, ...]
+    process: tuple[datetime, ...]
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,11 @@ from bot.storage.records import (
     Outcome,
     Place,
     ReplyAddress,
+    Spending,
+    Spent,
     Usage,
 )
-from bot.storage.tables import BlockRow, ErasureRow, FigureRow, GuildRow, JobRow, NoteRow, RunRow
+from bot.storage.tables import BlockRow, ErasureRow, FigureRow, GuildRow, JobRow, LedgerRow, NoteRow, RunRow
 from bot.storage.writer import CannotWrite
 from core.events import HeardSummary
 from core.options import ImagineOptions
@@ -111,6 +113,9 @@ class Store:
             if refused is not None:
                 return refused
             job_id = session.scalar(insert(JobRow).values(**values).returning(JobRow.id))
+            kind = Spent.RECORDING if new.heard is None else Spent.PICTURE
+            session.add(LedgerRow(at=now, job_id=job_id, user_id=new.user_id, guild_id=new.guild_id, kind=kind))
+            session.flush()
             job: Job = session.get_one(JobRow, job_id).as_job()
             return job
 
@@ -206,10 +211,7 @@ class Store:
         return has_ended
 
     async def withdraw(self, job_id: int, place: Place, reply: ReplyAddress | None, now: datetime) -> None:
-        """Give a job up, empty it, and note that its message is to be removed: `reply`, or what the job knows of it.
-
-        Only who asked and when stays for the limits, until it is purged.
-        """
+        """Give a job up, forget it, and have its message removed: `reply`, or what the job knew of it."""
 
         def withdraw(session: Session) -> None:
             row = session.get(JobRow, job_id)
@@ -219,10 +221,14 @@ class Store:
             if known is not None or row.state == JobState.WAITING:
                 session.add(ErasureRow(job_id=job_id, since=now, place=place, reply=known))
             session.flush()
-            _empty(session, [job_id])
+            _forget(session, [job_id], now)
 
         await self._write(withdraw)
         await asyncio.to_thread(self._files.remove_of, job_id)
+
+    async def note_refused(self, job_id: int) -> None:
+        """The recording of a job could not be had, which costs less than a picture."""
+        await self._execute(update(LedgerRow).where(LedgerRow.job_id == job_id).values(kind=Spent.REFUSED))
 
     async def erasures(self, job_id: int | None = None) -> list[Erasure]:
         """The messages that are to be removed (those of one job), the oldest first."""
@@ -263,29 +269,29 @@ class Store:
         async with self._sessions() as session:
             return [row.as_job() for row in await session.scalars(query.order_by(JobRow.id.desc()))]
 
-    async def purge(self, before: datetime) -> int:
-        """Delete ended jobs from before then; returns how many."""
-        old = select(JobRow.id).where(JobRow.created < before, JobRow.state != JobState.WAITING).limit(PURGED_AT_ONCE)
+    async def purge(self, before: datetime, now: datetime) -> int:
+        """Delete ended jobs from before then, and what nobody counts any more; returns how many jobs."""
+        last_hour = now - LIMITS_LOOK_BACK
+        is_over = JobRow.state.not_in((JobState.WAITING, JobState.FORGOTTEN)) & (JobRow.created < before)
+        is_forgotten = (JobRow.state == JobState.FORGOTTEN) & (JobRow.created < last_hour)
+        old = select(JobRow.id).where(is_over | is_forgotten).limit(PURGED_AT_ONCE)
 
         def purge(session: Session) -> int:
             gone = session.execute(delete(JobRow).where(JobRow.id.in_(old)).returning(JobRow.id))
             return len(gone.all())
 
+        await self._execute(delete(LedgerRow).where(LedgerRow.at < last_hour))
         count = 0
         while batch := await self._write(purge):  # in small parts, so that nobody waits for long to be written down
             count += batch
         return count
 
     async def forget_user(self, user_id: int, now: datetime) -> int:
-        """Delete everything a person asked for; returns how many jobs. Blocks stay: they are the moderators'.
-
-        Of the jobs of the last hour it stays that there were so many, or else forgetting would be a way round limits.
-        """
+        """Forget everything a person asked for; returns how many jobs. Blocks stay: they are the moderators'."""
 
         def forget(session: Session) -> int:
             ids = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
-            _empty(session, ids)
-            session.execute(delete(JobRow).where(JobRow.id.in_(ids), JobRow.created < now - LIMITS_LOOK_BACK))
+            _forget(session, ids, now)
             return len(ids)
 
         return await self._write(forget)
@@ -312,22 +318,29 @@ class Store:
         return await self._write(change)
 
     async def forget_guild(self, guild_id: int) -> None:
-        """Delete a server's settings, block list and jobs; none of them may be under way."""
-        await self._execute(
-            *(delete(table).where(table.guild_id == guild_id) for table in (GuildRow, BlockRow, JobRow))
-        )
+        """Delete a server's settings and jobs; none of them may be under way. Its block list stays, should it come back."""
+        await self._execute(*(delete(table).where(table.guild_id == guild_id) for table in (GuildRow, JobRow)))
 
     async def blocked(self, guild_id: int) -> tuple[int, ...]:
         """Whom a server's moderators blocked."""
         async with self._sessions() as session:
-            found = await session.scalars(select(BlockRow.user_id).where(BlockRow.guild_id == guild_id))
-            return tuple(found)
+            found = select(BlockRow.user_id).where(BlockRow.guild_id == guild_id).order_by(BlockRow.user_id)
+            return tuple(await session.scalars(found))
 
-    async def set_blocked(self, guild_id: int, user_ids: Sequence[int]) -> None:
-        """Replace a server's block list."""
+    async def is_blocked(self, guild_id: int, user_id: int) -> bool:
+        """Whether a server does not want somebody served."""
+        async with self._sessions() as session:
+            return await session.get(BlockRow, (guild_id, user_id)) is not None
+
+    async def block(self, guild_id: int, user_ids: Sequence[int]) -> None:
+        """Serve these no more in a server."""
         blocked = [{"guild_id": guild_id, "user_id": user_id} for user_id in user_ids]
-        added = [insert(BlockRow).values(blocked)] if blocked else []
-        await self._execute(delete(BlockRow).where(BlockRow.guild_id == guild_id), *added)
+        if blocked:
+            await self._execute(insert(BlockRow).values(blocked).on_conflict_do_nothing())
+
+    async def unblock(self, guild_id: int, user_ids: Sequence[int]) -> None:
+        """Serve these again."""
+        await self._execute(delete(BlockRow).where(BlockRow.guild_id == guild_id, BlockRow.user_id.in_(user_ids)))
 
     # Notes
 
@@ -385,18 +398,17 @@ class Store:
 
 def _usage(session: Session, user_id: int, guild_id: int | None, now: datetime) -> Usage:
     waiting = select(func.count()).select_from(JobRow).where(JobRow.state == JobState.WAITING)
-    asked = select(JobRow.created).where(JobRow.created > now - LIMITS_LOOK_BACK).order_by(JobRow.created)
-    mine = asked.where(JobRow.user_id == user_id)
-    waiting_guild, asked_guild = 0, tuple[datetime, ...]()
-    if guild_id is not None:
-        mine = mine.where(JobRow.guild_id == guild_id)
-        waiting_guild = session.scalar(waiting.where(JobRow.guild_id == guild_id)) or 0
-        asked_guild = tuple(session.scalars(asked.where(JobRow.guild_id == guild_id)))
+    spent = select(LedgerRow).where(LedgerRow.at > now - LIMITS_LOOK_BACK).order_by(LedgerRow.at)
+    pictures = select(LedgerRow.at).where(LedgerRow.at > now - LIMITS_LOOK_BACK, LedgerRow.kind != Spent.REFUSED)
+    in_guild = LedgerRow.guild_id == guild_id
+    mine = session.scalars(spent.where(LedgerRow.user_id == user_id))
+    has_guild = guild_id is not None
     return Usage(
         waiting_user=session.scalar(waiting.where(JobRow.user_id == user_id)) or 0,
-        waiting_guild=waiting_guild,
-        asked_user=tuple(session.scalars(mine)),
-        asked_guild=asked_guild,
+        waiting_guild=session.scalar(waiting.where(JobRow.guild_id == guild_id)) or 0 if has_guild else 0,
+        user=tuple(Spending(row.at, row.guild_id, Spent(row.kind)) for row in mine),
+        guild=tuple(session.scalars(pictures.where(in_guild).order_by(LedgerRow.at))) if has_guild else (),
+        process=tuple(session.scalars(pictures.order_by(LedgerRow.at))),
     )
 
 
@@ -407,13 +419,13 @@ def _begin_run(session: Session) -> int:
     return row.id
 
 
-def _empty(session: Session, job_ids: Sequence[int]) -> None:
-    """Who asked and when stays, and by which key, so that Discord's telling of it again does not bring it back."""
-    emptied_columns = ("heard", "outcome", "picture", "attachment", "reply", "reply_id", "source_id")
-    nothing = dict.fromkeys((*emptied_columns, "ending", "interaction"))
+def _forget(session: Session, job_ids: Sequence[int], now: datetime) -> None:
+    """Nothing stays of the jobs but their keys, for an hour from now."""
+    columns = ("guild_id", "heard", "outcome", "picture", "attachment", "reply", "reply_id", "source_id", "figure_of")
+    nothing = dict.fromkeys((*columns, "ending", "interaction"))
+    nobody = {"user_id": 0, "channel_id": 0, "locale": "", "filename": "", "options": ImagineOptions()}
     mine = update(JobRow).where(JobRow.id.in_(job_ids))
-    session.execute(mine.where(JobRow.state == JobState.WAITING).values(state=JobState.CANCELLED))
-    session.execute(mine.values(**nothing, options=ImagineOptions(), filename=""))
+    session.execute(mine.values(**nothing, **nobody, state=JobState.FORGOTTEN, created=now))
     session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
 
 

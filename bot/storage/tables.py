@@ -113,6 +113,19 @@ class FigureRow(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class LedgerRow(Base):
+    """A request as limits count it. It outlives whatever is forgotten of the request, for an hour."""
+
+    __tablename__ = "ledger"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(_Moment, index=True)
+    job_id: Mapped[int] = mapped_column(index=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    guild_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+
+
 class ErasureRow(Base):
     """A message that is to be removed."""
 

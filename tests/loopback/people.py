@@ -37,6 +37,8 @@ class Request:
     """Somebody else removed its place, so that no answer is right as well."""
     may_be_left: bool = False
     """The recording cannot be had, and nobody asked for a picture by name: then nobody needs to be told."""
+    may_be_unheard: bool = False
+    """The bot may have been killed before it acknowledged the command: then Discord says that nothing responded."""
     hopeless: bool = False
     """Discord refuses for good what would be needed to tell anybody."""
 

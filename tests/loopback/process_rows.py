@@ -62,18 +62,24 @@ async def _kills(world: World, seed: int) -> Outcome:
     requests: list[Request] = []
     for _ in range(KILLS_A_CELL):
         await world.wait_for(lambda: world.bot.is_ready, 60)
-        requests += [world.person("killed").post(), world.person("killed").command()]
+        requests += [world.person("killed").post(), _command(world, "killed")]
         await asyncio.sleep(chance.uniform(0, 3))
         world.bot.kill()
         await world.wait_for(lambda: not world.bot.is_ready)
     return await world.settle(requests, patience=PATIENCE_S)
 
 
+def _command(world: World, name: str) -> Request:
+    request = world.person(name).command()
+    request.may_be_unheard = True
+    return request
+
+
 async def _burst(world: World, seed: int) -> Outcome:
     """All is asked before the first kill; each start is killed before or soon after it is connected."""
     chance = random.Random(seed)
     requests = [world.person("burst").post() for _ in range(8)]
-    requests += [world.person("burst").command() for _ in range(2)]
+    requests += [_command(world, "burst") for _ in range(2)]
     for _ in range(5):
         if chance.random() < 0.7:
             await world.wait_for(lambda: world.bot.is_ready)

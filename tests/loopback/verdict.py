@@ -71,6 +71,8 @@ def _nothing(request: Request) -> Verdict:
         return Verdict.WITHDRAWN
     if request.may_be_left:
         return Verdict.LEFT
+    if request.may_be_unheard and request.interaction is not None and request.interaction.acknowledged is None:
+        return Verdict.UNREACHABLE
     return Verdict.UNREACHABLE if request.hopeless else Verdict.LOST
 
 

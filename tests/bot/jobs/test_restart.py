@@ -194,7 +194,7 @@ async def test_recordings_are_kept_only_until_they_are_heard(world: World) -> No
 async def test_old_recipes_are_deleted(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
 
-    gone = await world.bot.services.store.purge(world.env.now() + datetime.timedelta(seconds=1))
+    gone = await world.bot.services.store.purge(world.env.now() + datetime.timedelta(seconds=1), world.env.now())
 
     assert gone == 1
     assert await world.jobs_kept() == 0

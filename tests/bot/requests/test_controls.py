@@ -218,12 +218,11 @@ async def test_controls_work_on_a_late_result(world: World) -> None:
 
 
 async def test_blocked_person_cannot_use_buttons(painted: World) -> None:
-    await painted.bot.services.store.set_blocked(painted.guild.id, [painted.bob.id])
+    await painted.bot.services.store.block(painted.guild.id, [painted.bob.id])
 
     result = await painted.bob.click(painted.reply(painted.channel), label="Paint again")
 
-    assert result.response is not None
-    assert "cannot use me here" in text_of(result.response)
+    assert result.response is None
     assert len(painted.painter.orders) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.requests.intake import Accepted, Asker, Declined, Intake
 from bot.settings import BotSettings
-from bot.storage.records import NewJob
+from bot.storage.records import JobState, NewJob
 from bot.storage.store import Store
 from bot.views.texts import Texts
 from tests.bot.sounds import noise
@@ -125,19 +125,121 @@ async def test_many_at_once_from_one_person_are_all_queued(world: World) -> None
     assert answers(world) == []
 
 
-async def test_blocked_person_is_ignored_and_told_when_asking_by_name(world: World) -> None:
-    await world.bot.services.store.set_blocked(world.guild.id, [world.alice.id])
+async def test_blocked_person_costs_not_one_call(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel)
+    reply = world.reply(world.channel)
+    await world.bot.services.store.block(world.guild.id, [world.alice.id])
+    before = len(world.env.http_requests)
 
     await world.post_voice_note(world.alice, world.channel)
-    assert answers(world) == []
-    await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
+    await world.post_voice_note(world.alice, world.channel_without("attach_files"))
+    recording = await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
+    for _ in range(20):
+        await world.alice.send(world.channel, f"<@{world.me.id}>")
+    for command in ("file", "help", "queue", "settings"):
+        options = {"recording": ("rain.wav", noise())} if command == "file" else {}
+        await world.alice.slash(world.channel, f"imagine-sound {command}", **options)
+    await world.alice.context_menu(world.channel, "Imagine this sound", recording)
+    for button in ("Paint again", "Edit prompt", "What I heard", "Recipe", "Delete"):
+        await world.alice.click(reply, label=button)
+
+    assert [(one.method, one.path) for one in world.env.http_requests[before:]] == []
+    assert await world.jobs_kept() == 1
+
+
+async def test_blocked_person_may_have_everything_deleted(world: World) -> None:
+    await world.bot.services.store.block(world.guild.id, [world.alice.id])
+    told = await world.alice.slash(world.channel, "imagine-sound privacy")
+    assert told.response is not None
+
+
+@pytest.mark.bot(pictures_per_user_hour=2)
+async def test_persons_limit_counts_everywhere(world: World) -> None:
+    accepted = 0
+    for guild in (*range(1000, 1010), None):
+        for _ in range(5):
+            outcome = await world.bot.services.intake.accept(NewJob(7, guild, 1, "en-US", "x"), Asker(7))
+            if isinstance(outcome, Accepted):
+                await world.bot.services.store.finish(outcome.job.id, JobState.DONE)
+                accepted += 1
+        if guild is not None:
+            await world.bot.services.jobs.forget_guild(guild)
+    assert accepted == 2
+
+
+@pytest.mark.bot(pictures_per_user_hour=2)
+async def test_server_may_allow_less_but_not_more(world: World) -> None:
+    await world.bot.services.store.change_guild(world.guild.id, pictures_per_user_hour=10_000)
+    for _ in range(3):
+        await world.post_voice_note(world.alice, world.channel)
+    assert await world.jobs_kept() == 2
+    await world.bot.services.store.change_guild(world.guild.id, pictures_per_user_hour=1)
+    for _ in range(3):
+        await world.post_voice_note(world.bob, world.channel)
+    assert await world.jobs_kept() == 3
+
+
+@pytest.mark.bot(pictures_per_user_hour=2)
+async def test_forgetting_gives_nothing_back(world: World) -> None:
+    notes = [await world.post_voice_note(world.alice, world.channel) for _ in range(2)]
+    await world.alice.delete(notes[0])
+    await world.bot.services.jobs.forget_user(world.alice.id)
+    await world.post_voice_note(world.alice, world.channel)
+    assert len(world.painter.orders) == 2
+
+
+@pytest.mark.bot(waiting_per_server=2, pictures_per_server_hour=2)
+async def test_servers_limit_holds_when_all_ask_at_once(world: World) -> None:
+    asked = [world.bot.services.intake.accept(NewJob(user, 1, 1, "en-US", "x"), Asker(user)) for user in range(1, 21)]
+    outcomes = await asyncio.gather(*asked)
+    assert sum(isinstance(outcome, Accepted) for outcome in outcomes) == 2
+
+
+@pytest.mark.bot(pictures_per_hour=2)
+async def test_all_together_have_a_limit_if_the_operator_wants_one(world: World) -> None:
+    for member in (world.alice, world.bob, world.alice):
+        await world.post_voice_note(member, world.channel)
     (answer,) = answers(world)
-    assert "cannot use me here" in answer
-    assert await world.jobs_kept() == 0
+    assert "all that I can do" in answer
+    assert len(world.painter.orders) == 2
+
+
+async def test_servers_that_are_not_allowed_are_not_served(world: World) -> None:
+    world.bot.services.settings.allowed_servers = (1,)
+    await world.post_voice_note(world.alice, world.channel)
+    assert world.painter.orders == []
+    refused = await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
+    assert refused.response is not None
+    assert "chosen servers only" in text_of(refused.response)
+
+
+async def test_recordings_that_cannot_be_had_cost_little(world: World) -> None:
+    intake, store = world.bot.services.intake, world.bot.services.store
+    world.bot.services.settings.pictures_per_user_hour = 1
+    for _ in range(10):
+        outcome = await intake.accept(NewJob(7, 1, 1, "en-US", "x"), Asker(7))
+        assert isinstance(outcome, Accepted)
+        await store.note_refused(outcome.job.id)
+        await store.finish(outcome.job.id, JobState.FAILED)
+    eleventh = await intake.accept(NewJob(7, 1, 1, "en-US", "x"), Asker(7))
+    assert isinstance(eleventh, Accepted)
+    await store.note_refused(eleventh.job.id)
+    await store.finish(eleventh.job.id, JobState.FAILED)
+    assert isinstance(await intake.accept(NewJob(7, 1, 1, "en-US", "x"), Asker(7)), Declined), "no more are free"
+
+
+async def test_same_sentence_is_said_once_in_ten_minutes(world: World) -> None:
+    large = ("large.wav", b"RIFF" + bytes(1_100_000))
+    for _ in range(3):
+        await world.post(world.alice, world.channel, *[large] * 10, content=f"<@{world.me.id}>")
+    assert len(answers(world)) == 1
+    for _ in range(5):
+        await world.alice.send(world.channel, f"<@{world.me.id}>")
+    assert len(answers(world)) == 2
 
 
 async def test_block_list_outlives_a_restart(world: World) -> None:
-    await world.bot.services.store.set_blocked(world.guild.id, [world.alice.id])
+    await world.bot.services.store.block(world.guild.id, [world.alice.id])
     await world.restart()
 
     await world.post_voice_note(world.alice, world.channel)

@@ -103,11 +103,21 @@ async def test_who_may_use_it(world: World, manager: MemberActor) -> None:
 
 
 async def test_block_list(world: World, manager: MemberActor) -> None:
-    await manager.select(await open_panel(world, manager), [world.alice], custom_id="settings:blocked")
-    assert await world.bot.services.store.blocked(world.guild.id) == (world.alice.id,)
+    for somebody in (world.alice, world.bob):
+        await manager.select(await open_panel(world, manager), [somebody], custom_id="settings:block")
+    assert await world.bot.services.store.blocked(world.guild.id) == (world.alice.id, world.bob.id)
+    panel = await open_panel(world, manager)
+    assert f"<@{world.alice.id}>, <@{world.bob.id}>" in text_of(panel)
 
-    await manager.select(await open_panel(world, manager), [], custom_id="settings:blocked")
-    assert await world.bot.services.store.blocked(world.guild.id) == ()
+    await manager.select(panel, [world.alice], custom_id="settings:unblock")
+    assert await world.bot.services.store.blocked(world.guild.id) == (world.bob.id,)
+
+
+async def test_block_list_has_no_end(world: World, manager: MemberActor) -> None:
+    await world.bot.services.store.block(world.guild.id, range(1, 301))
+    await manager.select(await open_panel(world, manager), [world.alice], custom_id="settings:block")
+    assert len(await world.bot.services.store.blocked(world.guild.id)) == 301
+    assert "(+251)" in text_of(await open_panel(world, manager))
 
 
 async def enter(world: World, manager: MemberActor, seconds: str, hour: str) -> InteractionResult:

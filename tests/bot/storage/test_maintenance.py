@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from bot.storage.store import Store
 from core.errors import ExitCode
 from tests.bot.storage.test_migrations import VERSION_1, write_database
 
-NOW = datetime.now(UTC)
+ACCEPTED = datetime.now(UTC) - timedelta(minutes=6)
 NAME = "imagine-sound.sqlite3"
 
 
@@ -28,11 +28,11 @@ async def owing(path: Path) -> None:
     """A database with a request to be heard, one to be ended, and a message to be removed."""
     store = Store(path)
     await store.open()
-    jobs = [await store.accept(NewJob(1, 10, 20, "en-US", f"secret-{n}.ogg"), NOW) for n in range(3)]
+    jobs = [await store.accept(NewJob(1, 10, 20, "en-US", f"secret-{n}.ogg"), ACCEPTED) for n in range(3)]
     assert all(jobs)
     await store.set_ending(2, Ending(JobState.FAILED, "Something secret."))
     await store.set_reply(3, ReplyAddress(20, 40))
-    await store.withdraw(3, Place(20, 10, None, 7), None, NOW)
+    await store.withdraw(3, Place(20, 10, None, 7), None, ACCEPTED)
     await store.close()
 
 
@@ -43,8 +43,8 @@ async def test_check_lists_what_is_owed_and_nothing_that_was_said(
     assert main(["db", "check"]) == ExitCode.DONE
     told = capsys.readouterr().out
     assert "2 requests wait to be answered, 1 messages to be removed." in told
-    assert "request 1, 0.0 h old, to be heard" in told
-    assert "request 2, 0.0 h old, its end is to be said" in told
+    assert "request 1, 0.1 h old, to be heard" in told
+    assert "request 2, 0.1 h old, its end is to be said" in told
     assert "message of request 3" in told
     assert "secret" not in told
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.storage.records import Job, JobState, NewJob, Outcome, Place, ReplyAddress
+from bot.storage.records import Job, JobState, NewJob, Outcome, Place, ReplyAddress, Usage
 from bot.storage.store import Store
 from core.events import HeardSummary
 from core.generation.protocol import Note
@@ -231,15 +231,31 @@ async def test_withdrawn_job_that_had_no_message_leaves_nothing_to_be_removed(st
     assert await store.erasures() == []
 
 
-async def test_forgetting_deletes_what_the_limits_no_longer_need(store: Store) -> None:
-    old, recent = await painted(store, 1, NOW - timedelta(hours=2)), await painted(store, 1, NOW)
+async def test_nothing_is_left_of_what_is_forgotten_but_its_key_for_an_hour(store: Store) -> None:
+    new = replace(new_job(), request_key="m:1:2", user_id=77)
+    job = await accepted(store, new, NOW - timedelta(days=2))
+    await store.finish(job.id, JobState.DONE)
 
-    assert await store.forget_user(1, NOW) == 2
+    assert await store.forget_user(77, NOW) == 1
 
-    assert await store.job(old.id) is None
-    kept = await store.job(recent.id)
+    kept = await store.job(job.id)
     assert kept is not None
-    assert (kept.heard, kept.source_id, kept.filename) == (None, None, "")
+    assert (kept.user_id, kept.channel_id, kept.guild_id, kept.source_id, kept.filename) == (0, 0, None, None, "")
+    assert await store.accept(new, NOW) is None, "told of again, it does not come back"
+    await store.purge(NOW - timedelta(days=90), NOW + timedelta(minutes=61))
+    assert await store.job(job.id) is None
+
+
+async def test_limits_count_what_was_forgotten_until_the_hour_is_over(store: Store) -> None:
+    seen: list[Usage] = []
+    job = await accepted(store, new_job(1), NOW)
+    await store.withdraw(job.id, PLACE, None, NOW)
+    await store.accept(new_job(1), NOW, seen.append)
+    await store.purge(NOW, NOW + timedelta(minutes=59))
+    await store.accept(new_job(1), NOW + timedelta(minutes=59), seen.append)
+    await store.purge(NOW, NOW + timedelta(minutes=61))
+    await store.accept(new_job(1), NOW + timedelta(minutes=61), seen.append)
+    assert [len(usage.user) for usage in seen] == [1, 2, 1]
 
 
 async def test_deleted_data_is_overwritten_in_the_file(store: Store) -> None:
