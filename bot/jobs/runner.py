@@ -18,8 +18,9 @@ from bot.storage.records import Ending, Job, JobState, ReplyAddress
 
 log = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 3
-"""A job is given up when the process has ended so often while it was worked on: it may be why."""
+MOST_ATTEMPTS = 4
+"""A job is given up when the process has ended so often while it was worked on: once perhaps in company, and three
+times while nothing else was. Then it is why."""
 STOPPING_S, TELLING_S = 0.5, 1.0
 """How long, at a shutdown, what is on its way may take to arrive, and then the last messages."""
 FIRST_PAUSE_S = 10.0
@@ -119,7 +120,7 @@ class JobRunner:
             return
         now = asyncio.get_running_loop().time()
         waiting = [job for job in await self._services.store.unfinished() if self._is_due(job, now)]
-        for job in sorted(waiting, key=lambda job: (job.attempts > 0, job.id)):  # the innocent first
+        for job in sorted(waiting, key=lambda job: (job.attempts, job.id)):  # the innocent first
             if await self._give_up_if_hopeless(job):
                 continue
             current = await self._services.store.job(job.id)
@@ -184,9 +185,13 @@ class JobRunner:
             await self.withdraw(job)
 
     async def forget_user(self, user_id: int) -> int:
-        """Give up and forget what a person asked for; returns how many jobs. Messages with pictures stay."""
+        """Give up and forget what a person asked for, and what was heard in their recordings; returns how many jobs.
+
+        Messages with pictures stay.
+        """
         unfinished = await self._services.store.unfinished(user_id=user_id)
-        for job in unfinished:
+        of_their_recordings = await self._services.store.unfinished(author_id=user_id)
+        for job in {job.id: job for job in (*unfinished, *of_their_recordings)}.values():
             await self.withdraw(job)
         return len(unfinished) + await self._services.store.forget_user(user_id, self._services.now())
 

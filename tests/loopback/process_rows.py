@@ -90,7 +90,7 @@ async def _burst(world: World, seed: int) -> Outcome:
 
 async def _terminate(world: World, moment: float) -> Outcome:
     requests = [world.person("stopped").post() for _ in range(6)]
-    requests.append(world.person("stopped").command())
+    requests.append(_command(world, "stopped"))
     await asyncio.sleep(moment)
     world.bot.terminate()
     await world.wait_for(lambda: not world.bot.is_running, 60)

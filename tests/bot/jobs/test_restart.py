@@ -69,12 +69,12 @@ async def test_job_over_which_the_process_ended_three_times_is_given_up(
     monkeypatch.setattr(Store, "unmark", lambda store, job_id: None)  # a process that is killed removes no marks
     world.painter.held = True
     await world.post_voice_note(world.alice, world.channel)
-    for _ in range(3):
+    for _ in range(4):
         world.painter.step(world.painter.orders[-1], 0)
         await world.env.settle()
         await world.restart()
 
-    assert len(world.painter.orders) == 3
+    assert len(world.painter.orders) == 4
     assert "interrupted three times" in text_of(world.reply(world.channel))
     assert await state(world) is JobState.FAILED
 
