@@ -32,7 +32,7 @@ from bot.requests.controls import JobButton, StyleSelect, paint_edited
 from bot.requests.editors import Editors
 from bot.requests.intake import Asker, Intake
 from bot.requests.listener import Listener
-from bot.requests.privacy import ForgetButton
+from bot.requests.privacy import PrivacyButton
 from bot.requests.services import Interaction, ServiceClient, Services
 from bot.requests.settings_panel import PageButton, SettingControl, change_numbers
 from bot.settings import BotSettings
@@ -117,7 +117,7 @@ class ImagineBot(ServiceClient):
         """After login, before the gateway: open the store, add the features, make the commands known."""
         calls.repeat_passing_failures(self.http)
         await self.services.store.open()
-        self.add_dynamic_items(JobButton, StyleSelect, ForgetButton, SettingControl, PageButton)
+        self.add_dynamic_items(JobButton, StyleSelect, PrivacyButton, SettingControl, PageButton)
         await self.add_cog(self._listener)
         await self.add_cog(CatchUp(self, self._listener))
         await self.add_cog(Editors({PROMPT_EDITOR: paint_edited, NUMBERS_EDITOR: change_numbers}))

@@ -31,16 +31,17 @@ def language_of(interaction: Interaction) -> Translation:
 
 
 def request_for(
-    interaction: Interaction, recording: discord.Attachment, options: ImagineOptions, *, source_id: int | None
+    interaction: Interaction, recording: discord.Attachment, options: ImagineOptions, *, source: discord.Message | None
 ) -> NewJob:
-    """The request that an interaction makes for `recording`, of the message `source_id` if it is in one."""
+    """The request that an interaction makes for `recording`, of the message `source` if it is in one."""
     return NewJob(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id or 0,
         locale=str(interaction.locale),
         filename=recording.filename,
-        source_id=source_id,
+        source_id=source.id if source is not None else None,
+        author_id=source.author.id if source is not None else interaction.user.id,
         attachment=address_of(recording),
         options=options,
         request_key=f"i:{interaction.id}:{recording.id}",

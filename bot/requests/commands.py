@@ -53,7 +53,7 @@ class ImagineSound(app_commands.Group):
         options = ImagineOptions(
             style=Style(style.value) if style else None, prompt=(prompt or "").strip() or None, adapter=adapter
         )
-        new = request_for(interaction, recording, options, source_id=None)
+        new = request_for(interaction, recording, options, source=None)
         await answer_request(interaction, new)
 
     @file.autocomplete("adapter")
@@ -111,8 +111,11 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
         await calls.answer(interaction, t("answer.no_recording"))
         return
     asker = Asker.of(interaction.user)
+    if message.author != interaction.user and await services.store.is_unheard(message.author.id):
+        await calls.answer(interaction, t("refused.unheard"))
+        return
     if not services.places.is_in(interaction.guild_id) or message.channel is None:
-        new = request_for(interaction, recordings[0], ImagineOptions(), source_id=message.id)
+        new = request_for(interaction, recordings[0], ImagineOptions(), source=message)
         await answer_request(interaction, new)
         return
     if missing := services.places.missing_to_answer(message.channel):
@@ -122,7 +125,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
         return
     told = []
     for recording in recordings:
-        new = request_for(interaction, recording, ImagineOptions(), source_id=message.id)
+        new = request_for(interaction, recording, ImagineOptions(), source=message)
         match await services.intake.accept(new, asker):
             case Accepted(job):
                 await services.jobs.start(job)

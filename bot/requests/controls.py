@@ -116,6 +116,7 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
         options=replace(options, seed=None),
         heard=job.heard,
         figure_of=job.figure_of or job.id,
+        author_id=job.author_id,
         request_key=f"i:{interaction.id}",
     )
     if not await answer_request(interaction, new):

@@ -78,6 +78,8 @@ class Listener(commands.Cog):
         elif guild is not None and settings.listening is Listening.NOWHERE:
             if by_name:
                 await self._answer(message, "answer.commands_only", missed=missed)
+        elif recordings and unasked and not by_name and await self._services.store.is_unheard(message.author.id):
+            log.info("a recording is not heard, as its author wants it")
         elif recordings:
             await self._take(message, message, recordings, by_name=by_name or guild is None, missed=missed)
         elif by_name:
@@ -125,6 +127,9 @@ class Listener(commands.Cog):
         source = await self._referenced(message)
         recordings = find_recordings(source) if source is not None else []
         if source is not None and recordings:
+            if source.author != message.author and await self._services.store.is_unheard(source.author.id):
+                await self._answer(message, "refused.unheard", missed=missed)
+                return
             await self._take(message, source, recordings, by_name=True, missed=missed)
             return
         has_content = self._services.settings.message_content
@@ -161,6 +166,7 @@ class Listener(commands.Cog):
                 channel_id=source.channel.id,
                 locale=t.locale,
                 filename=recording.filename,
+                author_id=source.author.id,
                 source_id=source.id,
                 attachment=address_of(recording),
                 request_key=f"m:{message.id}:{recording.id}",

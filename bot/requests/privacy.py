@@ -1,6 +1,12 @@
-"""What is kept about a person, told to them, with a button to have it deleted."""
+"""What is kept about a person, told to them, with buttons to have it sent or deleted, or not to be listened to."""
 
+import io
+import json
 import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any, Self
 
 from discord import ui
@@ -8,31 +14,76 @@ from discord import ui
 from bot.discord_api import calls
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction
-from bot.views.buttons import FORGET_BUTTON, forget_button
+from bot.storage.records import Job
+from bot.views.buttons import PRIVACY_BUTTON, privacy_button
 from bot.views.layouts import new_layout
+
+EXPORT_EVERY = timedelta(days=1)
 
 
 async def show_privacy(interaction: Interaction) -> None:
-    """What is kept, how long, and the button."""
-    t = language_of(interaction)
+    """What is kept, how long, and the buttons."""
+    t, services = language_of(interaction), interaction.client.services
     view = new_layout()
-    view.add_item(ui.TextDisplay(t("privacy", days=f"{interaction.client.services.settings.keep_days:g}")))
-    view.add_item(ui.ActionRow(forget_button(t)))
+    view.add_item(ui.TextDisplay(t("privacy", days=f"{services.settings.keep_days:g}")))
+    listening = "heard" if await services.store.is_unheard(interaction.user.id) else "unheard"
+    view.add_item(ui.ActionRow(*(privacy_button(what, t) for what in ("forget", listening, "export"))))
     await calls.answer_with(interaction, view)
 
 
-class ForgetButton(ui.DynamicItem[ui.Button[Any]], template=FORGET_BUTTON):
-    """Deletes what is kept about the one who clicks."""
+class PrivacyButton(ui.DynamicItem[ui.Button[Any]], template=PRIVACY_BUTTON):
+    """Acts on what is kept about the one who clicks."""
+
+    def __init__(self, item: ui.Button[Any], what: str) -> None:
+        super().__init__(item)
+        self.what = what
 
     @classmethod
     async def from_custom_id(cls, interaction: Any, item: ui.Item[Any], match: re.Match[str], /) -> Self:
         """The button that was clicked."""
         assert isinstance(item, ui.Button)
-        return cls(item)
+        return cls(item, match["what"])
 
     @telling_faults
     async def callback(self, interaction: Interaction) -> None:
-        """Give up and forget everything that the person asked for."""
-        if await calls.acknowledge_privately(interaction):
-            count = await interaction.client.services.jobs.forget_user(interaction.user.id)
-            await calls.answer(interaction, language_of(interaction)("answer.forgot", count=count))
+        """Do what the button says."""
+        if not await calls.acknowledge_privately(interaction):
+            return
+        t, services, user_id = language_of(interaction), interaction.client.services, interaction.user.id
+        match self.what:
+            case "forget":
+                count = await services.jobs.forget_user(user_id)
+                await calls.answer(interaction, t("answer.forgot", count=count))
+            case "export":
+                await _send_export(interaction)
+            case _:
+                unheard = self.what == "unheard"
+                await services.store.set_unheard(user_id, unheard=unheard)
+                await calls.answer(interaction, t("answer.unheard" if unheard else "answer.heard"))
+
+
+async def _send_export(interaction: Interaction) -> None:
+    """All that is kept, by direct message."""
+    t, services, user = language_of(interaction), interaction.client.services, interaction.user
+    if not await services.store.claim_export(user.id, services.now(), EXPORT_EVERY):
+        await calls.answer(interaction, t("answer.export_daily"))
+        return
+    kept = await services.store.kept_of(user.id)
+    try:
+        await calls.send(user, calls.plain(t("answer.export")), {"imagine-sound.zip": export(kept)})
+    except calls.CallFailed:
+        await calls.answer(interaction, t("answer.export_failed"))
+    else:
+        await calls.answer(interaction, t("answer.exported", count=len(kept)))
+
+
+def export(kept: Sequence[tuple[Job, bytes | None]]) -> bytes:
+    """A zip of everything: what is known of each request as JSON, and the figures."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        requests = [asdict(job) for job, _ in kept]
+        archive.writestr("requests.json", json.dumps(requests, indent=2, ensure_ascii=False, default=str))
+        for job, figure in kept:
+            if figure is not None:
+                archive.writestr(f"heard-{job.id}.png", figure)
+    return out.getvalue()

@@ -125,7 +125,8 @@ class NewJob:
     """A request about to be accepted.
 
     `asked`: somebody wanted it; the bot did not take the recording up by itself. `figure_of` names the job whose figure
-    shows what was heard. `request_key` is what the request is known by, however often Discord tells of it.
+    shows what was heard. `request_key` is what the request is known by, however often Discord tells of it. `author_id`
+    sent the recording; None: whoever asks.
     """
 
     user_id: int
@@ -142,6 +143,7 @@ class NewJob:
     figure_of: int | None = None
     request_key: str | None = None
     interaction: InteractionAddress | None = None
+    author_id: int | None = None
 
 
 class Spent(StrEnum):
@@ -193,6 +195,7 @@ class Job:
     channel_id: int
     locale: str
     filename: str
+    author_id: int | None
     source_id: int | None
     attachment: AttachmentAddress | None
     asked: bool

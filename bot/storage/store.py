@@ -33,7 +33,18 @@ from bot.storage.records import (
     Spent,
     Usage,
 )
-from bot.storage.tables import BlockRow, ErasureRow, FigureRow, GuildRow, JobRow, LedgerRow, NoteRow, RunRow
+from bot.storage.tables import (
+    BlockRow,
+    ErasureRow,
+    ExportRow,
+    FigureRow,
+    GuildRow,
+    JobRow,
+    LedgerRow,
+    NoteRow,
+    RunRow,
+    UnheardRow,
+)
 from bot.storage.writer import CannotWrite
 from core.events import HeardSummary
 from core.options import ImagineOptions
@@ -103,7 +114,7 @@ class Store:
         """
         values = {column.name: getattr(new, column.name) for column in fields(NewJob)}
         values |= {"state": JobState.WAITING, "attempts": 0, "created": now, "run": self.run}
-        values["reply_id"] = new.reply.message_id if new.reply else None
+        values |= {"reply_id": new.reply.message_id if new.reply else None, "author_id": new.author_id or new.user_id}
 
         def add(session: Session) -> Job | T | None:
             known = select(JobRow.id).where(JobRow.request_key == new.request_key)
@@ -225,6 +236,7 @@ class Store:
 
         await self._write(withdraw)
         await asyncio.to_thread(self._files.remove_of, job_id)
+        await self._database.writer.empty_log()
 
     async def note_refused(self, job_id: int) -> None:
         """The recording of a job could not be had, which costs less than a picture."""
@@ -241,10 +253,13 @@ class Store:
         """A message has been removed, or cannot be."""
         await self._execute(delete(ErasureRow).where(ErasureRow.id == erasure_id))
 
-    async def unfinished(self, *, user_id: int | None = None, guild_id: int | None = None) -> list[Job]:
-        """The waiting jobs, the oldest first."""
+    async def unfinished(
+        self, *, user_id: int | None = None, author_id: int | None = None, guild_id: int | None = None
+    ) -> list[Job]:
+        """The waiting jobs (of a person, about a person's recordings, in a server), the oldest first."""
         query = select(JobRow).where(JobRow.state == JobState.WAITING).order_by(JobRow.id)
         query = query.where(JobRow.user_id == user_id) if user_id is not None else query
+        query = query.where(JobRow.author_id == author_id) if author_id is not None else query
         query = query.where(JobRow.guild_id == guild_id) if guild_id is not None else query
         async with self._sessions() as session:
             return [row.as_job() for row in await session.scalars(query)]
@@ -280,21 +295,65 @@ class Store:
             gone = session.execute(delete(JobRow).where(JobRow.id.in_(old)).returning(JobRow.id))
             return len(gone.all())
 
-        await self._execute(delete(LedgerRow).where(LedgerRow.at < last_hour))
+        exports = delete(ExportRow).where(ExportRow.at < now - timedelta(days=1))
+        await self._execute(delete(LedgerRow).where(LedgerRow.at < last_hour), exports)
         count = 0
         while batch := await self._write(purge):  # in small parts, so that nobody waits for long to be written down
             count += batch
         return count
 
     async def forget_user(self, user_id: int, now: datetime) -> int:
-        """Forget everything a person asked for; returns how many jobs. Blocks stay: they are the moderators'."""
+        """Forget everything a person asked for; returns how many jobs. Blocks stay: they are the moderators'.
+
+        What others made of the person's recordings loses what was heard in them, and how it was painted.
+        """
 
         def forget(session: Session) -> int:
-            ids = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
-            _forget(session, ids, now)
-            return len(ids)
+            mine = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
+            _forget(session, mine, now)
+            theirs = list(session.scalars(select(JobRow.id).where(JobRow.author_id == user_id)))
+            of_theirs = update(JobRow).where(JobRow.id.in_(theirs))
+            what_was_heard = dict.fromkeys(("heard", "outcome", "figure_of", "author_id", "source_id", "attachment"))
+            session.execute(of_theirs.values(**what_was_heard, filename="", options=ImagineOptions()))
+            session.execute(delete(FigureRow).where(FigureRow.job_id.in_(theirs)))
+            session.execute(delete(ExportRow).where(ExportRow.user_id == user_id))
+            return len(mine)
 
-        return await self._write(forget)
+        count = await self._write(forget)
+        await self._database.writer.empty_log()
+        return count
+
+    async def kept_of(self, user_id: int) -> list[tuple[Job, bytes | None]]:
+        """All jobs of a person, and of their recordings, with the figures."""
+        about = (JobRow.user_id == user_id) | (JobRow.author_id == user_id)
+        query = select(JobRow, FigureRow.data).outerjoin(FigureRow, FigureRow.job_id == JobRow.id)
+        async with self._sessions() as session:
+            found = await session.execute(query.where(about).order_by(JobRow.id))
+            return [(row.as_job(), figure) for row, figure in found]
+
+    async def claim_export(self, user_id: int, now: datetime, every: timedelta) -> bool:
+        """Whether a person has not been sent what is kept about them within `every`; notes that they are now."""
+
+        def claim(session: Session) -> bool:
+            last = session.get(ExportRow, user_id)
+            if last is not None and last.at > now - every:
+                return False
+            session.merge(ExportRow(user_id=user_id, at=now))
+            return True
+
+        return await self._write(claim)
+
+    async def is_unheard(self, user_id: int) -> bool:
+        """Whether a person does not want to be listened to."""
+        async with self._sessions() as session:
+            return await session.get(UnheardRow, user_id) is not None
+
+    async def set_unheard(self, user_id: int, *, unheard: bool) -> None:
+        """Note that a person does not, or does again, want to be listened to."""
+        if unheard:
+            await self._execute(insert(UnheardRow).values(user_id=user_id).on_conflict_do_nothing())
+        else:
+            await self._execute(delete(UnheardRow).where(UnheardRow.user_id == user_id))
 
     # Servers
 
@@ -318,8 +377,9 @@ class Store:
         return await self._write(change)
 
     async def forget_guild(self, guild_id: int) -> None:
-        """Delete a server's settings and jobs; none of them may be under way. Its block list stays, should it come back."""
+        """Delete a server's settings and jobs; none of them may be under way. Its block list stays."""
         await self._execute(*(delete(table).where(table.guild_id == guild_id) for table in (GuildRow, JobRow)))
+        await self._database.writer.empty_log()
 
     async def blocked(self, guild_id: int) -> tuple[int, ...]:
         """Whom a server's moderators blocked."""
@@ -421,7 +481,18 @@ def _begin_run(session: Session) -> int:
 
 def _forget(session: Session, job_ids: Sequence[int], now: datetime) -> None:
     """Nothing stays of the jobs but their keys, for an hour from now."""
-    columns = ("guild_id", "heard", "outcome", "picture", "attachment", "reply", "reply_id", "source_id", "figure_of")
+    columns = (
+        "guild_id",
+        "author_id",
+        "heard",
+        "outcome",
+        "picture",
+        "attachment",
+        "reply",
+        "reply_id",
+        "source_id",
+        "figure_of",
+    )
     nothing = dict.fromkeys((*columns, "ending", "interaction"))
     nobody = {"user_id": 0, "channel_id": 0, "locale": "", "filename": "", "options": ImagineOptions()}
     mine = update(JobRow).where(JobRow.id.in_(job_ids))

@@ -74,6 +74,7 @@ class JobRow(Base):
     channel_id: Mapped[int] = mapped_column(BigInteger)
     locale: Mapped[str]
     filename: Mapped[str]
+    author_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     source_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     attachment: Mapped[AttachmentAddress | None] = mapped_column(_Plain(AttachmentAddress))
     asked: Mapped[bool] = mapped_column(server_default=text("1"))
@@ -158,6 +159,23 @@ class BlockRow(Base):
 
     guild_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+
+class UnheardRow(Base):
+    """Somebody who does not want to be listened to."""
+
+    __tablename__ = "unheard"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class ExportRow(Base):
+    """When somebody was last sent what is kept about them."""
+
+    __tablename__ = "exports"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(_Moment)
 
 
 class NoteRow(Base):

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -25,6 +26,7 @@ MOST_IN_ONE = 100
 """So many writes share a transaction at most."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 """Between two attempts while the database cannot be written."""
+CHECKPOINT_ATTEMPTS, CHECKPOINT_PAUSE_S = 20, 0.1
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 """What SQLite reports while somebody else holds the file, the disk is full, or it cannot be reached."""
 
@@ -100,6 +102,35 @@ class Writer:
             raise CannotWrite("the database could not be written in time")
         last: T = await entry.done  # it is being committed at this moment, or fails
         return last
+
+    async def empty_log(self) -> None:
+        """Move what SQLite's log holds into the file, and empty the log: what was deleted is then nowhere any more.
+
+        While somebody reads, that has to wait; it is tried for two seconds, and comes with the next call at the latest.
+        """
+        loop = asyncio.get_running_loop()
+        for _ in range(CHECKPOINT_ATTEMPTS):
+            if await loop.run_in_executor(self._thread, self._checkpoint):
+                return
+            await asyncio.sleep(CHECKPOINT_PAUSE_S)
+        log.warning("the database's log could not be emptied: somebody reads all the time")
+
+    def _checkpoint(self) -> bool:
+        """In the thread. Whether the log is empty."""
+        with self._sessions() as session:
+            engine = session.get_bind()
+        assert isinstance(engine, Engine)
+        connection = engine.raw_connection()  # a checkpoint is made outside transactions
+        try:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            row = cursor.fetchone()
+        except sqlite3.OperationalError as error:
+            log.info("the database's log could not be emptied: %s", error)
+            return False
+        finally:
+            connection.close()
+        return row is not None and row[0] == 0
 
     @property
     def _waits(self) -> bool:

@@ -23,7 +23,7 @@ _LOOKS = {
 
 JOB_BUTTON = rf"job:(?P<what>{'|'.join(_LOOKS)}):(?P<job>\d+)"
 STYLE_SELECT = r"job:style:(?P<job>\d+)"
-FORGET_BUTTON = "privacy:forget"
+PRIVACY_BUTTON = r"privacy:(?P<what>forget|unheard|heard|export)"
 
 
 def job_button(what: str, job_id: int, t: Translation) -> ui.Button[Any]:
@@ -38,6 +38,8 @@ def style_select(job_id: int, t: Translation) -> ui.Select[Any]:
     return ui.Select(placeholder=t("select.style"), options=options, custom_id=f"job:style:{job_id}")
 
 
-def forget_button(t: Translation) -> ui.Button[Any]:
-    """A person's way to have deleted what is kept about them."""
-    return ui.Button(label=t("button.forget"), style=discord.ButtonStyle.danger, custom_id=FORGET_BUTTON)
+def privacy_button(what: str, t: Translation) -> ui.Button[Any]:
+    """What a person can do about what is kept of them: `forget`, `unheard`, `heard` or `export`."""
+    style = discord.ButtonStyle.danger if what == "forget" else discord.ButtonStyle.secondary
+    return ui.Button(label=t(f"button.{what}" if what != "heard" else "button.heard_again"), style=style,
+                     custom_id=f"privacy:{what}")  # fmt: skip

@@ -1,0 +1,46 @@
+"""How long each thing in the database is kept: one table, from which the sweep, the privacy text and the docs are made.
+
+A column that is missing here fails a test: nothing is kept of which nobody has said for how long.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class Lifetime(Enum):
+    """Until when something is kept; what it is called in the texts."""
+
+    ANSWERED = "until the request is answered"
+    KEEP_DAYS = "for KEEP_DAYS days, or until it is deleted or forgotten"
+    HOUR = "for an hour"
+    HOUR_AFTER_FORGETTING = "as long as the request is kept, and for an hour after it was forgotten"
+    REMOVED = "until the message is removed, at most a day"
+    SERVER = "until the server removes the bot"
+    MODERATORS = "until the server's moderators take it back"
+    PERSON = "until the person takes it back"
+    DAY = "for a day"
+    ALWAYS = "always; it says nothing of anybody"
+
+
+_A, _K, _H = Lifetime.ANSWERED, Lifetime.KEEP_DAYS, Lifetime.HOUR
+
+LIFETIMES: Mapping[str, Mapping[str, Lifetime]] = {
+    "jobs": {
+        **dict.fromkeys(("id", "request_key", "created", "state", "run"), Lifetime.HOUR_AFTER_FORGETTING),
+        **dict.fromkeys(("attachment", "picture", "ending", "interaction", "attempts"), _A),
+        **dict.fromkeys(
+            ("user_id", "author_id", "guild_id", "channel_id", "locale", "filename", "source_id", "asked"), _K
+        ),
+        **dict.fromkeys(("options", "heard", "reply", "reply_id", "figure_of", "outcome"), _K),
+    },
+    "figures": dict.fromkeys(("job_id", "data"), _K),
+    "ledger": dict.fromkeys(("id", "at", "job_id", "user_id", "guild_id", "kind"), _H),
+    "erasures": dict.fromkeys(("id", "job_id", "since", "place", "reply"), Lifetime.REMOVED),
+    "guilds": dict.fromkeys(("guild_id", "settings"), Lifetime.SERVER),
+    "blocks": dict.fromkeys(("guild_id", "user_id"), Lifetime.MODERATORS),
+    "unheard": {"user_id": Lifetime.PERSON},
+    "exports": dict.fromkeys(("user_id", "at"), Lifetime.DAY),
+    "notes": dict.fromkeys(("name", "value"), Lifetime.ALWAYS),
+    "runs": dict.fromkeys(("id", "started"), Lifetime.ALWAYS),
+}
+"""By table and column."""

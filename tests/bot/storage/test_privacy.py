@@ -1,0 +1,136 @@
+"""Nothing is kept of which nobody has said for how long, and nothing is left of what was to be forgotten."""
+
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import discord
+
+from bot.storage.lifetimes import LIFETIMES
+from bot.storage.store import Store
+from bot.storage.tables import Base
+from tests.bot.sounds import noise
+from tests.bot.world import World, names_of, text_of
+
+
+def test_every_column_has_a_lifetime() -> None:
+    tables = {name: {column.name for column in table.columns} for name, table in Base.metadata.tables.items()}
+    assert {name: set(columns) for name, columns in LIFETIMES.items()} == tables
+
+
+def places_of(marker: str, directory: Path) -> list[str]:
+    """The files in which `marker` stands somewhere."""
+    found = (path for path in directory.rglob("*") if path.is_file() and "backups" not in path.parts)
+    return [path.name for path in found if marker.encode() in path.read_bytes()]
+
+
+NAME, WORDS = "SECRETFILENAME.wav", "a SECRETWORDS dragon"
+
+
+async def asked(world: World) -> discord.Message:
+    """Alice's recording with words of her own, painted, and painted again by Bob in another style."""
+    await world.alice.slash(world.channel, "imagine-sound file", recording=(NAME, noise()), prompt=WORDS)
+    (reply,) = world.said(world.channel)
+    await world.bob.select(reply, ["comic"], custom_id="job:style:1")
+    assert len(world.painter.orders) == 2
+    directory = world.bot.services.store.path.parent
+    assert places_of("SECRETWORDS", directory)
+    assert places_of("SECRETFILENAME", directory)
+    return reply
+
+
+def assert_nothing_is_left(world: World) -> None:
+    directory = world.bot.services.store.path.parent
+    assert places_of("SECRETWORDS", directory) == []
+    assert places_of("SECRETFILENAME", directory) == []
+    assert places_of(str(world.alice.id), directory) == []
+
+
+async def test_nothing_is_left_after_forget_me_while_the_bot_runs(world: World) -> None:
+    await asked(world)
+    panel = await world.alice.slash(world.channel, "imagine-sound privacy")
+    assert panel.response is not None
+    await world.alice.click(panel.response, custom_id="privacy:forget")
+    assert_nothing_is_left_but_the_ledger(world)
+
+
+def assert_nothing_is_left_but_the_ledger(world: World) -> None:
+    directory = world.bot.services.store.path.parent
+    assert places_of("SECRETWORDS", directory) == []
+    assert places_of("SECRETFILENAME", directory) == []
+
+
+async def test_open_editor_brings_nothing_back(world: World) -> None:
+    reply = await asked(world)
+    editor = await world.bob.click(reply, custom_id="job:edit:1")
+    assert editor.modal is not None
+    await world.bot.services.jobs.forget_user(world.alice.id)
+    await world.bob.submit_modal(editor, {"prompt": "another dragon"})
+    assert len(world.painter.orders) == 2
+    assert_nothing_is_left_but_the_ledger(world)
+
+
+async def test_nothing_is_left_after_delete(world: World) -> None:
+    await world.alice.slash(world.channel, "imagine-sound file", recording=(NAME, noise()), prompt=WORDS)
+    (reply,) = world.said(world.channel)
+    await world.alice.click(reply, custom_id="job:delete:1")
+    assert_nothing_is_left_but_the_ledger(world)
+
+
+async def test_nothing_is_left_after_the_recordings_message_is_deleted_and_a_kill(world: World) -> None:
+    note = await world.post(world.alice, world.channel, (NAME, noise()))
+    await world.alice.delete(note)
+    await world.restart()
+    assert_nothing_is_left_but_the_ledger(world)
+
+
+async def test_others_pictures_of_the_recording_can_still_be_deleted(world: World) -> None:
+    await asked(world)
+    await world.bot.services.jobs.forget_user(world.alice.id)
+    _, second = world.said(world.channel)
+    again = await world.bob.click(second, custom_id="job:again:2")
+    assert again.response is not None
+    assert "no longer know" in text_of(again.response)
+    await world.bob.click(second, custom_id="job:delete:2")
+    assert len(world.said(world.channel)) == 1
+
+
+async def test_whoever_does_not_want_to_be_heard_is_not(world: World) -> None:
+    panel = await world.alice.slash(world.channel, "imagine-sound privacy")
+    assert panel.response is not None
+    await world.alice.click(panel.response, custom_id="privacy:unheard")
+
+    await world.post_voice_note(world.alice, world.channel)
+    recording = await world.post(world.alice, world.channel)
+    menu = await world.bob.context_menu(world.channel, "Imagine this sound", recording)
+    await world.bob.send(world.channel, f"<@{world.me.id}>", reply_to=recording)
+
+    assert world.painter.orders == []
+    assert menu.response is not None
+    assert "does not want me to listen" in text_of(menu.response)
+    await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
+    assert len(world.painter.orders) == 1, "asking by name is wanting it"
+
+
+async def test_export_is_sent_once_a_day(world: World) -> None:
+    await asked(world)
+    panel = await world.alice.slash(world.channel, "imagine-sound privacy")
+    assert panel.response is not None
+    await world.alice.click(panel.response, custom_id="privacy:export")
+    (sent,) = world.said(world.alice.user.dm_channel)
+    assert names_of(sent) == ["imagine-sound.zip"]
+    archive = zipfile.ZipFile(BytesIO(await sent.attachments[0].read()))
+    assert WORDS in archive.read("requests.json").decode()
+    assert "heard-1.png" in archive.namelist()
+    await world.alice.click(panel.response, custom_id="privacy:export")
+    assert len(world.said(world.alice.user.dm_channel)) == 1
+
+
+async def test_log_of_the_database_is_empty_after_forgetting(tmp_path: Path) -> None:
+    store = Store(tmp_path / "other" / "store.sqlite3")
+    await store.open()
+    await store.set_value("marker", "x" * 10_000)
+    assert store.path.with_name("store.sqlite3-wal").stat().st_size > 0
+    await store._database.writer.empty_log()
+    assert store.path.with_name("store.sqlite3-wal").stat().st_size == 0
+    await store.close()
