@@ -158,10 +158,11 @@ async def _double_click(world: World) -> Outcome:
     """The same button, twice within a moment: one picture, and word that it is under way."""
     person, _, message = await _finished(world)
     clicks = [person.click(message, "again"), person.click(message, "again")]
-    clicks[1].may_be_told = True
+    for click in clicks:
+        click.may_be_told = True  # whichever the bot takes for the second
     outcome = await world.settle(clicks)
-    pictures = list(outcome.verdicts).count(Verdict.ANSWERED)
-    return Outcome([Verdict.DOUBLED] if pictures > 1 else outcome.verdicts, notes=outcome.notes)
+    wrong = {0: [Verdict.LOST], 1: [], 2: [Verdict.DOUBLED]}[list(outcome.verdicts).count(Verdict.ANSWERED)]
+    return Outcome([*outcome.verdicts, *wrong], notes=outcome.notes)
 
 
 async def _two_editors(world: World) -> Outcome:
