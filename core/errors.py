@@ -35,6 +35,8 @@ class ImagineSoundError(Exception):
     def __init__(self, sentence: str | None = None, **values: str | int | float) -> None:
         super().__init__(self.sentence.format(**values) if sentence is None else sentence)
         self.values = values
+        self.has_own_sentence = sentence is None
+        """Whether it says the sentence of its class, and not one that was made for it."""
 
 
 class WrongSetting(ImagineSoundError):

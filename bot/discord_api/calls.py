@@ -16,6 +16,7 @@ import stamina
 from discord import ui
 from discord.http import HTTPClient, Route
 
+from bot.discord_api.markdown import Markdown, display
 from bot.discord_api.verdicts import TROUBLE, Applied, Call, Never, NotApplied, Unknown, Why, judge, passes
 
 log = logging.getLogger(__name__)
@@ -217,15 +218,15 @@ async def _unless_refused(call: Awaitable[T], what: str) -> T | None:
         return None
 
 
-def plain(text: str) -> ui.LayoutView:
+def plain(text: Markdown) -> ui.LayoutView:
     """A layout of text alone."""
     view = ui.LayoutView(timeout=None)
-    view.add_item(ui.TextDisplay(text))
+    view.add_item(display(text))
     view.stop()
     return view
 
 
-async def answer(interaction: discord.Interaction, text: str) -> None:
+async def answer(interaction: discord.Interaction, text: Markdown) -> None:
     """Tell only the one who clicked or commanded, whether or not the interaction has been answered already."""
     await answer_with(interaction, plain(text))
 

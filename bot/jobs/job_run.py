@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bot.discord_api.attachments import CouldNotFetch
 from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
+from bot.discord_api.markdown import Markdown, mention
 from bot.jobs.live_message import LiveMessage
 from bot.jobs.services import JobServices
 from bot.storage.records import Ending, Job, JobState, Outcome
@@ -265,7 +266,7 @@ class JobRun:
             prompt=words,
             alt_text=picture_alt_text(self._t, words),
             progress=None,
-            status=self._t("status.painted", user=f"<@{self._job.user_id}>", seconds=f"{picture.seconds:.0f}"),
+            status=self._t("status.painted", user=mention(self._job.user_id), seconds=round(picture.seconds)),
             notes=picture_notes(picture),
             controls=Controls.PICTURE,
             colour=GOOD,
@@ -299,7 +300,7 @@ class JobRun:
             self._files = self._figure_file()
             self._screen = replace(
                 self._screen,
-                status=ending.sentence,
+                status=Markdown(ending.sentence),  # as it was written down
                 picture=None,
                 progress=None,
                 controls=Controls.ENDED if self._can_be_painted else Controls.NONE,

@@ -12,13 +12,14 @@ import discord
 
 from bot.discord_api import calls
 from bot.discord_api.calls import CallFailed, Files, Gone, NotNow, Refused
+from bot.discord_api.markdown import stripped
 from bot.jobs.identity import nonce_of, place_of
 from bot.jobs.reply import Reply
 from bot.jobs.services import JobServices
 from bot.storage.records import Job, ReplyAddress
 from bot.views.layouts import Screen, build_layout
 from bot.views.texts import Translation
-from bot.views.wording import LONGEST_THREAD_NAME, names_of, shortened
+from bot.views.wording import LONGEST_THREAD_NAME
 from core.generation.protocol import Note
 
 log = logging.getLogger(__name__)
@@ -156,11 +157,11 @@ class LiveMessage:
     async def _post_new(self, content: Screen, files: Files) -> None:
         """Post the message where the job's reply belongs."""
         title = content.heard.title if content.heard else self._t("thread.listening")
-        place = await self._services.places.open(self._job, shortened(title, LONGEST_THREAD_NAME))
+        place = await self._services.places.open(self._job, stripped(title, LONGEST_THREAD_NAME))
         if content.heard is None:
             self._unnamed = place.new_thread
         if place.missing_for_thread and await self._services.store.claim_notice(f"thread:{self._job.channel_id}"):
-            self._notes = (Note("no_thread", {"permissions": names_of(place.missing_for_thread, self._t)}),)
+            self._notes = (Note("no_thread", {"permissions": " ".join(place.missing_for_thread)}),)
         self._reply = await self._services.places.post(
             place, self._layout(content), files, silent=self._resumed, nonce=self._nonce("reply")
         )
@@ -192,7 +193,7 @@ class LiveMessage:
         """Give a thread that was made before its sound was heard the sound's name."""
         if self._unnamed is not None and content.heard is not None:
             thread, self._unnamed = self._unnamed, None
-            title = shortened(content.heard.title, LONGEST_THREAD_NAME)
+            title = stripped(content.heard.title, LONGEST_THREAD_NAME)
             await calls.attempt_quietly(thread.edit(name=title), "name a thread")
 
     async def _keep_address(self, reply: Reply) -> None:

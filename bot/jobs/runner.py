@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot.discord_api.markdown import mention
 from bot.jobs.eraser import Eraser
 from bot.jobs.identity import place_of
 from bot.jobs.job_run import End, JobRun
@@ -164,7 +165,7 @@ class JobRunner:
         job = await self._services.store.job(job_id)
         if job is None:
             return False
-        sentence = self._services.texts.translation(job.locale)("status.cancelled", user=f"<@{by}>")
+        sentence = self._services.texts.translation(job.locale)("status.cancelled", user=mention(by))
         if not await self._services.store.set_ending(job_id, Ending(JobState.CANCELLED, sentence)):
             return False
         await self._stop(job_id)

@@ -10,6 +10,7 @@ from discord import app_commands
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import find_recordings
+from bot.discord_api.markdown import Markdown, formatted, inert, joined
 from bot.requests.answering import answer_request, language_of, request_for
 from bot.requests.intake import Accepted, Asker, Declined
 from bot.requests.privacy import show_privacy
@@ -78,8 +79,8 @@ class ImagineSound(app_commands.Group):
         services, t = interaction.client.services, language_of(interaction)
         mine = await services.store.unfinished(user_id=interaction.user.id)
         lines = [t("queue.all", count=services.engine.queue_length()), t("queue.mine", count=len(mine))]
-        lines += [f"- {_link(job)} <t:{job.created.timestamp():.0f}:R>" for job in mine[:10]]
-        await calls.answer(interaction, "\n".join(lines))
+        lines += [Markdown(f"- {_link(job)} <t:{job.created.timestamp():.0f}:R>") for job in mine[:10]]
+        await calls.answer(interaction, joined("\n", *lines))
 
     @app_commands.command(name=translatable("command.help.name"), description=translatable("command.help.description"))
     async def help(self, interaction: Interaction) -> None:
@@ -88,12 +89,12 @@ class ImagineSound(app_commands.Group):
         guild = await services.store.guild(interaction.guild_id)
         limits = t(
             "help.limits",
-            seconds=f"{services.engine.settings.max_seconds:g}",
-            max_mb=f"{services.engine.settings.max_file_mb:g}",
+            seconds=formatted(services.engine.settings.max_seconds, "g"),
+            max_mb=formatted(services.engine.settings.max_file_mb, "g"),
             waiting=services.settings.waiting_per_user,
             hour=guild.pictures_per_user_hour or services.settings.pictures_per_user_hour,
         )
-        await calls.answer(interaction, f"{t('help')}\n{limits}")
+        await calls.answer(interaction, joined("\n", t("help"), limits))
 
     @app_commands.command(
         name=translatable("command.privacy.name"), description=translatable("command.privacy.description")
@@ -123,7 +124,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
         return
     if not await calls.acknowledge_privately(interaction):
         return
-    told = []
+    told: list[Markdown] = []
     for recording in recordings:
         new = request_for(interaction, recording, ImagineOptions(), source=message)
         match await services.intake.accept(new, asker):
@@ -134,14 +135,16 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
                 told.append(declined.text(t))
                 if not declined.only_this:
                     break
-    await calls.answer(interaction, "\n".join(dict.fromkeys(told)))
+    await calls.answer(interaction, joined("\n", *dict.fromkeys(told)))
 
 
-def _link(job: Job) -> str:
+def _link(job: Job) -> Markdown:
     """The job's message, for the one who may see it: the asker."""
     if job.reply is None:
-        return f"`{job.filename}`"
-    return f"https://discord.com/channels/{job.guild_id or '@me'}/{job.reply.channel_id}/{job.reply.message_id}"
+        return inert(job.filename, 100)
+    return Markdown(
+        f"https://discord.com/channels/{job.guild_id or '@me'}/{job.reply.channel_id}/{job.reply.message_id}"
+    )
 
 
 def new_commands() -> tuple[app_commands.Group, app_commands.ContextMenu]:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
-import discord
 from discord import ui
 
 from bot.discord_api import calls
+from bot.discord_api.markdown import Markdown, display, inert, shortened
 from bot.requests.answering import answer_request, language_of, telling_faults
 from bot.requests.intake import Asker
 from bot.requests.services import Interaction
@@ -21,7 +21,7 @@ from bot.storage.records import Job, NewJob, ReplyAddress
 from bot.views.buttons import JOB_BUTTON, STYLE_SELECT
 from bot.views.editors import prompt_editor
 from bot.views.layouts import new_layout
-from bot.views.wording import confidence, figure_alt_text, heard_notes, note_text, picture_notes, shortened
+from bot.views.wording import confidence, figure_alt_text, heard_notes, note_text, picture_notes
 from core.options import ImagineOptions
 from core.prompting.styles import Style
 from core.recipe import to_json
@@ -140,7 +140,7 @@ async def _show_heard(interaction: Interaction, job: Job) -> None:
         await calls.answer(interaction, t("answer.forgotten"))
         return
     view = new_layout()
-    view.add_item(ui.TextDisplay(f"### {t('button.heard')}: {discord.utils.escape_markdown(job.heard.title)}"))
+    view.add_item(display(Markdown(f"### {t('button.heard')}: {inert(job.heard.title)}")))
     files = {}
     figure = await services.store.figure(job)
     if figure is not None:
@@ -152,14 +152,14 @@ async def _show_heard(interaction: Interaction, job: Job) -> None:
         view.add_item(gallery)
     lines = [
         f"`{window.timestamp_ms / 1000:5.1f} s` "
-        + ", ".join(f"{category.name} ({category.score:.2f})" for category in window.categories[:3])
+        + ", ".join(f"{inert(category.name)} ({category.score:.2f})" for category in window.categories[:3])
         for window in job.heard.windows[:MOST_WINDOWS]
     ]
     if len(job.heard.windows) > MOST_WINDOWS:
         lines.append("…")
-    sure = ", ".join(f"{category.name}: {confidence(t, category.score)}" for category in job.heard.top[:5])
-    view.add_item(ui.TextDisplay(shortened("\n".join(lines), 3200)))
-    view.add_item(ui.TextDisplay(shortened(f"-# {sure}", 400)))
+    sure = ", ".join(f"{inert(category.name)}: {confidence(t, category.score)}" for category in job.heard.top[:5])
+    view.add_item(display(Markdown(shortened("\n".join(lines), 3200))))
+    view.add_item(display(Markdown(shortened(f"-# {sure}", 400))))
     await calls.answer_with(interaction, view, files)
 
 
@@ -172,18 +172,18 @@ async def _show_recipe(interaction: Interaction, job: Job) -> None:
     recipe = job.outcome.recipe
     notes = (*(heard_notes(job.heard) if job.heard else ()), *picture_notes(job.outcome))
     lines = [
-        f"**{t('recipe.prompt')}**: {discord.utils.escape_markdown(shortened(recipe.prompt.text, 1000))}",
-        f"**{t('recipe.negative')}**: {discord.utils.escape_markdown(shortened(recipe.prompt.negative_text, 500))}",
+        f"**{t('recipe.prompt')}**: {inert(recipe.prompt.text, 1000)}",
+        f"**{t('recipe.negative')}**: {inert(recipe.prompt.negative_text)}",
         f"**{t('recipe.seed')}**: `{recipe.seed}`",
         f"**{t('recipe.steps')}**: {recipe.steps} · **{t('recipe.guidance')}**: {recipe.guidance:g}",
         f"**{t('recipe.size')}**: {recipe.size[0]} × {recipe.size[1]}",
-        f"**{t('recipe.model')}**: `{recipe.model}` {recipe.revision}".rstrip(),
-        f"**{t('recipe.adapter')}**: {recipe.adapter or '–'}",
+        f"**{t('recipe.model')}**: {inert(recipe.model)} {inert(recipe.revision)}".rstrip(),
+        f"**{t('recipe.adapter')}**: {inert(recipe.adapter or '–')}",
         f"**{t('recipe.seconds')}**: {job.outcome.seconds:.1f}",
         *(f"-# {note_text(t, note)}" for note in notes),
     ]
     view = new_layout()
-    view.add_item(ui.TextDisplay(shortened("\n".join(lines), 3000)))
+    view.add_item(display(Markdown(shortened("\n".join(lines), 3500))))
     view.add_item(ui.File("attachment://recipe.json"))
     await calls.answer_with(interaction, view, {"recipe.json": to_json(recipe).encode()})
 

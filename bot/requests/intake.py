@@ -12,6 +12,7 @@ from functools import partial
 
 import discord
 
+from bot.discord_api.markdown import Markdown
 from bot.requests.recently import Recently
 from bot.settings import BotSettings
 from bot.storage.records import GuildSettings, Job, NewJob, Spending, Spent, Usage
@@ -29,7 +30,7 @@ class Sentence:
     """A text by its key, with what is to be filled in."""
 
     key: str
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ class Declined:
         """What it is about, whatever the values: a sentence of one kind is not said to somebody all the time."""
         return self.reason.key if isinstance(self.reason, Sentence) else type(self.reason).__name__
 
-    def text(self, t: Translation) -> str:
+    def text(self, t: Translation) -> Markdown:
         """What the person is told."""
         if isinstance(self.reason, RecordingError):
             return t.error(self.reason)
-        when = {"when": discord.utils.format_dt(self.until, "R")} if self.until else {}
+        when = {"when": Markdown(discord.utils.format_dt(self.until, "R"))} if self.until else {}
         return t(self.reason.key, **self.reason.values, **when)
 
 

@@ -13,6 +13,7 @@ from discord.ext import commands
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import address_of, find_recordings
+from bot.discord_api.markdown import Markdown
 from bot.discord_api.nonces import nonce
 from bot.requests.cursor import Cursor
 from bot.requests.intake import Asker, Declined
@@ -208,7 +209,7 @@ class Listener(commands.Cog):
             if may_write and permissions.view_channel:
                 await self._tell(message.channel, text)
             else:
-                await self._tell(message.author, f"{message.channel.mention}: {text}")  # type: ignore[union-attr]
+                await self._tell(message.author, Markdown(f"{message.channel.mention}: {text}"))  # type: ignore[union-attr]
         return False
 
     async def _reset_notices(self, message: discord.Message, missing: tuple[str, ...]) -> None:
@@ -234,7 +235,7 @@ class Listener(commands.Cog):
     async def _answer(self, message: discord.Message, key: str, *, missed: bool) -> None:
         await self._say(message, key, self._translation_for(message)(key), missed=missed)
 
-    async def _say(self, message: discord.Message, kind: str, text: str, *, missed: bool) -> None:
+    async def _say(self, message: discord.Message, kind: str, text: Markdown, *, missed: bool) -> None:
         """Answer a message in a sentence: one of a kind to a person in a channel in ten minutes, whatever they post."""
         if self._told.again((message.author.id, message.channel.id, kind)):
             log.info("not said again: %s", text)
@@ -245,7 +246,7 @@ class Listener(commands.Cog):
         except calls.CallFailed:
             log.info("nobody to tell: %s", text)
 
-    async def _tell(self, channel: discord.abc.Messageable, text: str) -> None:
+    async def _tell(self, channel: discord.abc.Messageable, text: Markdown) -> None:
         try:
             await calls.send(channel, calls.plain(text))
         except calls.CallFailed:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from discord import ui
 
 from bot.discord_api import calls
+from bot.discord_api.markdown import display, formatted
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction
 from bot.storage.records import Job
@@ -25,7 +26,7 @@ async def show_privacy(interaction: Interaction) -> None:
     """What is kept, how long, and the buttons."""
     t, services = language_of(interaction), interaction.client.services
     view = new_layout()
-    view.add_item(ui.TextDisplay(t("privacy", days=f"{services.settings.keep_days:g}")))
+    view.add_item(display(t("privacy", days=formatted(services.settings.keep_days, "g"))))
     listening = "heard" if await services.store.is_unheard(interaction.user.id) else "unheard"
     view.add_item(ui.ActionRow(*(privacy_button(what, t) for what in ("forget", listening, "export"))))
     await calls.answer_with(interaction, view)

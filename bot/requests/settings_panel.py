@@ -14,6 +14,7 @@ import discord
 from discord import ui
 
 from bot.discord_api import calls
+from bot.discord_api.markdown import Markdown, display, formatted, mention
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction, Services
 from bot.storage.records import GuildSettings, Listening
@@ -59,7 +60,7 @@ class Setting:
     """One line of the panel. `item` has the custom id `settings:<name>`; `act` is what using it does."""
 
     name: str
-    label: Callable[[PanelState, Translation], str]
+    label: Callable[[PanelState, Translation], Markdown]
     item: Callable[[PanelState, Translation], ui.Item[Any]]
     act: Callable[[Interaction, Any], Awaitable[None]]
 
@@ -128,7 +129,9 @@ async def change_numbers(interaction: Interaction, _: re.Match[str], fields: Map
         await calls.answer(interaction, t("settings.no_number"))
         return
     if (seconds is not None and not 1 <= seconds <= most) or (hour is not None and not 1 <= hour <= most_pictures):
-        await calls.answer(interaction, t("settings.out_of_range", seconds=f"{most:g}", pictures=most_pictures))
+        await calls.answer(
+            interaction, t("settings.out_of_range", seconds=formatted(most, "g"), pictures=most_pictures)
+        )
         return
     if await _may_change(interaction):
         await _change(interaction, "numbers", seconds=seconds, pictures_per_user_hour=hour)
@@ -203,11 +206,11 @@ def _unblock(_: PanelState, t: Translation) -> ui.Item[Any]:
     return ui.UserSelect(max_values=MOST_PICKED, placeholder=t("settings.unblock"), custom_id="settings:unblock")
 
 
-def _current_blocked(state: PanelState, t: Translation) -> str:
+def _current_blocked(state: PanelState, t: Translation) -> Markdown:
     """Whom the server does not want served; the list may be longer than a message."""
-    shown = ", ".join(f"<@{user_id}>" for user_id in state.blocked[:MOST_NAMED])
+    shown = ", ".join(mention(user_id) for user_id in state.blocked[:MOST_NAMED])
     more = f" … (+{len(state.blocked) - MOST_NAMED})" if len(state.blocked) > MOST_NAMED else ""
-    return f"{t('settings.blocked')}: {shown or '–'}{more}"
+    return Markdown(f"{t('settings.blocked')}: {shown or '–'}{more}")
 
 
 async def _add_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> None:
@@ -232,11 +235,11 @@ async def _edit_numbers(interaction: Interaction, _: ui.Button[Any]) -> None:
     await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
 
 
-def _current_numbers(state: PanelState, t: Translation) -> str:
-    return t("settings.current_numbers", seconds=f"{state.seconds:g}", hour=state.pictures_per_user_hour)
+def _current_numbers(state: PanelState, t: Translation) -> Markdown:
+    return t("settings.current_numbers", seconds=formatted(state.seconds, "g"), hour=state.pictures_per_user_hour)
 
 
-def _named(key: str) -> Callable[[PanelState, Translation], str]:
+def _named(key: str) -> Callable[[PanelState, Translation], Markdown]:
     return lambda _, t: t(key)
 
 
@@ -289,11 +292,11 @@ async def _build_panel(interaction: Interaction, *, page: int) -> ui.LayoutView:
     view = new_layout()
     container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=ACCENT)
     view.add_item(container)
-    container.add_item(ui.TextDisplay(f"### {t('settings.title')}"))
+    container.add_item(display(Markdown(f"### {t('settings.title')}")))
     if not interaction.client.services.settings.message_content:
-        container.add_item(ui.TextDisplay(t("settings.no_content")))
+        container.add_item(display(t("settings.no_content")))
     for setting in SETTINGS[page * SETTINGS_A_PAGE : (page + 1) * SETTINGS_A_PAGE]:
-        container.add_item(ui.TextDisplay(setting.label(state, t)))
+        container.add_item(display(setting.label(state, t)))
         container.add_item(ui.ActionRow(setting.item(state, t)))
     pages = range((len(SETTINGS) - 1) // SETTINGS_A_PAGE + 1)
     if len(pages) > 1:

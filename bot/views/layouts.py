@@ -10,9 +10,10 @@ from enum import Enum, auto
 import discord
 from discord import ui
 
+from bot.discord_api.markdown import Markdown, display, inert
 from bot.views.buttons import job_button, style_select
 from bot.views.texts import Translation
-from bot.views.wording import bar, figure_alt_text, heard_notes, label_lines, note_text, shortened
+from bot.views.wording import bar, figure_alt_text, heard_notes, label_lines, note_text
 from core.events import HeardSummary
 from core.generation.protocol import Note
 
@@ -37,7 +38,7 @@ class Screen:
     """All that a job's message shows. `figure` and `picture` are names of files attached to the message."""
 
     job_id: int
-    status: str = ""
+    status: Markdown
     heard: HeardSummary | None = None
     prompt: str = ""
     figure: str | None = None
@@ -62,7 +63,7 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=screen.colour, id=marker)
     view.add_item(container)
     if screen.heard is not None:
-        container.add_item(ui.TextDisplay(f"### {discord.utils.escape_markdown(screen.heard.title)}"))
+        container.add_item(display(Markdown(f"### {inert(screen.heard.title)}")))
     if screen.picture is not None:
         gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
         gallery.add_item(media=f"attachment://{screen.picture}", description=screen.alt_text or None)
@@ -70,15 +71,14 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     if screen.heard is not None:
         _add_heard(container, screen, screen.heard, t)
     if screen.prompt:
-        prompt = discord.utils.escape_markdown(shortened(screen.prompt, LONGEST_PROMPT))
-        container.add_item(ui.TextDisplay(f"> {' '.join(prompt.split())}"))
+        container.add_item(display(Markdown(f"> {inert(screen.prompt, LONGEST_PROMPT)}")))
     if screen.progress is not None:
         step, steps = screen.progress
-        container.add_item(ui.TextDisplay(f"`{bar(step / steps, 16)}` {step}/{steps}"))
+        container.add_item(display(Markdown(f"`{bar(step / steps, 16)}` {step}/{steps}")))
     if screen.status:
-        container.add_item(ui.TextDisplay(screen.status))
+        container.add_item(display(screen.status))
     if notes := [*(heard_notes(screen.heard) if screen.heard else ()), *screen.notes]:
-        container.add_item(ui.TextDisplay("\n".join(f"-# {note_text(t, note)}" for note in notes)))
+        container.add_item(display(Markdown("\n".join(f"-# {note_text(t, note)}" for note in notes))))
     for row in _rows(screen, t):
         container.add_item(row)
     return view
@@ -91,7 +91,7 @@ def is_marked(message: discord.Message, marker: int) -> bool:
 
 def _add_heard(container: "ui.Container[ui.LayoutView]", screen: Screen, heard: HeardSummary, t: Translation) -> None:
     """The labels; the figure is large until there is a picture, then a thumbnail beside them."""
-    labels: ui.TextDisplay[ui.LayoutView] = ui.TextDisplay(label_lines(t, heard.top))
+    labels = display(label_lines(t, heard.top))
     if screen.figure is None:
         container.add_item(labels)
         return

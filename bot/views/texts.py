@@ -12,6 +12,7 @@ from typing import Self
 import discord
 from discord import app_commands
 
+from bot.discord_api.markdown import Markdown, inert
 from core.errors import ImagineSoundError
 
 ENGLISH = "en"
@@ -57,19 +58,27 @@ class Translation:
         self._texts = texts
         self.locale = locale
 
-    def __call__(self, key: str, **values: object) -> str:
-        """The text of that key with the values filled in."""
+    def __call__(self, key: str, **values: int | Markdown) -> Markdown:
+        """The text of that key with the values filled in, for messages."""
+        return Markdown(self.plain(key, **values))
+
+    def plain(self, key: str, **values: int | str) -> str:
+        """The same for places that render no markup: alternative texts, names of threads."""
         found = self._texts.find(self.locale, key) or self._texts.languages(key)[ENGLISH]
         return found.format(**values) if values else found
 
-    def error(self, error: ImagineSoundError) -> str:
-        """The error's own sentence in English, its translation (if there is one) elsewhere."""
+    def error(self, error: ImagineSoundError) -> Markdown:
+        """The error's own sentence in English, its translation (if there is one) elsewhere.
+
+        What is filled in may come from anywhere, and so may a sentence that was made for this error alone.
+        """
+        values = {name: inert(value) for name, value in error.values.items()}
         if self.locale in LANGUAGES:
             for kind in type(error).__mro__:
                 translation = self._texts.find(self.locale, f"error.{kind.__name__}")
                 if translation is not None:
-                    return translation.format(**error.values)
-        return str(error)
+                    return Markdown(translation.format(**values))
+        return Markdown(error.sentence.format(**values)) if error.has_own_sentence else inert(error)
 
 
 class CommandTranslator(app_commands.Translator):

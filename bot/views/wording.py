@@ -5,6 +5,7 @@ It knows the core's labels and scenes, and nothing of Discord but its lengths.
 
 from collections.abc import Sequence
 
+from bot.discord_api.markdown import Markdown, inert, stripped
 from bot.storage.records import Outcome
 from bot.views.texts import Translation
 from core.events import HeardSummary
@@ -21,33 +22,35 @@ CONFIDENCE = (
 """From this score on, these words."""
 
 
-def bar(share: float, length: int = BAR) -> str:
+def bar(share: float, length: int = BAR) -> Markdown:
     """A bar for 0 to 1."""
     full = round(max(0.0, min(1.0, share)) * length)
-    return "▰" * full + "▱" * (length - full)
+    return Markdown("▰" * full + "▱" * (length - full))
 
 
-def confidence(t: Translation, score: float) -> str:
+def confidence(t: Translation, score: float) -> Markdown:
     """How sure a score is, in words."""
     return t(next(key for least, key in CONFIDENCE if score >= least))
 
 
-def label_lines(t: Translation, top: Sequence[TopCategory], most: int = 5) -> str:
+def label_lines(t: Translation, top: Sequence[TopCategory], most: int = 5) -> Markdown:
     """The labels, one a line, with a bar and a word for how sure each is."""
-    return "\n".join(
-        f"`{bar(category.score)}` **{category.name}** · {confidence(t, category.score)}" for category in top[:most]
+    lines = (
+        f"`{bar(category.score)}` **{inert(category.name)}** · {confidence(t, category.score)}"
+        for category in top[:most]
     )
+    return Markdown("\n".join(lines))
 
 
 def figure_alt_text(t: Translation, top: Sequence[TopCategory], duration_s: float) -> str:
     """What the figure shows, for those who cannot see it."""
     names = ", ".join(f"{category.name} ({category.score:.0%})" for category in top[:5])
-    return shortened(t("alt.figure", seconds=f"{duration_s:.0f}", labels=names), LONGEST_ALT_TEXT)
+    return stripped(t.plain("alt.figure", seconds=f"{duration_s:.0f}", labels=names), LONGEST_ALT_TEXT)
 
 
 def picture_alt_text(t: Translation, prompt: str) -> str:
     """What the picture shows, for those who cannot see it."""
-    return shortened(t("alt.picture", prompt=prompt), LONGEST_ALT_TEXT)
+    return stripped(t.plain("alt.picture", prompt=prompt), LONGEST_ALT_TEXT)
 
 
 def heard_notes(heard: HeardSummary) -> tuple[Note, ...]:
@@ -69,16 +72,13 @@ def picture_notes(picture: Picture | Outcome) -> tuple[Note, ...]:
     return (Note("miniature", {}), *picture.notes) if picture.is_miniature else picture.notes
 
 
-def note_text(t: Translation, note: Note) -> str:
+def note_text(t: Translation, note: Note) -> Markdown:
     """A note as a sentence."""
-    return t(f"note.{note.key}", **note.values)
+    if note.key == "no_thread":
+        return t("note.no_thread", permissions=names_of(str(note.values["permissions"]).split(), t))
+    return t(f"note.{note.key}", **{name: inert(value) for name, value in note.values.items()})
 
 
-def names_of(permissions: Sequence[str], t: Translation) -> str:
+def names_of(permissions: Sequence[str], t: Translation) -> Markdown:
     """The permissions as Discord's client calls them, in bold."""
-    return ", ".join(f"**{t(f'permission.{name}')}**" for name in permissions)
-
-
-def shortened(text: str, most: int) -> str:
-    """`text`, cut with an ellipsis where it is longer than `most` characters."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+    return Markdown(", ".join(f"**{t(f'permission.{name}')}**" for name in permissions))

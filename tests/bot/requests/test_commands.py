@@ -59,7 +59,7 @@ async def test_privacy_tells_what_is_kept_and_forgets_on_request(world: World) -
 async def test_forget_button_works_after_a_restart(world: World) -> None:
     shown = await world.alice.slash(world.channel, "imagine-sound privacy")
     assert shown.response is not None
-    assert list(buttons_of(shown.response)) == ["Forget me"]
+    assert list(buttons_of(shown.response)) == ["Forget me", "Never listen to me", "Send me what you keep"]
     await world.restart()
 
     done = await world.alice.click(shown.response, label="Forget me")

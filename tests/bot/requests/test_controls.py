@@ -93,7 +93,7 @@ async def test_recipe_tells_all_that_is_needed_to_paint_it_again(painted: World)
     assert result.ephemeral
     assert result.response is not None
     assert str(painted.painter.orders[0].request.seed) in text_of(result.response)
-    assert "`scripted`" in text_of(result.response)
+    assert "scripted" in text_of(result.response)
     assert names_of(result.response) == ["recipe.json"]
 
 

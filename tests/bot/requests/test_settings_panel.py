@@ -8,6 +8,7 @@ from discord import ui
 from simcord.actors import MemberActor
 from simcord.results import InteractionResult, ResponseMessage
 
+from bot.discord_api.markdown import Markdown
 from bot.requests import settings_panel
 from bot.requests.services import Interaction
 from bot.requests.settings_panel import PanelState, Setting
@@ -173,7 +174,7 @@ async def test_more_settings_than_a_message_holds_are_on_pages(
     many = [*settings_panel.SETTINGS]
     for number in range(15):
         look = partial(button_of_setting, name=f"new_{chr(97 + number)}")
-        many.insert(0, Setting(f"new_{chr(97 + number)}", lambda _, t: "new", look, done))
+        many.insert(0, Setting(f"new_{chr(97 + number)}", lambda _, t: Markdown("new"), look, done))
     monkeypatch.setattr(settings_panel, "SETTINGS", many)
 
     first = await open_panel(world, manager)
