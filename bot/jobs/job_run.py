@@ -294,7 +294,7 @@ class JobRun:
     async def _end(self, ending: Ending) -> None:
         """The last word of a job without a picture, and its end in the store."""
         await self._finish_keeping()
-        if self._is_unnoticed:
+        if not self._job.asked and not await self._message.is_there():
             log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, ending.sentence)
         else:
             self._files = self._figure_file()

@@ -16,7 +16,7 @@ from bot.discord_api.markdown import stripped
 from bot.jobs.identity import nonce_of, place_of
 from bot.jobs.reply import Reply
 from bot.jobs.services import JobServices
-from bot.storage.records import Job, ReplyAddress
+from bot.storage.records import Job
 from bot.views.layouts import Screen, build_layout
 from bot.views.texts import Translation
 from bot.views.wording import LONGEST_THREAD_NAME
@@ -39,6 +39,7 @@ class LiveMessage:
         self._job = job
         self._t = t
         self._resumed = resumed
+        self._may_be_there = resumed or job.interaction is not None
         self._application_id = services.client.application_id
         self._place = place_of(self._application_id, job)
         self._reply = Reply(services.client, job.reply, awaited=job.interaction) if job.reply else None
@@ -55,6 +56,13 @@ class LiveMessage:
         """Whether there is a message yet."""
         return self._reply is not None
 
+    async def is_there(self) -> bool:
+        """Whether there is a message, also where that is not known yet. Nothing more is shown. Raises CallFailed."""
+        await self._stop_showing()
+        if self._reply is None and self._may_be_there:
+            await self._take_up()
+        return self._reply is not None
+
     def show(self, content: Screen, files: Files) -> None:
         """Show `content` soon; of several that wait the newest wins. Raises Gone once the message is gone."""
         if self._gone:
@@ -69,9 +77,7 @@ class LiveMessage:
         Raises Gone, Refused, TooLarge when Discord will not take the files, and NotNow when it could not be reached for
         long.
         """
-        self._next = None
-        if self._task is not None:
-            await asyncio.wait({self._task})  # an edit that is under way ends, and no other begins
+        await self._stop_showing()
         if self._reply is None:
             await self._post(content, files)
             return
@@ -99,6 +105,12 @@ class LiveMessage:
             if task is not None and not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+
+    async def _stop_showing(self) -> None:
+        """What is under way arrives, and nothing else begins."""
+        self._next = None
+        if self._task is not None:
+            await asyncio.wait({self._task})
 
     async def _show_what_waits(self) -> None:
         try:
@@ -133,26 +145,27 @@ class LiveMessage:
                 self._posting.exception()  # raised here, or nobody waits for it any more
 
     async def _find_or_post(self, content: Screen, files: Files) -> None:
-        found = await self._found()
-        if found is None:
+        reply = await self._take_up() if self._may_be_there else None
+        if reply is None:
             await self._post_new(content, files)
-            return
-        self._reply = Reply(self._services.client, found, awaited=self._job.interaction)
-        await self._keep_address(self._reply)
-        await self._edit(self._reply, content, files)
+        else:
+            await self._edit(reply, content, files)
 
-    async def _found(self) -> ReplyAddress | None:
-        """Where the message is already: an interaction was acknowledged with it, or the process ended after posting."""
-        if self._job.interaction is None and not self._resumed:
-            return None
+    async def _take_up(self) -> Reply | None:
+        """The message that is there already: an interaction was acknowledged with it, or it was posted and nobody knows
+        since the process ended or the answer was lost."""
         try:
             found = await self._services.places.find(self._place, self._services.now())
         except Refused:
             log.info("job %d: I may not look for its message; its nonce has to do", self._job.id)
             return None
-        if found is None and self._job.interaction is not None:
-            raise Gone("the interaction was never acknowledged, or cannot be reached any more")
-        return found
+        if found is None:
+            if self._job.interaction is not None:
+                raise Gone("the interaction was never acknowledged, or cannot be reached any more")
+            return None
+        self._reply = Reply(self._services.client, found, awaited=self._job.interaction)
+        await self._keep_address(self._reply)
+        return self._reply
 
     async def _post_new(self, content: Screen, files: Files) -> None:
         """Post the message where the job's reply belongs."""
@@ -162,6 +175,7 @@ class LiveMessage:
             self._unnamed = place.new_thread
         if place.missing_for_thread and await self._services.store.claim_notice(f"thread:{self._job.channel_id}"):
             self._notes = (Note("no_thread", {"permissions": " ".join(place.missing_for_thread)}),)
+        self._may_be_there = True  # whatever is told of it: Discord forgets nonces before a job has ended
         self._reply = await self._services.places.post(
             place, self._layout(content), files, silent=self._resumed, nonce=self._nonce("reply")
         )
