@@ -24,9 +24,10 @@ from bot.storage import maintenance
 from bot.storage.database import StoreUnusable
 from bot.storage.lock import InstanceLock
 from core.engine import Engine, spare_from_collections
-from core.errors import ExitCode, PainterLost
+from core.errors import ExitCode, PainterLost, WrongSetting
 from core.hearing.decoding.walls import hide_this_process
-from core.settings import CoreSettings
+from core.log_lines import FULL, one_line, set_up_log
+from core.settings import CoreSettings, read_settings
 
 log = logging.getLogger("bot")
 
@@ -67,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     hide_this_process()  # the tokens in its environment are nobody else's business
     try:
-        settings, core_settings = BotSettings(), CoreSettings()
+        settings, core_settings = read_settings(BotSettings), read_settings(CoreSettings)
+    except WrongSetting as error:
+        print(error, file=sys.stderr)
+        return ExitCode.BAD_INPUT
     except ValidationError as error:
         for problem in error.errors():
             print(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", file=sys.stderr)
@@ -77,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if settings.discord_token is None:
         print(NO_TOKEN, file=sys.stderr)
         return ExitCode.BAD_INPUT
-    discord.utils.setup_logging(level=logging.getLevelNamesMapping()[core_settings.log_level])
+    token, hub_token = settings.discord_token.get_secret_value(), core_settings.hub_token
+    set_up_log(core_settings.log_level, FULL, filter(None, (token, hub_token)))
     try:
         end_now(asyncio.run(_run_watched(settings, core_settings)))
     except KeyboardInterrupt:  # where signals cannot be handled otherwise
@@ -162,7 +167,7 @@ async def _connect(stop: asyncio.Event, settings: BotSettings, core_settings: Co
             if isinstance(error, discord.HTTPException) and error.status < 500:
                 raise
             log.debug("no connection", exc_info=error)
-            print(UNREACHABLE.format(error=error, pause=f"{pause:g}"), file=sys.stderr)
+            print(UNREACHABLE.format(error=one_line(str(error)), pause=f"{pause:g}"), file=sys.stderr)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)

@@ -34,7 +34,7 @@ def end_within(seconds: float, status: int) -> threading.Timer:
     """End the process in so many seconds, unless it has ended by then or the timer is cancelled."""
 
     def end() -> None:
-        log.critical("not ended after %g s; what all threads do:\n%s", seconds, stacks())
+        log.critical("not ended after %g s; what all threads do:", seconds, extra={"stacks": stacks()})
         end_now(status)
 
     timer = threading.Timer(seconds, end)
@@ -71,7 +71,9 @@ class LoopWatch:
                 return
             # waited for in slices, so that a pause of the whole process counts as one of them only
             if not any(came_round.wait(slice_s) for _ in range(SLICES)):
-                log.critical("the event loop stands for %g s; what all threads do:\n%s", self._seconds, stacks())
+                log.critical(
+                    "the event loop stands for %g s; what all threads do:", self._seconds, extra={"stacks": stacks()}
+                )
                 end_now(ExitCode.RESTART)
             self._stopped.wait(slice_s)
 

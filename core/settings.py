@@ -1,22 +1,32 @@
 """The core's settings, from the environment and `.env`; every field says what it does.
 
 The names in the environment are the fields' names in capitals (`IMAGE_MODEL=...`). `.env.example` lists them all.
-What only Discord needs is in `bot/settings.py`.
+What only Discord needs is in `bot/settings.py`. Programs read both with `read_settings`, which leaves no secret in the
+environment.
 """
 
+import os
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from core.errors import WrongSetting
 from core.hearing.audio import AudioLimits
 from core.prompting.styles import Style
 
 PLAYGROUND = "playgroundai/playground-v2.5-1024px-aesthetic"
+
+SECRETS = Path("/run/secrets")
+"""Where Docker, Podman and Kubernetes put a secret as a file, named as its variable is."""
+OTHER_NAMES = ("HUGGING_FACE_HUB_TOKEN",)
+"""What libraries call a secret of ours besides."""
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
 class Speed(StrEnum):
@@ -40,7 +50,14 @@ class CoreSettings(BaseSettings):
         description="A diffusers model: a hub name or a directory. auto: Playground v2.5 on a CUDA GPU, else the "
         "bundled miniature.",
     )
-    image_model_revision: str | None = Field(None, description="The hub revision of IMAGE_MODEL; empty: the newest.")
+    image_model_revision: str | None = Field(
+        None,
+        description="The hub revision of IMAGE_MODEL; empty: for Playground v2.5 the commit that this version was made "
+        "for, for others the newest.",
+    )
+    hf_token: SecretStr | None = Field(
+        None, description="A token for the Hugging Face hub; only for an IMAGE_MODEL that is not public."
+    )
     allow_miniatures: bool = Field(
         True, description="Whether the small bundled models may stand in where the real ones are missing."
     )
@@ -89,3 +106,38 @@ class CoreSettings(BaseSettings):
     def audio_limits(self) -> AudioLimits:
         """The limits for one recording."""
         return AudioLimits(int(self.max_file_mb * 1_000_000), self.max_seconds, self.decode_timeout_s)
+
+    @property
+    def hub_token(self) -> str | None:
+        """`hf_token` as the hub's client takes it."""
+        return self.hf_token.get_secret_value() if self.hf_token else None
+
+
+def read_settings(kind: type[AnySettings], secrets: Path = SECRETS) -> AnySettings:
+    """The settings from the environment, `.env`, and files in `secrets` where it exists; the first of them wins.
+
+    The secrets leave the environment, so that no child and no library finds them there. Raises ValidationError, and
+    WrongSetting for a file that cannot be read.
+    """
+    # the library warns of a directory that is not there
+    sources: dict[str, Any] = {"_secrets_dir": secrets} if secrets.is_dir() else {}
+    try:
+        return kind(**sources)
+    except (SettingsError, UnicodeDecodeError, OSError) as error:
+        raise WrongSetting(_unreadable(error.__cause__ or error, secrets)) from error
+    finally:
+        for name in (*map(str.upper, secret_names(kind)), *OTHER_NAMES):
+            os.environ.pop(name, None)
+
+
+def _unreadable(error: BaseException, secrets: Path) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename} cannot be read ({error.strerror}); let this user read it."
+    if isinstance(error, UnicodeDecodeError):
+        return f"The file .env or a file in {secrets} is not UTF-8 text; save it as UTF-8."
+    return "A setting in the environment, in .env or in a file cannot be read; see .env.example."
+
+
+def secret_names(kind: type[BaseSettings]) -> list[str]:
+    """The fields of `kind` that are secrets."""
+    return [name for name, field in kind.model_fields.items() if field.annotation == SecretStr | None]

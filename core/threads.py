@@ -34,7 +34,7 @@ def in_daemon_thread(work: Callable[[], Result], name: str) -> Future[Result]:
 
 
 def stacks() -> str:
-    """What each thread is doing, by its name, the innermost call last."""
+    """What each thread is doing, by its name, the innermost call last; a record's `stacks` (see `log_lines.py`)."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     parts = [
         f"Thread {names.get(number, number)}:\n{''.join(traceback.format_stack(frame))}"

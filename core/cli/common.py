@@ -9,7 +9,7 @@ from core.errors import WrongSetting
 from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.prompting.styles import Style
-from core.settings import CoreSettings
+from core.settings import CoreSettings, read_settings
 
 NOTES = MappingProxyType({"prompt_cut": "The prompt was too long for the model and ends at “{end}”."})
 """What a picture's notes say, by their keys."""
@@ -18,13 +18,11 @@ NOTES = MappingProxyType({"prompt_cut": "The prompt was too long for the model a
 def load_settings() -> CoreSettings:
     """The settings from the environment and `.env`. Raises WrongSetting."""
     try:
-        return CoreSettings()
+        return read_settings(CoreSettings)
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise WrongSetting(f"the setting {name} is wrong: {first['msg']}; see .env.example.") from error
-    except UnicodeDecodeError as error:
-        raise WrongSetting("the file .env is not UTF-8 text; save it as UTF-8.") from error
 
 
 def read_style(name: str | None) -> Style | None:

@@ -10,6 +10,7 @@ from importlib import import_module
 
 from core.cli.arguments import build_parser
 from core.errors import ExitCode, ImagineSoundError
+from core.log_lines import BARE, SHORT, one_line, set_up_log
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,12 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Callable[[argparse.Namespace], int] = import_module(options.module).run
         return run(options)
     except ImagineSoundError as error:
-        print(f"imagine-sound: {error}", file=sys.stderr)
+        print(f"imagine-sound: {one_line(str(error))}", file=sys.stderr)
         return ExitCode.BAD_INPUT
     except Exception as error:
         logging.getLogger(__name__).debug("a fault of the program", exc_info=True)
-        print(f"imagine-sound: a fault of the program ({type(error).__name__}: {error}); LOG_LEVEL=DEBUG shows where.",
-              file=sys.stderr)  # fmt: skip
+        fault = one_line(f"{type(error).__name__}: {error}")
+        print(f"imagine-sound: a fault of the program ({fault}); LOG_LEVEL=DEBUG shows where.", file=sys.stderr)
         return ExitCode.FAULT
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -52,6 +53,4 @@ def set_up_logging() -> None:
         faulthandler.enable(sys.stderr)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.basicConfig(
-        level=level, format="%(message)s" if level == "WARNING" else "%(levelname)s %(name)s: %(message)s"
-    )
+    set_up_log(level, BARE if level == "WARNING" else SHORT)

@@ -89,7 +89,9 @@ def within(limit_s: float, work: Callable[[], Result]) -> Result:
     """
     working = in_daemon_thread(work, "device")
     if not wait({working}, limit_s).done:
-        log.critical("the device has not answered within %g s; what all threads do:\n%s", limit_s, stacks())
+        log.critical(
+            "the device has not answered within %g s; what all threads do:", limit_s, extra={"stacks": stacks()}
+        )
         raise PainterLost
     return working.result()
 
@@ -129,6 +131,7 @@ class Watch:
             seen = tick
             limit = self._patience.limit(tick.phase, steps)
             if limit is not None and unchanged_s >= limit:
-                log.critical("%s has not ended within %g s; what all threads do:\n%s", tick.phase, limit, stacks())
-                self._on_stall(f"{tick.phase} has not ended within {limit:g} s")
+                stalled = f"{tick.phase} has not ended within {limit:g} s"
+                log.critical("%s; what all threads do:", stalled, extra={"stacks": stacks()})
+                self._on_stall(stalled)
                 return

@@ -62,7 +62,8 @@ def test_step_that_hangs_is_told_to_everyone_and_the_log_says_where(caplog: pyte
         batcher._thread.join(10)
         assert all(asker.events.empty() for asker in askers), "nothing follows"
     assert lost == ["watch"]
-    assert "self.released.wait" in caplog.text, "the stack of the painting thread"
+    stacks = "".join(getattr(record, "stacks", "") for record in caplog.records)
+    assert "self.released.wait" in stacks, "the stack of the painting thread"
 
 
 def test_whoever_asks_to_be_told_later_is_told_at_once() -> None:
