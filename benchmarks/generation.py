@@ -158,7 +158,7 @@ def measure(options: argparse.Namespace) -> Report:
 def miniature(device: torch.device) -> tuple[StableDiffusionXLPipeline, Defaults]:
     """The bundled miniature."""
     located = ModelStore(CoreSettings(image_model="auto")).image_model(on_gpu=False)
-    return load_pipeline(located, device, revision=None, offline=True), read_defaults(located.source)
+    return load_pipeline(located, device, offline=True), read_defaults(located.source)
 
 
 def true_architecture(device: torch.device) -> tuple[StableDiffusionXLPipeline, Defaults]:

@@ -34,13 +34,17 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class OfficialModel:
-    """A model as its makers publish it. `sha256` is None where the hub's own client checks it."""
+    """A model as its makers publish it: a file with its `sha256`, or a hub name with its `commit`.
+
+    A commit names the hashes of all its files, which the hub's own client checks.
+    """
 
     name: str
     address: str
-    sha256: str | None
     about_bytes: int
     licence: str
+    sha256: str | None = None
+    commit: str | None = None
 
 
 YAMNET = OfficialModel(
@@ -53,25 +57,45 @@ YAMNET = OfficialModel(
 PLAYGROUND_MODEL = OfficialModel(
     name="Playground v2.5",
     address=PLAYGROUND,
-    sha256=None,
+    commit="1e032f13f2fe6db2dc49947dbdbd196e753de573",
     about_bytes=6_900_000_000,
     licence="Playground v2.5 Community License",
 )
+TAESDXL = OfficialModel(
+    name="TAESDXL",
+    address="madebyollin/taesdxl",
+    commit="b20258aaef75ef61e659c1e0f14f251cf0ad153e",
+    about_bytes=10_000_000,
+    licence="MIT",
+)
+"""A small decoder for previews; without it they are simpler."""
+PINNED = {official.address: official.commit for official in (PLAYGROUND_MODEL, TAESDXL)}
 
 
 PLAYGROUND_FILES = ["*.json", "*.txt", "*/*.fp16.safetensors"]
 """What of Playground's repository is fetched: the half-precision weights in the pipeline's folders. The same weights
 lie in its root again, as one file."""
+TAESDXL_FILES = ["config.json", "diffusion_pytorch_model.safetensors"]
+"""What of TAESDXL's: the whole of it, once, and no pickles."""
+
+
+def pinned(name: str) -> str | None:
+    """The commit at which the hub model `name` is taken where no setting says otherwise; None: the newest."""
+    return PINNED.get(name)
 
 
 @dataclass(frozen=True)
 class LocatedModel:
-    """A model that can be loaded. `source` is a path, or a hub name for a model that the hub's client fetches."""
+    """A model that can be loaded. `source` is a path, or a hub name for a model that the hub's client fetches.
+
+    `revision` is the hub's, None for the newest.
+    """
 
     name: str
     source: str
     origin: Origin
     why: str
+    revision: str | None = None
 
     @property
     def path(self) -> Path:
@@ -119,14 +143,20 @@ class ModelStore:
                 return LocatedModel(Path(wanted).resolve().name, wanted, Origin.SETTING, "IMAGE_MODEL names it")
             if wanted.startswith((".", "/", "~")) or wanted.count("/") != 1:
                 raise ModelMissing(f"IMAGE_MODEL is {wanted}, but there is no such directory; correct or remove it.")
-            return LocatedModel(wanted, wanted, Origin.HUB, "IMAGE_MODEL names it")
+            return self._on_hub(wanted, "IMAGE_MODEL names it")
         if on_gpu and not self._settings.download_models and not self.has_playground():
             why = "there is a CUDA GPU, but Playground v2.5 was not fetched and DOWNLOAD_MODELS is off"
             return self._miniature("playground-mini", "model_index.json", "Playground v2.5", why)
         if on_gpu:
-            return LocatedModel(PLAYGROUND, PLAYGROUND, Origin.HUB, "IMAGE_MODEL is auto and there is a CUDA GPU")
+            return self._on_hub(PLAYGROUND, "IMAGE_MODEL is auto and there is a CUDA GPU")
         why = "IMAGE_MODEL is auto and Playground v2.5 needs a CUDA GPU, which is not here"
         return self._miniature("playground-mini", "model_index.json", "Playground v2.5", why)
+
+    def taesdxl(self) -> LocatedModel:
+        """What decodes previews. Raises ModelMissing, which is no harm."""
+        if not self.cached_taesdxl.is_dir():
+            raise ModelMissing("Previews stay simple without it; `imagine-sound models pull` fetches it.")
+        return LocatedModel("TAESDXL", str(self.cached_taesdxl), Origin.CACHE, "it was fetched before")
 
     @property
     def cached_yamnet(self) -> Path:
@@ -170,29 +200,47 @@ class ModelStore:
             ) from error
         return target
 
+    @property
+    def cached_taesdxl(self) -> Path:
+        """Where a fetched TAESDXL lies."""
+        return self._settings.model_cache / "taesdxl"
+
     def has_playground(self) -> bool:
         """Whether Playground v2.5 lies in the hub client's cache."""
         from huggingface_hub import try_to_load_from_cache
 
-        revision = self._settings.image_model_revision
+        revision = self._revision_of(PLAYGROUND)
         return isinstance(try_to_load_from_cache(PLAYGROUND, "model_index.json", revision=revision), str)
 
     def pull_playground(self) -> None:
-        """Fetch Playground v2.5 with the hub's client (checked, resumed, with progress). Raises DownloadFailed."""
+        """Fetch Playground v2.5 into the hub client's cache. Raises DownloadFailed."""
+        self._pull(PLAYGROUND_MODEL, self._revision_of(PLAYGROUND), PLAYGROUND_FILES)
+
+    def pull_taesdxl(self) -> Path:
+        """Fetch TAESDXL into the cache unless it is there. Raises DownloadFailed."""
+        self._pull(TAESDXL, TAESDXL.commit, TAESDXL_FILES, into=self.cached_taesdxl)
+        return self.cached_taesdxl
+
+    def _pull(self, official: OfficialModel, revision: str | None, files: list[str], into: Path | None = None) -> None:
+        """Fetch with the hub's client: checked, resumed, with progress."""
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+        token = self._settings.hub_token
         try:
-            snapshot_download(
-                PLAYGROUND,
-                revision=self._settings.image_model_revision,
-                allow_patterns=PLAYGROUND_FILES,
-            )
+            snapshot_download(official.address, revision=revision, allow_patterns=files, local_dir=into, token=token)
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-            log.debug("fetching %s failed", PLAYGROUND, exc_info=True)
+            log.debug("fetching %s failed", official.address, exc_info=True)
             raise DownloadFailed(
-                "Playground v2.5 could not be fetched; check the network and that 7 GB are free, and try again."
+                f"{official.name} could not be fetched; check the network and that {official.about_bytes / 1e9:.1g} GB "
+                "are free, and try again."
             ) from error
+
+    def _revision_of(self, name: str) -> str | None:
+        return self._settings.image_model_revision or pinned(name)
+
+    def _on_hub(self, name: str, why: str) -> LocatedModel:
+        return LocatedModel(name, name, Origin.HUB, why, self._revision_of(name))
 
     def _miniature(self, directory: str, file: str, instead_of: str, why: str) -> LocatedModel:
         path = Path(str(resources.files("core"))) / "miniatures" / directory

@@ -34,7 +34,8 @@ def options_from(args: argparse.Namespace) -> HandEvaluationOptions:
         raise EvaluationError(f"The hand evaluation needs MediaPipe's hand model. {MODEL_HINT}")
     own = read_prompts(args.prompt_file) if args.prompt_file else None
     precision = best_precision("auto", cpu=args.cpu)
-    base, revision = (args.base, args.base_revision) if args.base else default_base(load_settings(), cpu=args.cpu)
+    settings = load_settings()
+    base, revision = (args.base, None) if args.base else default_base(settings, cpu=args.cpu)
     adapter: Path = args.adapter
     return HandEvaluationOptions(
         base=base,
@@ -56,6 +57,7 @@ def options_from(args: argparse.Namespace) -> HandEvaluationOptions:
         base_revision=args.base_revision or revision,
         precision=precision,
         device="cpu" if args.cpu else "cuda",
+        hub_token=settings.hub_token,
     )
 
 

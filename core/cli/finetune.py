@@ -66,7 +66,8 @@ def options_from(args: argparse.Namespace) -> FinetuneOptions:
         alarm_ratio=args.alarm_ratio,
         seed=args.seed,
     )
-    base, revision = (args.base, args.base_revision) if args.base else default_base(load_settings(), cpu=args.cpu)
+    settings = load_settings()
+    base, revision = (args.base, None) if args.base else default_base(settings, cpu=args.cpu)
     return FinetuneOptions(
         images=args.images,
         out=args.out,
@@ -80,6 +81,7 @@ def options_from(args: argparse.Namespace) -> FinetuneOptions:
         restart=args.restart,
         kohya=args.kohya,
         cpu=args.cpu,
+        hub_token=settings.hub_token,
     )
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from core.cli.common import load_settings
 from core.errors import ExitCode, ModelError
-from core.models import PLAYGROUND_MODEL, YAMNET, LocatedModel, ModelStore, OfficialModel
+from core.models import PLAYGROUND_MODEL, TAESDXL, YAMNET, LocatedModel, ModelStore, OfficialModel
 from core.settings import CoreSettings
 
 
@@ -21,11 +21,13 @@ def run(options: argparse.Namespace) -> int:
         print(f"YamNet: {store.pull_yamnet()}")
         store.pull_playground()
         print("Playground v2.5: in the Hugging Face cache")
+        print(f"TAESDXL, for previews: {store.pull_taesdxl()}")
         return ExitCode.DONE
     offline = ModelStore(settings.model_copy(update={"download_models": False}))
     table = Table("model", "size", "licence", "found", title="Models")
     table.add_row(*_row(YAMNET, lambda: offline.yamnet()))
     table.add_row(*_row(PLAYGROUND_MODEL, lambda: offline.image_model(on_gpu=_has_gpu(settings))))
+    table.add_row(*_row(TAESDXL, offline.taesdxl))
     Console().print(table)
     return ExitCode.DONE
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -50,6 +50,7 @@ class FinetuneOptions:
     restart: bool = False
     kohya: bool = False
     cpu: bool = False
+    hub_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _prepare(options: FinetuneOptions, device: torch.device, progress: Progress)
     hyperparameters = options.hyperparameters
     listing = list_examples(options.images)
     progress.say(f"loading {options.base}")
-    base = load_base(options.base, options.base_revision, hyperparameters.precision)
+    base = load_base(options.base, options.base_revision, hyperparameters.precision, hub_token=options.hub_token)
     objective = objective_for(
         base.pipeline.scheduler.config,
         base.pipeline.vae.config,

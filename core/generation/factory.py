@@ -36,9 +36,7 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
     located = models.image_model(on_gpu=device.type == "cuda")
     log.info("painting with %s on %s: %s", located.name, device, located.why)
     torch.set_float32_matmul_precision("high")
-    pipeline = load_pipeline(
-        located, device, revision=settings.image_model_revision, offline=not settings.download_models
-    )
+    pipeline = load_pipeline(located, device, offline=not settings.download_models, hub_token=settings.hub_token)
     defaults = read_defaults(located.source)
     if not is_sdxl_edm(pipeline):
         log.info("%s is not SDXL with an EDM scheduler: stock pipeline, one picture at a time", located.name)
@@ -49,7 +47,7 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
         )
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.model_cache / "compiled"))
     return Batcher(
-        lambda: _playground(pipeline, settings, located, defaults, device),
+        lambda: _playground(pipeline, settings, located, defaults, models.cached_taesdxl),
         max_batch=largest_batch(settings.max_batch, device),
         max_waiting=settings.max_waiting,
         patience=patience_with(device),
@@ -88,8 +86,9 @@ def _playground(
     settings: CoreSettings,
     located: LocatedModel,
     defaults: Defaults,
-    device: torch.device,
+    taesd_directory: Path,
 ) -> PlaygroundModel:
+    device: torch.device = pipeline.device
     leave_one_core_free(device)
     speed = PRESETS[settings.speed]
     if settings.speed is not Speed.EXACT:
@@ -103,7 +102,7 @@ def _playground(
             adapters_dir=settings.adapters_dir,
             preview_every=settings.preview_every,
             compile_model=settings.compile_model and device.type == "cuda",
-            taesd_directory=settings.model_cache / "taesdxl",
+            taesd_directory=taesd_directory,
         ),
     )
 
@@ -111,7 +110,7 @@ def _playground(
 def _revision(settings: CoreSettings, located: LocatedModel, defaults: Defaults) -> str:
     """What the recipe calls the weights: the hub's commit, or what a directory states."""
     if located.origin is Origin.HUB:
-        cached = try_to_load_from_cache(located.source, "model_index.json", revision=settings.image_model_revision)
+        cached = try_to_load_from_cache(located.source, "model_index.json", revision=located.revision)
         if isinstance(cached, str):
             return Path(cached).parent.name
     return settings.image_model_revision or defaults.revision

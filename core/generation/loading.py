@@ -26,6 +26,14 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+PICKLES = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})
+PICKLES_ONLY = (
+    "The weights in {} are pickles, which can run any code when they are read; set IMAGE_MODEL to a model with "
+    "safetensors weights."
+)
+NO_SAFETENSORS = "Could not find the necessary `safetensors` weights"
+"""What diffusers says of a model on the hub that has none."""
+
 
 @dataclass(frozen=True)
 class Defaults:
@@ -75,18 +83,21 @@ def read_defaults(directory: Path | str) -> Defaults:
 
 
 def load_pipeline(
-    model: LocatedModel, device: torch.device, *, revision: str | None, offline: bool
+    model: LocatedModel, device: torch.device, *, offline: bool, hub_token: str | None = None
 ) -> DiffusionPipeline:
     """The pipeline of `model`, in bfloat16 on CUDA and float32 on the CPU.
 
+    Nothing in it is executed: weights are read from safetensors only, and no code that comes with a model is run.
     Raises ModelMissing if it cannot be found or fetched, ModelUnusable if it is no diffusers text-to-image model,
     PainterLost if the device does not answer.
     """
     quiet_libraries()
     dtype = best_dtype(device)
-    options: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": offline}
-    if not Path(model.source).is_dir():
-        options |= {"revision": revision}
+    options: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": offline, "use_safetensors": True}
+    if Path(model.source).is_dir():
+        refuse_pickles(Path(model.source))
+    else:
+        options |= {"revision": model.revision, "token": hub_token}
     try:
         pipeline = _from_pretrained(model, options)  # may fetch it, which takes as long as it takes
         within(USUAL_PATIENCE.loading_s, lambda: pipeline.to(device))
@@ -98,6 +109,8 @@ def load_pipeline(
         ) from error
     except OSError as error:
         log.warning("cannot load %s", model.source, exc_info=True)
+        if NO_SAFETENSORS in str(error):
+            raise ModelUnusable(PICKLES_ONLY.format(model.source)) from error
         if Path(model.source).is_dir():
             raise ModelUnusable(
                 f"{model.source} is not a diffusers model directory; set IMAGE_MODEL to one, or to auto."
@@ -114,6 +127,18 @@ def load_pipeline(
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def refuse_pickles(directory: Path) -> None:
+    """Raises ModelUnusable where a part of the model in `directory` has weights as pickles only."""
+    try:
+        parts = [directory / name for name in json.loads((directory / "model_index.json").read_text())]
+    except (OSError, ValueError, TypeError):
+        return  # loading it will say what is wrong
+    for part in (part for part in parts if part.is_dir()):
+        endings = {file.suffix for file in part.iterdir()}
+        if endings & PICKLES and ".safetensors" not in endings:
+            raise ModelUnusable(PICKLES_ONLY.format(part))
 
 
 def best_dtype(device: torch.device) -> torch.dtype:

@@ -30,7 +30,8 @@ class Previewer:
         self._taesd: AutoencoderTiny | None = None
         if taesd_directory is not None and taesd_directory.is_dir():
             try:
-                self._taesd = AutoencoderTiny.from_pretrained(taesd_directory, local_files_only=True).to(vae.device)
+                tiny = AutoencoderTiny.from_pretrained(taesd_directory, local_files_only=True, use_safetensors=True)
+                self._taesd = tiny.to(vae.device)
             except (OSError, ValueError):
                 log.warning("cannot load %s; previews stay simple", taesd_directory, exc_info=True)
         self._map = fit_colours(vae)

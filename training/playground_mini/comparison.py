@@ -111,7 +111,7 @@ def spread(folder: Path) -> float:
 def product_model(directory: Path) -> PlaygroundModel:
     """The pipeline in a folder as the product paints with it, on the processor."""
     located = ModelStore(CoreSettings(image_model=str(directory))).image_model(on_gpu=False)
-    pipeline = load_pipeline(located, torch.device("cpu"), revision=None, offline=True)
+    pipeline = load_pipeline(located, torch.device("cpu"), offline=True)
     options = PlaygroundOptions(
         defaults=read_defaults(directory),
         speed=PRESETS[Speed.EXACT],

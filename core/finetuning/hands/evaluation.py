@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -46,6 +46,7 @@ class HandEvaluationOptions:
     base_revision: str | None = None
     precision: Precision = "fp32"
     device: str = "cpu"
+    hub_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ Measured = tuple[Pair, Measures, Measures]
 
 def _paint(options: HandEvaluationOptions, progress: Progress) -> list[Pair]:
     progress.say(f"loading {options.base}")
-    base = load_base(options.base, options.base_revision, options.precision)
+    base = load_base(options.base, options.base_revision, options.precision, hub_token=options.hub_token)
     base.pipeline.to(options.device)
     specs = [
         PictureSpec(prompt, FIRST_SEED + seed)

@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,11 +16,11 @@ from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from torch import Tensor
 
-from core.errors import InvalidHyperparameters, UnusableBase
+from core.errors import InvalidHyperparameters, ModelUnusable, UnusableBase
 from core.finetuning.hyperparameters import TARGET_MODULES, Hyperparameters, Precision
 from core.finetuning.model.objective import Network
-from core.generation.loading import quiet_libraries
-from core.models import ModelStore
+from core.generation.loading import quiet_libraries, refuse_pickles
+from core.models import ModelStore, pinned
 from core.settings import CoreSettings
 
 logger = logging.getLogger(__name__)
@@ -111,14 +112,19 @@ def best_precision(wanted: str, *, cpu: bool) -> Precision:
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
-def load_base(name: str, revision: str | None, precision: Precision) -> Base:
+def load_base(name: str, revision: str | None, precision: Precision, *, hub_token: str | None = None) -> Base:
     """Load from a directory or the hub (cached there), on the CPU. Raises UnusableBase."""
     quiet_libraries()
     dtype = DTYPES[precision]
     try:
-        directory = Path(name) if Path(name).is_dir() else _download(name, revision)
+        directory = Path(name) if Path(name).is_dir() else _download(name, revision or pinned(name), hub_token)
         variant = "fp16" if any((directory / "unet").glob("*.fp16.safetensors")) else None
-        pipeline = StableDiffusionXLPipeline.from_pretrained(directory, variant=variant, dtype=dtype)
+        refuse_pickles(directory)
+        pipeline = StableDiffusionXLPipeline.from_pretrained(
+            directory, variant=variant, dtype=dtype, use_safetensors=True
+        )
+    except ModelUnusable as error:
+        raise UnusableBase(str(error)) from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UnusableBase(
             f"The base model {name} cannot be loaded: it is no complete SDXL or Playground v2.5 model, or it could not "
@@ -139,7 +145,9 @@ def full_precision_vae(base: Base) -> AutoencoderKL:
     if vae.dtype == torch.float32:
         return vae
     variant = "fp16" if any((base.directory / "vae").glob("*.fp16.safetensors")) else None
-    copy = AutoencoderKL.from_pretrained(base.directory / "vae", variant=variant, dtype=torch.float32)
+    copy = AutoencoderKL.from_pretrained(
+        base.directory / "vae", variant=variant, dtype=torch.float32, use_safetensors=True
+    )
     return copy.requires_grad_(False).eval().to(vae.device)
 
 
@@ -153,12 +161,13 @@ def weights_sha256(component: Path, variant: str | None = None) -> str:
     return digest.hexdigest()
 
 
-def _download(name: str, revision: str | None) -> Path:
+def _download(name: str, revision: str | None, token: str | None) -> Path:
+    download = partial(StableDiffusionXLPipeline.download, name, revision=revision, token=token, use_safetensors=True)
     try:
-        return Path(StableDiffusionXLPipeline.download(name, revision=revision, variant="fp16", use_safetensors=True))
+        return Path(download(variant="fp16"))
     except ValueError:
         logger.info("%s has no fp16 variant; fetching the full one", name)
-        return Path(StableDiffusionXLPipeline.download(name, revision=revision, use_safetensors=True))
+        return Path(download())
 
 
 def add_adapter(unet: UNet2DConditionModel, hyperparameters: Hyperparameters) -> None:
