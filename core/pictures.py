@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from core.errors import InvalidOptions
 from core.generation.protocol import Picture
+from core.provenance.png_text import UnreadablePicture, read_text
 from core.provenance.xmp import MADE_BY_A_MODEL, PNG_KEY
 from core.recipe import Recipe, from_json, to_json
 
@@ -42,15 +43,14 @@ def to_png(picture: Picture) -> bytes:
 def read_recipe(path: Path) -> Recipe:
     """The recipe in the PNG at `path`. Raises InvalidOptions if there is none."""
     try:
-        with Image.open(path) as image:
-            text = getattr(image, "text", {}).get(KEY)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        text = read_text(path, KEY)
+    except (OSError, UnreadablePicture) as error:
         raise InvalidOptions(f"{path} is not a picture that I can read; name a PNG that imagine-sound made.") from error
     if text is None:
         raise InvalidOptions(f"There is no recipe in {path}; only PNG files that imagine-sound made carry one.")
     try:
         return from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise InvalidOptions(f"The recipe in {path} is damaged; name another picture.") from error
 
 

@@ -1,10 +1,14 @@
 """A picture's recipe, all that is needed to paint it again: a value, and JSON.
 
-It knows the fields, neither painters nor files; `pictures.py` puts the JSON into a PNG.
+It knows the fields and what they can be, neither painters nor files; `pictures.py` puts the JSON into a PNG.
 """
 
 import json
+import unicodedata
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from core.prompting.prompt import Prompt
 
@@ -46,19 +50,57 @@ def to_json(recipe: Recipe) -> str:
 
 
 def from_json(text: str) -> Recipe:
-    """The recipe in `text`. Raises ValueError, KeyError or TypeError where it is none."""
-    stated = json.loads(text)
-    width, height = stated["size"]
-    adapter = stated["adapter"]
+    """The recipe in `text`, which may be a stranger's. Raises ValueError where it is none."""
+    stated = _Stated.model_validate_json(text)
     return Recipe(
-        prompt=Prompt(str(stated["prompt"]), str(stated["negative_prompt"])),
-        seed=int(stated["seed"]),
-        steps=int(stated["steps"]),
-        guidance=float(stated["guidance"]),
-        size=(int(width), int(height)),
-        model=str(stated["model"]),
-        revision=str(stated["revision"]),
-        adapter=None if adapter is None else str(adapter),
-        heard=tuple(str(name) for name in stated["heard"]),
-        speed=str(stated.get("speed", "exact")),
+        prompt=Prompt(stated.prompt, stated.negative_prompt),
+        seed=stated.seed,
+        steps=stated.steps,
+        guidance=stated.guidance,
+        size=stated.size,
+        model=stated.model,
+        revision=stated.revision,
+        adapter=stated.adapter,
+        heard=stated.heard,
+        speed=stated.speed,
     )
+
+
+def _no_control_characters(text: str) -> str:
+    """`text`, which may have lines and scripts of any direction, but nothing that a terminal obeys or that misleads."""
+    odd = (char for char in text if char in _MISLEADING or unicodedata.category(char) in ("Cc", "Cs"))
+    if any(char not in "\n\t" for char in odd):
+        raise ValueError("there are control characters in it")
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it is not printable")
+    return text
+
+
+_MISLEADING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
+"""They make a text look like another one: embedded and overridden directions, and line breaks beside the usual."""
+
+Words = Annotated[str, Field(max_length=20_000), AfterValidator(_no_control_characters)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Side = Annotated[int, Field(ge=1, le=16_384)]
+
+
+class _Stated(BaseModel):
+    """The JSON. Wider than what any model takes (`generation/limits.py` knows that), but no wider than what can be."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    prompt: Words
+    negative_prompt: Words
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)]
+    steps: Annotated[int, Field(ge=1, le=10_000)]
+    guidance: Annotated[float, Field(ge=0, le=1000)]
+    size: tuple[Side, Side]
+    model: Name
+    revision: Name
+    adapter: Name | None
+    heard: Annotated[tuple[Name, ...], Field(max_length=1000)]
+    speed: Name = "exact"

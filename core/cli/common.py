@@ -1,6 +1,7 @@
 """What the commands share: the settings, and what is to be said of a recording and a picture in English."""
 
 import sys
+from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from core.errors import WrongSetting
 from core.events import HeardSummary
 from core.generation.protocol import Note
+from core.log_lines import one_line
 from core.prompting.styles import Style
 from core.settings import CoreSettings, read_settings
 
@@ -48,6 +50,11 @@ def remarks(heard: HeardSummary) -> list[str]:
     if heard.damaged:
         said.append("The recording is damaged; what could be read of it was heard.")
     return [*said, *(mending.says for mending in heard.mendings)]
+
+
+def shown_path(path: Path) -> str:
+    """`path` as it is for a program that reads it; for a terminal without what a terminal obeys."""
+    return one_line(str(path)) if sys.stdout.isatty() else str(path)
 
 
 def show_progress() -> bool:

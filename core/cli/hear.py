@@ -14,6 +14,7 @@ from core.cli.common import load_settings, read_style, remarks
 from core.engine import Engine
 from core.errors import ExitCode, ModelError, RecordingError
 from core.events import Heard, HeardSummary
+from core.log_lines import one_line
 from core.options import ImagineOptions
 
 AS_JSON = TypeAdapter(HeardSummary)
@@ -42,7 +43,7 @@ async def _hear_all(options: argparse.Namespace) -> int:
                 if options.json:
                     print(json.dumps({"file": str(path), "error": why}, ensure_ascii=False), flush=True)
                 else:
-                    print(f"{path}: {why}", file=sys.stderr)
+                    print(one_line(f"{path}: {why}"), file=sys.stderr)
                 continue
             if options.json:
                 print(
@@ -60,7 +61,7 @@ def print_heard(path: Path, heard: Heard, *, title: bool) -> None:
     """The windows, the top categories and the way from label to prompt, for people."""
     console = Console(highlight=False, soft_wrap=True)
     if title:
-        console.rule(str(path), align="left")
+        console.rule(one_line(str(path)), align="left")
     summary = heard.summary
     for window in summary.windows:
         best = ", ".join(f"{category.name} ({category.score:.2f})" for category in window.categories[:3])

@@ -13,16 +13,17 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.cli.common import load_settings, note_text, read_style, remarks, show_progress
+from core.cli.common import load_settings, note_text, read_style, remarks, show_progress, shown_path
 from core.cli.output import check_output, free_name, written_whole
 from core.engine import Engine
 from core.errors import ExitCode, PaintingError, WrongSetting
 from core.events import Event, Heard, HeardSummary
 from core.generation.limits import size_again
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
+from core.log_lines import one_line
 from core.options import ImagineOptions
 from core.pictures import read_recipe, to_png
-from core.recipe import to_json
+from core.recipe import Recipe, to_json
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,14 +38,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _imagine(options: argparse.Namespace, out: Path) -> None:
+    recipe = read_recipe(options.recipe) if options.recipe else None
     async with Engine(load_settings()) as engine:
-        events = _again(engine, options) if options.recipe else _from_recording(engine, options)
+        events = _again(engine, recipe, options) if recipe else _from_recording(engine, options)
         async with aclosing(events):
             picture = await (print_events(options.file, events) if options.json else _watch(events))
     check_output(out, [options.file or options.recipe], replace=options.force)  # painting takes a while
     with written_whole(out) as temporary:
         temporary.write_bytes(to_png(picture))
-    print(json.dumps({"event": "saved", "path": str(out)}) if options.json else out)
+    print(json.dumps({"event": "saved", "path": str(out)}) if options.json else shown_path(out))
 
 
 async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
@@ -64,8 +66,7 @@ async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncG
             yield event
 
 
-async def _again(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
-    recipe = read_recipe(options.recipe)
+async def _again(engine: Engine, recipe: Recipe, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
     info = await engine.info()
     painted_by = f"{recipe.model} {recipe.revision} (SPEED={recipe.speed})"
     paints_now = f"{info.model} {info.revision} (SPEED={info.speed})"
@@ -124,7 +125,7 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> tuple[Heard | Non
                     progress.update(task, description="painting", completed=step, total=steps)
                 case Painted(picture):
                     for note in picture.notes:
-                        out.print(f"Note:   {note_text(note)}", markup=False)
+                        out.print(f"Note:   {one_line(note_text(note))}", markup=False)
                     return heard, picture
     raise PaintingError("The painting ended without a picture; please try again.")
 

@@ -1,0 +1,86 @@
+"""The text that a PNG keeps under a key, without decoding a pixel and within limits: the file may be a stranger's.
+
+Chunks are those of the PNG specification (third edition, sections 5.3 and 11.3.3). It knows nothing of what the text
+says.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+MOST_BYTES = 1 << 16
+"""A longer text is none of ours: a recipe has about one kilobyte."""
+MOST_CHUNKS = 100_000
+"""A picture of 64 megapixels has some thousands."""
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_MOST_READ = MOST_BYTES + 1024
+"""Of a chunk: the text, its key (at most 79 bytes), and the names that iTXt has besides."""
+
+
+class UnreadablePicture(ValueError):
+    """It is no PNG, a damaged one, or its text is longer than MOST_BYTES."""
+
+
+def read_text(path: Path, key: str) -> str | None:
+    """The first text under `key` in the PNG at `path`, None where there is none. Raises UnreadablePicture, OSError."""
+    if not path.is_file():  # a pipe or a device may have no end
+        raise UnreadablePicture("it is no file")
+    start = key.encode("latin-1") + b"\0"
+    with path.open("rb") as file:
+        for kind, content in _texts(file):
+            if content.startswith(start):
+                return _decoded(kind, content[len(start) :])
+    return None
+
+
+def _texts(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Each text chunk's type and content, as far as it is of interest; everything else is skipped."""
+    if file.read(len(_SIGNATURE)) != _SIGNATURE:
+        raise UnreadablePicture("it is no PNG")
+    for _ in range(MOST_CHUNKS):
+        head = file.read(8)
+        if len(head) < 8:
+            raise UnreadablePicture("it is cut off")
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"IEND":
+            return
+        if length >= 1 << 31 or not kind.isalpha():
+            raise UnreadablePicture("it is damaged")
+        content = file.read(min(length, _MOST_READ)) if kind in _TEXTS else b""
+        file.seek(length - len(content), 1)
+        checksum = file.read(4)
+        if kind in _TEXTS and len(content) == length and checksum != struct.pack(">I", zlib.crc32(kind + content)):
+            raise UnreadablePicture("it is damaged")
+        yield kind, content
+    raise UnreadablePicture("it has too many chunks")
+
+
+def _decoded(kind: bytes, rest: bytes) -> str:
+    """The text behind its key: Latin-1 as it is, the same compressed, or UTF-8 behind a language and a translation."""
+    encoding, compressed = "latin-1", kind == b"zTXt"
+    if kind == b"iTXt":
+        encoding, compressed = "utf-8", rest[:1] == b"\1"
+        _, separator, rest = rest[2:].partition(b"\0")[2].partition(b"\0")
+        if not separator:
+            raise UnreadablePicture("it is damaged")
+    elif compressed:
+        rest = rest[1:]
+    text = _inflated(rest) if compressed else rest
+    if len(text) > MOST_BYTES:
+        raise UnreadablePicture("its text is too long")
+    try:
+        return text.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnreadablePicture("it is damaged") from error
+
+
+def _inflated(data: bytes) -> bytes:
+    """At most a little more than MOST_BYTES, however much `data` would become."""
+    try:
+        return zlib.decompressobj().decompress(data, MOST_BYTES + 1)
+    except zlib.error as error:
+        raise UnreadablePicture("it is damaged") from error
