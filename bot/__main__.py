@@ -25,6 +25,7 @@ from bot.storage.database import StoreUnusable
 from bot.storage.lock import InstanceLock
 from core.engine import Engine, spare_from_collections
 from core.errors import ExitCode, PainterLost, WrongSetting
+from core.generation.adapter_header import bad_adapters
 from core.hearing.decoding.walls import hide_this_process
 from core.log_lines import FULL, one_line, set_up_log
 from core.settings import CoreSettings, read_settings
@@ -138,6 +139,8 @@ async def _run_watched(settings: BotSettings, core_settings: CoreSettings) -> Ex
 
 async def run(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
     """Run the bot; without the message content intent where Discord does not grant it."""
+    for name, why in bad_adapters(core_settings.adapters_dir).items():
+        log.warning("the adapter %s in %s %s; whoever chooses it is told so", name, core_settings.adapters_dir, why)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

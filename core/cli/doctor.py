@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 
 from core.cli.common import load_settings
-from core.errors import DecoderUnusable, ExitCode, ImagineSoundError
-from core.models import ModelStore
+from core.errors import DecoderUnusable, ExitCode, ImagineSoundError, ModelUnusable
+from core.log_lines import one_line
+from core.models import ModelStore, find_adapters
 from core.settings import CoreSettings
 
 
@@ -39,6 +40,7 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "decoder", _decoder
     yield "hearing", lambda: _hearing(store)
     yield "painting", lambda: _painting(settings, store)
+    yield "adapters", lambda: _adapters(settings)
     yield "speed", lambda: _speed(settings)
 
 
@@ -77,6 +79,16 @@ def _painting(settings: CoreSettings, store: ModelStore) -> str:
     device = choose_device(settings.device)
     located = store.image_model(on_gpu=device.type == "cuda")
     return f"{located.name} on {device_name(device)}: {located.why}"
+
+
+def _adapters(settings: CoreSettings) -> str:
+    from core.generation.adapter_header import bad_adapters
+
+    wrong = bad_adapters(settings.adapters_dir)
+    if wrong:
+        said = "; ".join(one_line(f"{name} {why}") for name, why in wrong.items())
+        raise ModelUnusable(f"in {settings.adapters_dir}: {said}. Remove or replace them.")
+    return ", ".join(find_adapters(settings.adapters_dir)) or f"none in {settings.adapters_dir}"
 
 
 def _speed(settings: CoreSettings) -> str:

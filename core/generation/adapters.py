@@ -6,12 +6,14 @@ its own name. Knows nothing of requests.
 
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from diffusers import StableDiffusionXLPipeline
-from safetensors import SafetensorError, safe_open
 
 from core.errors import InvalidOptions
+from core.generation.adapter_header import AdapterHeader, BadAdapter, check_layers, read_header
 from core.models import find_adapters
 
 log = logging.getLogger(__name__)
@@ -29,11 +31,10 @@ class Adapters:
         self._loaded: set[str] = set()
         self._current: str | None = None
         self._in_slot: str | None = None
-        if hot_swap:
-            paths = find_adapters(directory).values()
-            rank = max((_rank(path) for path in paths), default=0)
-            if rank:
-                pipeline.enable_lora_hotswap(target_rank=rank)
+        self._layers = _sizes(pipeline.unet)
+        rank = max((header.rank for header in self._good()), default=0)
+        if hot_swap and rank:
+            pipeline.enable_lora_hotswap(target_rank=rank)
 
     def names(self) -> tuple[str, ...]:
         """The choices, by what lies in the directory now."""
@@ -52,6 +53,19 @@ class Adapters:
                 self._pipeline.set_adapters(name)
         self._current = name
 
+    def _good(self) -> Iterator[AdapterHeader]:
+        """What can be loaded; the log names what cannot, so that whoever runs the program knows before anybody asks."""
+        for name, path in find_adapters(self._directory).items():
+            try:
+                yield self._checked(path)
+            except BadAdapter as error:
+                log.warning("the adapter %s (%s) %s; whoever chooses it is told so", name, path, error)
+
+    def _checked(self, path: Path) -> AdapterHeader:
+        header = read_header(path)
+        check_layers(header, self._layers)
+        return header
+
     def _load(self, name: str) -> None:
         if name in self._loaded and (not self._hot_swap or name == self._in_slot):
             return
@@ -59,13 +73,21 @@ class Adapters:
         if path is None:
             choices = ", ".join(self.names()) or "none yet"
             raise InvalidOptions(f"There is no adapter called {name}; the adapters here are: {choices}.")
+        try:
+            self._checked(path)
+        except BadAdapter as error:
+            raise InvalidOptions(f"The adapter {name} cannot be loaded: it {error}; choose another.") from error
         slot = SLOT if self._hot_swap else name
         try:
             with warnings.catch_warnings():
                 # several adapters under their own names are meant
                 warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
                 self._pipeline.load_lora_weights(
-                    path.parent, weight_name=path.name, adapter_name=slot, hotswap=self._hot_swap and bool(self._loaded)
+                    path.parent,
+                    weight_name=path.name,
+                    adapter_name=slot,
+                    hotswap=self._hot_swap and bool(self._loaded),
+                    use_safetensors=True,
                 )
         except Exception as error:  # diffusers and peft raise whatever their parsing met
             log.warning("cannot load the adapter %s", path, exc_info=True)
@@ -95,12 +117,9 @@ class Adapters:
             self._pipeline.disable_lora()
 
 
-def _rank(path: Path) -> int:
-    """The largest rank in a LoRA file, 0 if it cannot be read (it is complained of when somebody chooses it)."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            names: list[str] = list(file.keys())
-            downs = [key for key in names if "lora_A" in key or "lora_down" in key or ".down." in key]
-            return max((file.get_slice(key).get_shape()[0] for key in downs), default=0)
-    except (OSError, SafetensorError):
-        return 0
+def _sizes(unet: torch.nn.Module) -> dict[str, tuple[int, int]]:
+    """How many inputs and outputs each layer has."""
+    weights = ((name, getattr(layer, "weight", None)) for name, layer in unet.named_modules())
+    return {
+        name: (weight.shape[1], weight.shape[0]) for name, weight in weights if weight is not None and weight.ndim > 1
+    }
