@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test run check quick lint format types walls dead covered hooks hostile loopback recordings clean
+.PHONY: help demo test run check quick lint format types walls dead covered hooks hostile loopback recordings audit clean
 
 help:
 	@echo "make demo              hear and paint three sample sounds (SOUND=path takes your own)"
@@ -14,6 +14,7 @@ help:
 	@echo "make loopback          what becomes of requests under each fault, into docs/answered.md; most of an hour"
 	@echo "make format            put the code into its usual form"
 	@echo "make hostile           shoot attacks and mutants at what reads recordings (MUTANTS=10000)"
+	@echo "make audit             look up known weaknesses of the packages in constraints.txt; needs the network"
 	@echo "make recordings        hear 700 recordings of every kind and compare them with what ffmpeg plays"
 
 demo: $(VENV)/installed
@@ -68,6 +69,11 @@ hostile: $(VENV)/installed-dev
 
 recordings: $(VENV)/installed-dev
 	$(BIN)/python -m tests.hearing
+
+# The versions that are installed, whatever is in $(VENV). Strict: what could not be looked up is an error, not a pass.
+audit: $(VENV)/installed
+	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[audit]'
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache *.egg-info
