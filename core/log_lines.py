@@ -27,7 +27,7 @@ _SECRETS = re.compile(
     r"""
       (?P<before> /webhooks/\d+/ | /interactions/\d+/ ) [^/\s?"'<>\\]+        # addresses that hold a token
     | (?P<kind> \b(?:Bot|Bearer)\s+ ) [\w.=~+/-]{16,}                        # an Authorization header
-    | (?P<name> ["']?token["']?\s*[:=]\s*["'] ) [^"'\s]+                     # a payload logged whole
+    | (?P<name> \btoken(?:\\*["']?\s*[:=]\s*\\*["']|=) ) [^"'\s&\\]+         # a payload logged whole, a query
     | [\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,} | \bmfa\.[\w-]{20,}               # Discord's, of bots and people
     | aW50ZXJhY3Rpb246[\w+/=-]*                                              # an interaction's
     | \bhf_[A-Za-z0-9]{16,}                                                  # the Hugging Face hub's

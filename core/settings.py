@@ -126,8 +126,9 @@ def read_settings(kind: type[AnySettings], secrets: Path = SECRETS) -> AnySettin
     except (SettingsError, UnicodeDecodeError, OSError) as error:
         raise WrongSetting(_unreadable(error.__cause__ or error, secrets)) from error
     finally:
-        for name in (*map(str.upper, secret_names(kind)), *OTHER_NAMES):
-            os.environ.pop(name, None)
+        secret = {*map(str.upper, secret_names(kind)), *OTHER_NAMES}
+        for name in [name for name in os.environ if name.upper() in secret]:  # in whatever case it was written
+            del os.environ[name]
 
 
 def _unreadable(error: BaseException, secrets: Path) -> str:

@@ -95,6 +95,8 @@ SECRETS = {
     "an interaction": "POST /interactions/119862/AbCdEfGhIjKlMnOp_1234/callback",
     "a payload": str({"id": "1", "token": "AbCdEfGhIjKlMnOp_1234", "type": 2}),
     "a payload as JSON": '{"token":"AbCdEfGhIjKlMnOp_1234"}',
+    "a payload in a payload": repr([str({"a": "it's", "token": "AbCdEfGhIjKlMnOp_1234"})]),
+    "a query": "GET /gateway?token=AbCdEfGhIjKlMnOp_1234&v=10",
     "an interaction's token alone": INTERACTION,
     "the hub's": "hf_AbCdEfGhIjKlMnOpQrStUvWx",
 }

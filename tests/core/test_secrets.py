@@ -72,6 +72,7 @@ def test_secrets_leave_the_environment_also_where_a_setting_is_wrong(
     wrong: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("hf_token", "hf_secret")
     monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", "hf_secret")
     monkeypatch.setenv("MAX_BATCH", "many" if wrong else "4")
 
