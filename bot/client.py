@@ -170,10 +170,10 @@ class ImagineBot(ServiceClient):
         fingerprint = hashlib.sha256(
             json.dumps([self.application_id, payload], sort_keys=True, default=str).encode()
         ).hexdigest()
-        if await self.services.store.value("commands") == fingerprint:
+        if await self.services.store.notes.value("commands") == fingerprint:
             return
         await self.tree.sync()
-        await self.services.store.set_value("commands", fingerprint)
+        await self.services.store.notes.set_value("commands", fingerprint)
         log.info("told Discord about %d commands", len(payload))
 
     @tasks.loop(seconds=SWEEP_S)

@@ -173,7 +173,7 @@ class LiveMessage:
         place = await self._services.places.open(self._job, stripped(title, LONGEST_THREAD_NAME))
         if content.heard is None:
             self._unnamed = place.new_thread
-        if place.missing_for_thread and await self._services.store.claim_notice(f"thread:{self._job.channel_id}"):
+        if place.missing_for_thread and await self._services.store.notes.claim(f"thread:{self._job.channel_id}"):
             self._notes = (Note("no_thread", {"permissions": " ".join(place.missing_for_thread)}),)
         self._may_be_there = True  # whatever is told of it: Discord forgets nonces before a job has ended
         self._reply = await self._services.places.post(

@@ -72,7 +72,7 @@ class CatchUp(commands.Cog):
 
     async def _read_missed(self) -> None:
         minutes = self._services.settings.catch_up_minutes
-        kept = max(int(await self._services.store.value(CURSOR) or 0), self._listener.cursor.position)
+        kept = max(int(await self._services.store.notes.value(CURSOR) or 0), self._listener.cursor.position)
         if not kept:  # the first start of all: what was posted before it was not meant for the bot
             self._listener.cursor.begin_at(time_snowflake(self._services.now()))
             await self._note_position()
@@ -142,5 +142,5 @@ class CatchUp(commands.Cog):
     async def _note_position(self) -> None:
         position = self._listener.cursor.position
         if position > self._noted:
-            await self._services.store.set_value(CURSOR, str(position))
+            await self._services.store.notes.set_value(CURSOR, str(position))
             self._noted = position

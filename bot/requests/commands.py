@@ -86,7 +86,7 @@ class ImagineSound(app_commands.Group):
     async def help(self, interaction: Interaction) -> None:
         """What the bot does and how to ask it."""
         services, t = interaction.client.services, language_of(interaction)
-        guild = await services.store.guild(interaction.guild_id)
+        guild = await services.store.servers.settings(interaction.guild_id)
         limits = t(
             "help.limits",
             seconds=formatted(services.engine.settings.max_seconds, "g"),
@@ -112,7 +112,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
         await calls.answer(interaction, t("answer.no_recording"))
         return
     asker = Asker.of(interaction.user)
-    if message.author != interaction.user and await services.store.is_unheard(message.author.id):
+    if message.author != interaction.user and await services.store.people.is_unheard(message.author.id):
         await calls.answer(interaction, t("refused.unheard"))
         return
     if not services.places.is_in(interaction.guild_id) or message.channel is None:

@@ -138,7 +138,7 @@ class Intake:
 
         One that cannot be written down within `within_s` seconds is declined, and will not be answered.
         """
-        settings = await self._store.guild(new.guild_id)
+        settings = await self._store.servers.settings(new.guild_id)
         if declined := await self._check_access(asker, new.guild_id, settings):
             return declined if declined.is_blocked else replace(declined, silently=not new.asked)
         if new.attachment is not None and new.attachment.size > self._max_bytes:
@@ -162,7 +162,7 @@ class Intake:
 
     async def check_access(self, asker: Asker, guild_id: int | None) -> Declined | None:
         """Why somebody is not served at all, whatever they want: the blocked, and those without one of the roles."""
-        return await self._check_access(asker, guild_id, await self._store.guild(guild_id))
+        return await self._check_access(asker, guild_id, await self._store.servers.settings(guild_id))
 
     async def _check_access(self, asker: Asker, guild_id: int | None, settings: GuildSettings) -> Declined | None:
         if asker.user_id in self._settings.blocked_users:
@@ -171,7 +171,7 @@ class Intake:
             return None
         if self._settings.allowed_servers and guild_id not in self._settings.allowed_servers:
             return Declined(Sentence("refused.server"), silently=True)
-        if await self._store.is_blocked(guild_id, asker.user_id):
+        if await self._store.servers.is_blocked(guild_id, asker.user_id):
             return BLOCKED
         if settings.roles and asker.role_ids.isdisjoint(settings.roles):
             return Declined(Sentence("refused.role"), silently=True)

@@ -67,7 +67,7 @@ class Listener(commands.Cog):
         if message.author.bot or message.webhook_id is not None or message.is_system():
             return
         by_name, guild = self._is_asked(message), message.guild
-        settings = await self._services.store.guild(guild.id if guild else None)
+        settings = await self._services.store.servers.settings(guild.id if guild else None)
         recordings = find_recordings(message)
         unasked = bool(recordings) and guild is not None and listens_in(settings, message.channel)
         if not (by_name or unasked or guild is None):
@@ -79,7 +79,7 @@ class Listener(commands.Cog):
         elif guild is not None and settings.listening is Listening.NOWHERE:
             if by_name:
                 await self._answer(message, "answer.commands_only", missed=missed)
-        elif recordings and unasked and not by_name and await self._services.store.is_unheard(message.author.id):
+        elif recordings and unasked and not by_name and await self._services.store.people.is_unheard(message.author.id):
             log.info("a recording is not heard, as its author wants it")
         elif recordings:
             await self._take(message, message, recordings, by_name=by_name or guild is None, missed=missed)
@@ -107,7 +107,7 @@ class Listener(commands.Cog):
         channel = guild.system_channel
         if channel is None or not channel.permissions_for(guild.me).send_messages:
             return
-        if await self._services.store.claim_notice(f"welcome:{guild.id}"):
+        if await self._services.store.notes.claim(f"welcome:{guild.id}"):
             t = self._services.texts.translation(guild.preferred_locale)
             key = "welcome" if self._services.settings.message_content else "welcome.no_content"
             await self._tell(channel, t(key))
@@ -116,7 +116,7 @@ class Listener(commands.Cog):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Nothing is kept of a server that the bot has left."""
         await self._services.jobs.forget_guild(guild.id)
-        await self._services.store.reset_notices(f"welcome:{guild.id}")
+        await self._services.store.notes.reset(f"welcome:{guild.id}")
 
     def _is_asked(self, message: discord.Message) -> bool:
         """Whether the bot is mentioned in words; a mere reply to one of its messages does not count."""
@@ -128,7 +128,7 @@ class Listener(commands.Cog):
         source = await self._referenced(message)
         recordings = find_recordings(source) if source is not None else []
         if source is not None and recordings:
-            if source.author != message.author and await self._services.store.is_unheard(source.author.id):
+            if source.author != message.author and await self._services.store.people.is_unheard(source.author.id):
                 await self._answer(message, "refused.unheard", missed=missed)
                 return
             await self._take(message, source, recordings, by_name=True, missed=missed)
@@ -197,7 +197,7 @@ class Listener(commands.Cog):
         if not missing:
             return True
         log.info("cannot answer in channel %d: %s missing", message.channel.id, ", ".join(missing))
-        if await self._services.store.claim_notice(f"missing:{message.channel.id}:{','.join(missing)}"):
+        if await self._services.store.notes.claim(f"missing:{message.channel.id}:{','.join(missing)}"):
             t = self._translation_for(message)
             text = t("answer.missing", permissions=names_of(missing, t))
             permissions = message.channel.permissions_for(message.guild.me)
@@ -215,9 +215,9 @@ class Listener(commands.Cog):
     async def _reset_notices(self, message: discord.Message, missing: tuple[str, ...]) -> None:
         """A permission that was given and taken away again is named again."""
         if not missing:
-            await self._services.store.reset_notices(f"missing:{message.channel.id}:")
+            await self._services.store.notes.reset(f"missing:{message.channel.id}:")
         if not self._services.places.missing_for_thread(message.channel):
-            await self._services.store.reset_notices(f"thread:{message.channel.id}")
+            await self._services.store.notes.reset(f"thread:{message.channel.id}")
 
     async def _tell_declined(self, message: discord.Message, declined: Declined, *, missed: bool) -> None:
         """Say why, unless nobody asked."""
@@ -229,7 +229,7 @@ class Listener(commands.Cog):
 
     async def _hint_once_a_day(self, message: discord.Message) -> None:
         day = discord.utils.utcnow().date().isoformat()
-        if await self._services.store.claim_notice(f"limit:hint:{message.channel.id}:{day}"):
+        if await self._services.store.notes.claim(f"limit:hint:{message.channel.id}:{day}"):
             await self._tell(message.channel, self._translation_for(message)("answer.nothing_to_hear"))
 
     async def _answer(self, message: discord.Message, key: str, *, missed: bool) -> None:

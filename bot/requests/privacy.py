@@ -27,7 +27,7 @@ async def show_privacy(interaction: Interaction) -> None:
     t, services = language_of(interaction), interaction.client.services
     view = new_layout()
     view.add_item(display(t("privacy", days=formatted(services.settings.keep_days, "g"))))
-    listening = "heard" if await services.store.is_unheard(interaction.user.id) else "unheard"
+    listening = "heard" if await services.store.people.is_unheard(interaction.user.id) else "unheard"
     view.add_item(ui.ActionRow(*(privacy_button(what, t) for what in ("forget", listening, "export"))))
     await calls.answer_with(interaction, view)
 
@@ -59,17 +59,17 @@ class PrivacyButton(ui.DynamicItem[ui.Button[Any]], template=PRIVACY_BUTTON):
                 await _send_export(interaction)
             case _:
                 unheard = self.what == "unheard"
-                await services.store.set_unheard(user_id, unheard=unheard)
+                await services.store.people.set_unheard(user_id, unheard=unheard)
                 await calls.answer(interaction, t("answer.unheard" if unheard else "answer.heard"))
 
 
 async def _send_export(interaction: Interaction) -> None:
     """All that is kept, by direct message."""
     t, services, user = language_of(interaction), interaction.client.services, interaction.user
-    if not await services.store.claim_export(user.id, services.now(), EXPORT_EVERY):
+    if not await services.store.people.claim_export(user.id, services.now(), EXPORT_EVERY):
         await calls.answer(interaction, t("answer.export_daily"))
         return
-    kept = await services.store.kept_of(user.id)
+    kept = await services.store.people.kept_of(user.id)
     try:
         await calls.send(user, calls.plain(t("answer.export")), {"imagine-sound.zip": export(kept)})
     except calls.CallFailed:

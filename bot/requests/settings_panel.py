@@ -45,11 +45,11 @@ class PanelState:
     @classmethod
     async def of(cls, services: Services, guild_id: int) -> Self:
         """The state of a server."""
-        chosen = await services.store.guild(guild_id)
+        chosen = await services.store.servers.settings(guild_id)
         most = services.settings.pictures_per_user_hour
         return cls(
             chosen,
-            await services.store.blocked(guild_id),
+            await services.store.servers.blocked(guild_id),
             chosen.seconds if chosen.seconds is not None else services.engine.settings.max_seconds,
             min(most, chosen.pictures_per_user_hour or most),
         )
@@ -215,13 +215,13 @@ def _current_blocked(state: PanelState, t: Translation) -> Markdown:
 
 async def _add_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> None:
     assert interaction.guild_id is not None
-    await interaction.client.services.store.block(interaction.guild_id, [user.id for user in item.values])
+    await interaction.client.services.store.servers.block(interaction.guild_id, [user.id for user in item.values])
     await _show_page(interaction, _page_of("block"))
 
 
 async def _remove_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> None:
     assert interaction.guild_id is not None
-    await interaction.client.services.store.unblock(interaction.guild_id, [user.id for user in item.values])
+    await interaction.client.services.store.servers.unblock(interaction.guild_id, [user.id for user in item.values])
     await _show_page(interaction, _page_of("unblock"))
 
 
@@ -230,7 +230,7 @@ def _numbers(_: PanelState, t: Translation) -> ui.Item[Any]:
 
 
 async def _edit_numbers(interaction: Interaction, _: ui.Button[Any]) -> None:
-    chosen = await interaction.client.services.store.guild(interaction.guild_id)
+    chosen = await interaction.client.services.store.servers.settings(interaction.guild_id)
     editor = numbers_editor(chosen, language_of(interaction))
     await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
 
@@ -267,7 +267,7 @@ def _page_of(name: str) -> int:
 async def _change(interaction: Interaction, name: str, **changes: object) -> None:
     """Write the changes down and show the page of the setting `name` again."""
     assert interaction.guild_id is not None
-    await interaction.client.services.store.change_guild(interaction.guild_id, **changes)
+    await interaction.client.services.store.servers.change(interaction.guild_id, **changes)
     await _show_page(interaction, _page_of(name))
 
 

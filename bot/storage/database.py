@@ -9,11 +9,11 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
 from bot.storage.upgrade import UnknownSchema, back_up, is_current, upgrade
@@ -60,6 +60,15 @@ class Database:
         await self.writer.close()
         self._writers.dispose()
         await self._readers.dispose()
+
+    async def execute(self, *statements: Executable, within_s: float | None = None) -> None:
+        """Write, in one transaction, what the statements say. Raises CannotWrite as the writer does."""
+
+        def execute(session: Session) -> None:
+            for statement in statements:
+                session.execute(statement)
+
+        await self.writer.write(execute, within_s=within_s)
 
     async def _bring_up_to_date(self) -> None:
         is_new = self.path.stat().st_size == 0

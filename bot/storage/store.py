@@ -7,22 +7,22 @@ This module knows nothing of Discord beyond ids, and decides nothing.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Executable, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.files import WorkFiles
+from bot.storage.notes import Notes
+from bot.storage.people import People
 from bot.storage.records import (
     Ending,
     Erasure,
-    GuildSettings,
     Job,
     JobState,
     NewJob,
@@ -33,19 +33,16 @@ from bot.storage.records import (
     Spent,
     Usage,
 )
+from bot.storage.servers import Servers
 from bot.storage.tables import (
-    BlockRow,
     ErasureRow,
     ExportRow,
     FigureRow,
     GuildRow,
     JobRow,
     LedgerRow,
-    NoteRow,
     RunRow,
-    UnheardRow,
 )
-from bot.storage.writer import CannotWrite
 from core.events import HeardSummary
 from core.options import ImagineOptions
 
@@ -56,10 +53,7 @@ T = TypeVar("T")
 LIMITS_LOOK_BACK = timedelta(hours=1)
 """How far back the limits count what was asked for."""
 PURGED_AT_ONCE = 200
-NOTED_WITHIN_S = 1.0
 FULL_DISK_PAUSE_S = 2.0
-SAID = "said:"
-"""The names of notes that stand for something that was said once."""
 
 
 class Store:
@@ -73,15 +67,16 @@ class Store:
         self._database = Database(path)
         self._sessions = self._database.read
         self._write = self._database.writer.write
-        self._said: set[str] = set()
+        self.servers = Servers(self._database)
+        self.people = People(self._database)
+        self.notes = Notes(self._database)
 
     async def open(self) -> None:
         """Create the file and its tables where they are missing. Raises StoreUnusable."""
         await self._database.open()
+        await self.notes.open()
         self.run = await self._write(_begin_run)
         async with self._sessions() as session:
-            said = await session.scalars(select(NoteRow.name).where(NoteRow.name.startswith(SAID, autoescape=True)))
-            self._said = set(said)
             unheard = await session.scalars(
                 select(JobRow.id).where(JobRow.state == JobState.WAITING, JobRow.heard.is_(None))
             )
@@ -90,14 +85,14 @@ class Store:
         suspects = await asyncio.to_thread(self._files.marked)
         if suspects:
             log.warning("the last run ended while it worked on the jobs %s", ", ".join(map(str, suspects)))
-            await self._execute(update(JobRow).where(JobRow.id.in_(suspects)).values(attempts=JobRow.attempts + 1))
+            await self._database.execute(
+                update(JobRow).where(JobRow.id.in_(suspects)).values(attempts=JobRow.attempts + 1)
+            )
         await asyncio.to_thread(self._files.sweep, named)
 
     async def close(self) -> None:
         """Write what waits to be written, and close the file."""
         await self._database.close()
-
-    # Jobs
 
     async def accept(
         self,
@@ -240,7 +235,7 @@ class Store:
 
     async def note_refused(self, job_id: int) -> None:
         """The recording of a job could not be had, which costs less than a picture."""
-        await self._execute(update(LedgerRow).where(LedgerRow.job_id == job_id).values(kind=Spent.REFUSED))
+        await self._database.execute(update(LedgerRow).where(LedgerRow.job_id == job_id).values(kind=Spent.REFUSED))
 
     async def erasures(self, job_id: int | None = None) -> list[Erasure]:
         """The messages that are to be removed (those of one job), the oldest first."""
@@ -251,7 +246,7 @@ class Store:
 
     async def erased(self, erasure_id: int) -> None:
         """A message has been removed, or cannot be."""
-        await self._execute(delete(ErasureRow).where(ErasureRow.id == erasure_id))
+        await self._database.execute(delete(ErasureRow).where(ErasureRow.id == erasure_id))
 
     async def unfinished(
         self, *, user_id: int | None = None, author_id: int | None = None, guild_id: int | None = None
@@ -296,7 +291,7 @@ class Store:
             return len(gone.all())
 
         exports = delete(ExportRow).where(ExportRow.at < now - timedelta(days=1))
-        await self._execute(delete(LedgerRow).where(LedgerRow.at < last_hour), exports)
+        await self._database.execute(delete(LedgerRow).where(LedgerRow.at < last_hour), exports)
         count = 0
         while batch := await self._write(purge):  # in small parts, so that nobody waits for long to be written down
             count += batch
@@ -323,116 +318,10 @@ class Store:
         await self._database.writer.empty_log()
         return count
 
-    async def kept_of(self, user_id: int) -> list[tuple[Job, bytes | None]]:
-        """All jobs of a person, and of their recordings, with the figures."""
-        about = (JobRow.user_id == user_id) | (JobRow.author_id == user_id)
-        query = select(JobRow, FigureRow.data).outerjoin(FigureRow, FigureRow.job_id == JobRow.id)
-        async with self._sessions() as session:
-            found = await session.execute(query.where(about).order_by(JobRow.id))
-            return [(row.as_job(), figure) for row, figure in found]
-
-    async def claim_export(self, user_id: int, now: datetime, every: timedelta) -> bool:
-        """Whether a person has not been sent what is kept about them within `every`; notes that they are now."""
-
-        def claim(session: Session) -> bool:
-            last = session.get(ExportRow, user_id)
-            if last is not None and last.at > now - every:
-                return False
-            session.merge(ExportRow(user_id=user_id, at=now))
-            return True
-
-        return await self._write(claim)
-
-    async def is_unheard(self, user_id: int) -> bool:
-        """Whether a person does not want to be listened to."""
-        async with self._sessions() as session:
-            return await session.get(UnheardRow, user_id) is not None
-
-    async def set_unheard(self, user_id: int, *, unheard: bool) -> None:
-        """Note that a person does not, or does again, want to be listened to."""
-        if unheard:
-            await self._execute(insert(UnheardRow).values(user_id=user_id).on_conflict_do_nothing())
-        else:
-            await self._execute(delete(UnheardRow).where(UnheardRow.user_id == user_id))
-
-    # Servers
-
-    async def guild(self, guild_id: int | None) -> GuildSettings:
-        """A server's settings; the defaults for one without, and for direct messages."""
-        if guild_id is None:
-            return GuildSettings()
-        async with self._sessions() as session:
-            row = await session.get(GuildRow, guild_id)
-            return row.settings if row else GuildSettings()
-
-    async def change_guild(self, guild_id: int, **changes: object) -> GuildSettings:
-        """Change some of a server's settings; returns all of them."""
-
-        def change(session: Session) -> GuildSettings:
-            row = session.get(GuildRow, guild_id)
-            settings = replace(row.settings if row else GuildSettings(), **changes)  # type: ignore[arg-type]
-            session.merge(GuildRow(guild_id=guild_id, settings=settings))
-            return settings
-
-        return await self._write(change)
-
     async def forget_guild(self, guild_id: int) -> None:
         """Delete a server's settings and jobs; none of them may be under way. Its block list stays."""
-        await self._execute(*(delete(table).where(table.guild_id == guild_id) for table in (GuildRow, JobRow)))
+        await self._database.execute(*(delete(table).where(table.guild_id == guild_id) for table in (GuildRow, JobRow)))
         await self._database.writer.empty_log()
-
-    async def blocked(self, guild_id: int) -> tuple[int, ...]:
-        """Whom a server's moderators blocked."""
-        async with self._sessions() as session:
-            found = select(BlockRow.user_id).where(BlockRow.guild_id == guild_id).order_by(BlockRow.user_id)
-            return tuple(await session.scalars(found))
-
-    async def is_blocked(self, guild_id: int, user_id: int) -> bool:
-        """Whether a server does not want somebody served."""
-        async with self._sessions() as session:
-            return await session.get(BlockRow, (guild_id, user_id)) is not None
-
-    async def block(self, guild_id: int, user_ids: Sequence[int]) -> None:
-        """Serve these no more in a server."""
-        blocked = [{"guild_id": guild_id, "user_id": user_id} for user_id in user_ids]
-        if blocked:
-            await self._execute(insert(BlockRow).values(blocked).on_conflict_do_nothing())
-
-    async def unblock(self, guild_id: int, user_ids: Sequence[int]) -> None:
-        """Serve these again."""
-        await self._execute(delete(BlockRow).where(BlockRow.guild_id == guild_id, BlockRow.user_id.in_(user_ids)))
-
-    # Notes
-
-    async def value(self, name: str) -> str | None:
-        """A small fact by its name."""
-        async with self._sessions() as session:
-            return await session.scalar(select(NoteRow.value).where(NoteRow.name == name))
-
-    async def set_value(self, name: str, value: str) -> None:
-        """Write a small fact down."""
-        noted = insert(NoteRow).values(name=name, value=value)
-        await self._execute(noted.on_conflict_do_update(index_elements=[NoteRow.name], set_={"value": value}))
-
-    async def claim_notice(self, name: str) -> bool:
-        """True the first time it is asked for `name`; `reset_notices` makes it so again.
-
-        Where that cannot be written down soon, it is remembered until the next start only.
-        """
-        if SAID + name in self._said:
-            return False
-        self._said.add(SAID + name)
-        with suppress(CannotWrite):
-            noted = insert(NoteRow).values(name=SAID + name, value="").on_conflict_do_nothing()
-            await self._execute(noted, within_s=NOTED_WITHIN_S)
-        return True
-
-    async def reset_notices(self, prefix: str) -> None:
-        """Let everything be said again whose name begins with `prefix`."""
-        said = {name for name in self._said if name.startswith(SAID + prefix)}
-        if said:
-            self._said -= said
-            await self._execute(delete(NoteRow).where(NoteRow.name.in_(said)))
 
     async def _keep_file(self, name: str, data: bytes) -> None:
         """Write a file; while the disk is full, again and again."""
@@ -446,14 +335,7 @@ class Store:
                 return
 
     async def _change(self, job_id: int, **values: object) -> None:
-        await self._execute(update(JobRow).where(JobRow.id == job_id).values(**values))
-
-    async def _execute(self, *statements: Executable, within_s: float | None = None) -> None:
-        def execute(session: Session) -> None:
-            for statement in statements:
-                session.execute(statement)
-
-        await self._write(execute, within_s=within_s)
+        await self._database.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
 
 
 def _usage(session: Session, user_id: int, guild_id: int | None, now: datetime) -> Usage:

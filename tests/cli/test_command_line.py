@@ -122,7 +122,7 @@ def test_imagine_json_prints_each_event(siren_wav: Path, tmp_path: Path, tiny_pi
     assert names[-2:] == ["painted", "saved"]
     assert {"event": "loading"} in events
     assert {"event": "queued", "position": 1} in events
-    assert [event["step"] for event in events if event["event"] == "painting"] == [1, 2, 3]
+    assert [event["step"] for event in events if event["event"] == "painting"] == [0, 1, 2, 3]
     assert events[-2]["prompt"] == "a bell"
     with Image.open(events[-1]["path"]) as image:
         assert image.size == (32, 32)

@@ -45,7 +45,7 @@ async def test_heard_then_loading_then_queued_then_painted(settings: CoreSetting
     assert events[0].summary.top[0].name == "Siren"
     assert events[1] == Loading()
     assert [event for event in events if isinstance(event, Queued)] == [Queued(1)]
-    assert [event.step for event in events if isinstance(event, Painting)] == [1, 2, 3]
+    assert [event.step for event in events if isinstance(event, Painting)] == [0, 1, 2, 3]
     assert isinstance(events[-1], Painted)
     assert events[-1].picture.recipe.prompt == events[0].summary.prompt
     assert events[-1].picture.recipe.heard[0].startswith("Siren (0.")

@@ -34,7 +34,7 @@ def test_a_picture_comes_after_all_its_steps() -> None:
     with painting(ScriptedModel()) as batcher:
         asker = Asker(batcher, "a dog", steps=3)
         assert isinstance(asker.end(), Painted)
-    assert [event for event in asker.seen if isinstance(event, Painting)] == [Painting(n, 3) for n in (1, 2, 3)]
+    assert [event for event in asker.seen if isinstance(event, Painting)] == [Painting(n, 3) for n in range(4)]
     assert isinstance(asker.seen[0], Loading | Queued)
     assert Queued(1) in asker.seen
 

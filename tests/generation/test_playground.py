@@ -116,8 +116,8 @@ def test_steps_are_told_with_a_preview_now_and_then(generator: ImageGenerator) -
     asked = Asked(generator, REQUEST)
     asked.picture()
     steps = [event for event in asked.seen if isinstance(event, Painting)]
-    assert [event.step for event in steps] == [1, 2, 3, 4]
-    previews = [event.preview for event in steps]
+    assert [event.step for event in steps] == [0, 1, 2, 3, 4], "none yet: it is the picture's turn"
+    previews = [event.preview for event in steps[1:]]
     assert previews[0] is None
     assert previews[3] is None, "the picture itself comes then"
     assert previews[1] is not None
@@ -285,7 +285,7 @@ def test_another_scheduler_goes_through_its_own_pipeline(tiny_pipeline: Path, tm
         assert (made.info().steps, made.info().guidance) == (50, 5.0), "what diffusers' SDXL pipeline states"
         asked = Asked(made, REQUEST)
         assert asked.picture().image.size == (32, 32)
-        assert [event.step for event in asked.seen if isinstance(event, Painting)] == [1, 2, 3, 4]
+        assert [event.step for event in asked.seen if isinstance(event, Painting)] == [0, 1, 2, 3, 4]
         with pytest.raises(InvalidOptions):
             paint(made, replace(REQUEST, size=(33, 33)))
         cancelled = Asked(made, replace(REQUEST, steps=100))

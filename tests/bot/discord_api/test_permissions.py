@@ -104,7 +104,7 @@ async def test_thread_that_cannot_be_made_after_all_is_replaced_by_a_reply(world
 
 @pytest.mark.parametrize("permission", ["attach_files", "read_message_history"])
 async def test_message_menu_names_the_missing_permission_to_the_asker(world: World, permission: str) -> None:
-    await world.bot.services.store.change_guild(world.guild.id, listening=Listening.NOWHERE)
+    await world.bot.services.store.servers.change(world.guild.id, listening=Listening.NOWHERE)
     channel = world.channel_without(permission)
     recording = await world.post(world.bob, channel)
 

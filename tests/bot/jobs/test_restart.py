@@ -208,7 +208,7 @@ async def test_commands_are_made_known_only_when_they_have_changed(world: World)
     await world.restart()
     assert syncs() == 1
 
-    await world.bot.services.store.set_value("commands", "of another version")
+    await world.bot.services.store.notes.set_value("commands", "of another version")
     await world.restart()
     assert syncs() == 2
 

@@ -109,13 +109,13 @@ async def test_welcome_is_said_once_and_tells_how_to_change_where_to_listen(worl
 
 async def test_nothing_is_kept_of_a_server_that_removed_the_bot(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
-    await world.bot.services.store.block(world.guild.id, [world.bob.id])
+    await world.bot.services.store.servers.block(world.guild.id, [world.bob.id])
 
     world.env.backend.remove_guild(world.guild.id)
     await world.env.settle()
 
     assert await world.jobs_kept() == 0
-    assert await world.bot.services.store.blocked(world.guild.id) == (world.bob.id,), "they may invite it again"
+    assert await world.bot.services.store.servers.blocked(world.guild.id) == (world.bob.id,), "they may invite it again"
 
 
 async def test_fault_in_a_command_is_told_to_the_asker(world: World) -> None:

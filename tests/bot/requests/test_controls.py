@@ -218,7 +218,7 @@ async def test_controls_work_on_a_late_result(world: World) -> None:
 
 
 async def test_blocked_person_cannot_use_buttons(painted: World) -> None:
-    await painted.bot.services.store.block(painted.guild.id, [painted.bob.id])
+    await painted.bot.services.store.servers.block(painted.guild.id, [painted.bob.id])
 
     result = await painted.bob.click(painted.reply(painted.channel), label="Paint again")
 

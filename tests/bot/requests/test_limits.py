@@ -128,7 +128,7 @@ async def test_many_at_once_from_one_person_are_all_queued(world: World) -> None
 async def test_blocked_person_costs_not_one_call(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
     reply = world.reply(world.channel)
-    await world.bot.services.store.block(world.guild.id, [world.alice.id])
+    await world.bot.services.store.servers.block(world.guild.id, [world.alice.id])
     before = len(world.env.http_requests)
 
     await world.post_voice_note(world.alice, world.channel)
@@ -148,7 +148,7 @@ async def test_blocked_person_costs_not_one_call(world: World) -> None:
 
 
 async def test_blocked_person_may_have_everything_deleted(world: World) -> None:
-    await world.bot.services.store.block(world.guild.id, [world.alice.id])
+    await world.bot.services.store.servers.block(world.guild.id, [world.alice.id])
     told = await world.alice.slash(world.channel, "imagine-sound privacy")
     assert told.response is not None
 
@@ -169,11 +169,11 @@ async def test_persons_limit_counts_everywhere(world: World) -> None:
 
 @pytest.mark.bot(pictures_per_user_hour=2)
 async def test_server_may_allow_less_but_not_more(world: World) -> None:
-    await world.bot.services.store.change_guild(world.guild.id, pictures_per_user_hour=10_000)
+    await world.bot.services.store.servers.change(world.guild.id, pictures_per_user_hour=10_000)
     for _ in range(3):
         await world.post_voice_note(world.alice, world.channel)
     assert await world.jobs_kept() == 2
-    await world.bot.services.store.change_guild(world.guild.id, pictures_per_user_hour=1)
+    await world.bot.services.store.servers.change(world.guild.id, pictures_per_user_hour=1)
     for _ in range(3):
         await world.post_voice_note(world.bob, world.channel)
     assert await world.jobs_kept() == 3
@@ -239,7 +239,7 @@ async def test_same_sentence_is_said_once_in_ten_minutes(world: World) -> None:
 
 
 async def test_block_list_outlives_a_restart(world: World) -> None:
-    await world.bot.services.store.block(world.guild.id, [world.alice.id])
+    await world.bot.services.store.servers.block(world.guild.id, [world.alice.id])
     await world.restart()
 
     await world.post_voice_note(world.alice, world.channel)
@@ -258,7 +258,7 @@ async def test_operator_blocks_somebody_everywhere(world: World) -> None:
 async def test_roles_decide_who_may_ask(world: World) -> None:
     role = world.guild.create_role("Painters")
     painter = world.guild.add_member(world.env.create_user("carol"), roles=[role])
-    await world.bot.services.store.change_guild(world.guild.id, roles=(role.id,))
+    await world.bot.services.store.servers.change(world.guild.id, roles=(role.id,))
 
     await world.post_voice_note(world.alice, world.channel)
     await world.post_voice_note(painter, world.channel)
@@ -285,7 +285,7 @@ async def test_whoever_cannot_be_written_down_is_told_and_not_answered_later(tmp
         assert not declined.silently
         told = declined.text(Texts.load().translation("en-US"))
         assert told == "I cannot write anything down right now; please ask again in a minute."
-        assert await store.claim_notice("limit:1"), "which is said although that cannot be noted"
+        assert await store.notes.claim("limit:1"), "which is said although that cannot be noted"
     finally:
         other.close()
     await asyncio.sleep(0.1)

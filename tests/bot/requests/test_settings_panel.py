@@ -27,7 +27,7 @@ async def open_panel(world: World, member: MemberActor) -> ResponseMessage:
 
 
 async def settings(world: World) -> GuildSettings:
-    return await world.bot.services.store.guild(world.guild.id)
+    return await world.bot.services.store.servers.settings(world.guild.id)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_where_to_listen(world: World, manager: MemberActor, restart: bool
 
 
 async def test_mention_where_only_commands_are_answered_says_so(world: World) -> None:
-    await world.bot.services.store.change_guild(world.guild.id, listening=Listening.NOWHERE)
+    await world.bot.services.store.servers.change(world.guild.id, listening=Listening.NOWHERE)
 
     await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
 
@@ -106,18 +106,18 @@ async def test_who_may_use_it(world: World, manager: MemberActor) -> None:
 async def test_block_list(world: World, manager: MemberActor) -> None:
     for somebody in (world.alice, world.bob):
         await manager.select(await open_panel(world, manager), [somebody], custom_id="settings:block")
-    assert await world.bot.services.store.blocked(world.guild.id) == (world.alice.id, world.bob.id)
+    assert await world.bot.services.store.servers.blocked(world.guild.id) == (world.alice.id, world.bob.id)
     panel = await open_panel(world, manager)
     assert f"<@{world.alice.id}>, <@{world.bob.id}>" in text_of(panel)
 
     await manager.select(panel, [world.alice], custom_id="settings:unblock")
-    assert await world.bot.services.store.blocked(world.guild.id) == (world.bob.id,)
+    assert await world.bot.services.store.servers.blocked(world.guild.id) == (world.bob.id,)
 
 
 async def test_block_list_has_no_end(world: World, manager: MemberActor) -> None:
-    await world.bot.services.store.block(world.guild.id, range(1, 301))
+    await world.bot.services.store.servers.block(world.guild.id, range(1, 301))
     await manager.select(await open_panel(world, manager), [world.alice], custom_id="settings:block")
-    assert len(await world.bot.services.store.blocked(world.guild.id)) == 301
+    assert len(await world.bot.services.store.servers.blocked(world.guild.id)) == 301
     assert "(+251)" in text_of(await open_panel(world, manager))
 
 
@@ -195,7 +195,7 @@ async def done(interaction: Interaction, item: ui.Item[Any]) -> None:
 
 
 async def test_settings_outlive_a_restart(world: World) -> None:
-    await world.bot.services.store.change_guild(world.guild.id, style=Style.COMIC)
+    await world.bot.services.store.servers.change(world.guild.id, style=Style.COMIC)
 
     await world.restart()
 

@@ -41,7 +41,7 @@ async def test_several_attachments_are_one_job_each_in_one_thread(world: World) 
 async def test_forwarded_voice_note_is_heard(world: World) -> None:
     quiet = world.guild.create_text_channel("quiet")
     store = world.bot.services.store
-    await store.change_guild(world.guild.id, listening=Listening.CHOSEN, channels=(world.channel.id,))
+    await store.servers.change(world.guild.id, listening=Listening.CHOSEN, channels=(world.channel.id,))
     note = await world.post_voice_note(world.alice, quiet)
 
     await world.bob.forward(note, world.channel)
@@ -51,7 +51,7 @@ async def test_forwarded_voice_note_is_heard(world: World) -> None:
 
 
 async def test_mention_under_somebodys_recording_means_that_recording(world: World) -> None:
-    await world.bot.services.store.change_guild(world.guild.id, listening=Listening.MENTIONED)
+    await world.bot.services.store.servers.change(world.guild.id, listening=Listening.MENTIONED)
     recording = await world.post(world.bob, world.channel)
     assert world.channel.threads == []
 
@@ -62,7 +62,7 @@ async def test_mention_under_somebodys_recording_means_that_recording(world: Wor
 
 
 async def test_mention_with_a_recording_works_where_the_bot_does_not_listen(world: World) -> None:
-    await world.bot.services.store.change_guild(world.guild.id, listening=Listening.MENTIONED)
+    await world.bot.services.store.servers.change(world.guild.id, listening=Listening.MENTIONED)
 
     await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
 
@@ -120,7 +120,7 @@ async def test_adapters_that_were_made_here_are_offered_and_used(world: World, c
 
 
 async def test_message_menu_answers_at_the_recording_and_tells_the_asker(world: World) -> None:
-    await world.bot.services.store.change_guild(world.guild.id, listening=Listening.NOWHERE)
+    await world.bot.services.store.servers.change(world.guild.id, listening=Listening.NOWHERE)
     recording = await world.post(world.bob, world.channel)
 
     result = await world.alice.context_menu(world.channel, "Imagine this sound", recording)
@@ -178,7 +178,7 @@ async def test_user_installed_bot_answers_through_the_interaction_where_it_is_no
 
 
 async def test_user_installed_message_menu_answers_through_the_interaction(world: World) -> None:
-    await world.bot.services.store.change_guild(world.guild.id, listening=Listening.NOWHERE)
+    await world.bot.services.store.servers.change(world.guild.id, listening=Listening.NOWHERE)
     recording = await world.post(world.bob, world.channel)
     world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
     await world.env.settle()

@@ -59,7 +59,7 @@ async def test_everything_is_read_as_it_was_meant(tmp_path: Path) -> None:
     assert recording.read_bytes() == b"RIFF"
     assert forgotten is not None
     assert forgotten.heard is None
-    assert (await store.guild(700010)).seconds == 30.0
+    assert (await store.servers.settings(700010)).seconds == 30.0
     await store.close()
 
 

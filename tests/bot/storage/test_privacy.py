@@ -129,7 +129,7 @@ async def test_export_is_sent_once_a_day(world: World) -> None:
 async def test_log_of_the_database_is_empty_after_forgetting(tmp_path: Path) -> None:
     store = Store(tmp_path / "other" / "store.sqlite3")
     await store.open()
-    await store.set_value("marker", "x" * 10_000)
+    await store.notes.set_value("marker", "x" * 10_000)
     assert store.path.with_name("store.sqlite3-wal").stat().st_size > 0
     await store._database.writer.empty_log()
     assert store.path.with_name("store.sqlite3-wal").stat().st_size == 0

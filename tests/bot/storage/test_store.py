@@ -180,9 +180,9 @@ async def test_job_ends_once(store: Store) -> None:
 
 
 async def test_something_is_said_once_however_many_ask(store: Store) -> None:
-    assert sum(await asyncio.gather(*(store.claim_notice("hello") for _ in range(10)))) == 1
-    await store.reset_notices("hel")
-    assert await store.claim_notice("hello")
+    assert sum(await asyncio.gather(*(store.notes.claim("hello") for _ in range(10)))) == 1
+    await store.notes.reset("hel")
+    assert await store.notes.claim("hello")
 
 
 async def painted(store: Store, user_id: int, now: datetime, figure_of: int | None = None) -> Job:

@@ -1,0 +1,50 @@
+"""What people want of what is kept about them: to see it, and not to be listened to."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+
+from bot.storage.database import Database
+from bot.storage.records import Job
+from bot.storage.tables import ExportRow, FigureRow, JobRow, UnheardRow
+
+
+class People:
+    """By the person's id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def kept_of(self, user_id: int) -> list[tuple[Job, bytes | None]]:
+        """All jobs of a person, and of their recordings, with the figures."""
+        about = (JobRow.user_id == user_id) | (JobRow.author_id == user_id)
+        query = select(JobRow, FigureRow.data).outerjoin(FigureRow, FigureRow.job_id == JobRow.id)
+        async with self._database.read() as session:
+            found = await session.execute(query.where(about).order_by(JobRow.id))
+            return [(row.as_job(), figure) for row, figure in found]
+
+    async def claim_export(self, user_id: int, now: datetime, every: timedelta) -> bool:
+        """Whether a person has not been sent what is kept about them within `every`; notes that they are now."""
+
+        def claim(session: Session) -> bool:
+            last = session.get(ExportRow, user_id)
+            if last is not None and last.at > now - every:
+                return False
+            session.merge(ExportRow(user_id=user_id, at=now))
+            return True
+
+        return await self._database.writer.write(claim)
+
+    async def is_unheard(self, user_id: int) -> bool:
+        """Whether a person does not want to be listened to."""
+        async with self._database.read() as session:
+            return await session.get(UnheardRow, user_id) is not None
+
+    async def set_unheard(self, user_id: int, *, unheard: bool) -> None:
+        """Note that a person does not, or does again, want to be listened to."""
+        if unheard:
+            await self._database.execute(insert(UnheardRow).values(user_id=user_id).on_conflict_do_nothing())
+        else:
+            await self._database.execute(delete(UnheardRow).where(UnheardRow.user_id == user_id))
