@@ -138,11 +138,9 @@ class LiveMessage:
     async def _post(self, content: Screen, files: Files) -> None:
         """Post the message, or take up the one that is there. Whoever is cancelled here leaves it on its way."""
         self._posting = asyncio.create_task(self._find_or_post(content, files), name=f"posting of job {self._job.id}")
-        try:
-            await asyncio.shield(self._posting)
-        finally:
-            if self._posting.done() and not self._posting.cancelled():
-                self._posting.exception()  # raised here, or nobody waits for it any more
+        # how it ends is raised here, or nobody waits for it any more
+        self._posting.add_done_callback(lambda posting: posting.cancelled() or posting.exception())
+        await asyncio.shield(self._posting)
 
     async def _find_or_post(self, content: Screen, files: Files) -> None:
         reply = await self._take_up() if self._may_be_there else None
