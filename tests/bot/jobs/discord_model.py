@@ -21,7 +21,7 @@ from tests.loopback.channel_routes import ChannelRoutes
 from tests.loopback.faults import STATUSES, Fault, Faults, Point, What
 from tests.loopback.gateway import Gateway
 from tests.loopback.payloads import guild
-from tests.loopback.state import Channel, Message, Refused, State, User
+from tests.loopback.state import Channel, Lifetimes, Message, Refused, State, User
 
 MOMENT_S = (0.01, 0.2)
 SLOW_S = 8.0
@@ -31,8 +31,8 @@ APPLIED = (What.LOST, What.APPLIED_500, What.SLOW)
 class DiscordModel:
     """What stands is in `state`. `hears_of_threads`: the gateway tells a client of each thread at once."""
 
-    def __init__(self, random: Random, *, hears_of_threads: bool) -> None:
-        self.state = State("http://discord.test")
+    def __init__(self, random: Random, *, hears_of_threads: bool, nonces_last_s: int) -> None:
+        self.state = State("http://discord.test", Lifetimes(nonce=nonces_last_s))
         self.faults = Faults()
         self.alice = self.state.new_user("alice")
         self.channel = self.state.new_channel("sounds")

@@ -36,7 +36,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 class Situation:
     """Everything. `close` it in the end."""
 
-    def __init__(self, seed: int = 0, *, hears_of_threads: bool = True) -> None:
+    def __init__(self, seed: int = 0, *, hears_of_threads: bool = True, nonces_last_s: int = 300) -> None:
         self.loop = QuickLoop()
         self.loop.set_exception_handler(lambda _, context: self.faults.append(str(context)))
         self.faults: list[str] = []
@@ -54,7 +54,7 @@ class Situation:
         log, handler = logging.getLogger("bot"), _Faults(self.faults)
         log.addHandler(handler)
         self._left.callback(log.removeHandler, handler)
-        self.discord = DiscordModel(Random(seed), hears_of_threads=hears_of_threads)
+        self.discord = DiscordModel(Random(seed), hears_of_threads=hears_of_threads, nonces_last_s=nonces_last_s)
         self._start()
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class Situation:
         for messages in self.discord.answers().values():
             assert sum(not message.deleted for message in messages) <= 1, "two messages stand"
             assert notifications(messages) <= 1, "somebody was notified twice"
-        assert self.faults == []
+        assert self.faults == [], "\n".join(self.faults)
 
     def check_in_the_end(self) -> None:
         """At rest."""

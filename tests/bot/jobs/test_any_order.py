@@ -28,7 +28,9 @@ FURTHEST_STEP = timedelta(hours=6)
 TROUBLE = st.builds(
     Fault,
     st.sampled_from((What.ERROR_503, What.BROKEN, What.LOST, What.APPLIED_500, What.UNAUTHORIZED, What.SLOW)),
-    st.sampled_from((Point.THREAD, Point.FIRST, Point.PROGRESS, Point.LAST, Point.REMOVAL, Point.HISTORY)),
+    st.sampled_from(
+        (Point.FIRST, Point.FIRST, Point.REMOVAL, Point.LAST, Point.THREAD, Point.PROGRESS, Point.HISTORY),
+    ),
     times=st.sampled_from((1, 1, 2, 6)),
 )
 STEPS = st.integers(0, 40)
@@ -47,9 +49,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     situation: Situation | None = None
 
-    @initialize(seed=st.integers(0, 1000), hears_of_threads=st.booleans())
-    def begin(self, seed: int, hears_of_threads: bool) -> None:
-        self.situation = Situation(seed, hears_of_threads=hears_of_threads)
+    @initialize(seed=st.integers(0, 1000), hears_of_threads=st.booleans(), nonces_last_s=st.sampled_from((300, 5)))
+    def begin(self, seed: int, hears_of_threads: bool, nonces_last_s: int) -> None:
+        self.situation = Situation(seed, hears_of_threads=hears_of_threads, nonces_last_s=nonces_last_s)
 
     @property
     def now(self) -> Situation:
@@ -71,8 +73,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.now.loop.run_steps(steps)
 
     @precondition(lambda self: any(not request.source.deleted for request in self.now.requests))
-    @rule(data=st.data(), what=st.sampled_from(("deleted", "deleted unheard", "told of again")))
-    def recording_is(self, data: st.DataObject, what: str) -> None:
+    @rule(data=st.data(), what=st.sampled_from(("deleted", "deleted unheard", "told of again")), fails=st.booleans())
+    def recording_is(self, data: st.DataObject, what: str, fails: bool) -> None:
+        if fails:
+            self.now.discord.faults.add(Fault(What.ERROR_503, Point.REMOVAL))
         standing = [number for number, request in enumerate(self.now.requests) if not request.source.deleted]
         request = self.now.requests[data.draw(st.sampled_from(standing), label="request")]
         if what == "told of again":
