@@ -96,6 +96,7 @@ class Writer:
                     return result
         except asyncio.CancelledError:
             entry.withdrawn = True
+            entry.done.cancel()  # whatever becomes of it, nobody wants to know
             raise
         entry.withdrawn = True
         if entry in self._urgent or entry in self._waiting:

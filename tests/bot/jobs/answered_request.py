@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.discord_api.markdown import Markdown, mention
 from bot.jobs.runner import MOST_ATTEMPTS
 from bot.storage.records import Job, JobState
 from tests.bot.jobs.one_start import TEXTS, fate_of, seed_shows
@@ -56,10 +57,10 @@ def check_answers(request: Request, job: Job, everything: Sequence[Message], ali
         assert any(sentence in text_of(message) for sentence in _endings(request, job, alice_id)), text_of(message)
 
 
-def _endings(request: Request, job: Job, alice_id: int) -> list[str]:
+def _endings(request: Request, job: Job, alice_id: int) -> list[Markdown]:
     """What the request may end with in place of a picture."""
     t, fate = TEXTS.translation("en-US"), fate_of(request.seed)
-    cancelled = t("status.cancelled", user=f"<@{alice_id}>")
+    cancelled = t("status.cancelled", user=mention(alice_id))
     if request.cancelled:
         return [cancelled]
     endings = [cancelled] if request.perhaps_cancelled else []

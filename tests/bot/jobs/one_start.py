@@ -142,7 +142,8 @@ class OneStart:
 
     def _let_writing_take_time(self) -> None:
         """So that the process may end before a write and after it, and none is written by one that has ended."""
-        write = self.store._write
+        writer = self.store._database.writer
+        write = writer.write
 
         async def slow_write(*args: Any, **options: Any) -> Any:
             await asyncio.sleep(WRITING_S)
@@ -152,6 +153,7 @@ class OneStart:
             await asyncio.sleep(WRITING_S)
             return written
 
+        writer.write = slow_write  # type: ignore[method-assign]
         self.store._write = slow_write
 
 
