@@ -44,7 +44,25 @@ class CatchUp(commands.Cog):
         self._services = client.services
         self._listener = listener
         self._noted = 0
+        self._read_up_to: int | None = None
+        """Where the last session ended, until what came since has been read; what comes live counts after that."""
         self._task: asyncio.Task[None] | None = None
+
+    async def cog_load(self) -> None:
+        """Before the bot is connected: how far the last run has read."""
+        self._read_up_to = int(await self._services.store.notes.value(CURSOR) or 0)
+
+    @commands.Cog.listener()
+    async def on_shard_disconnect(self, _: int) -> None:
+        """What is told from now on may be missed."""
+        if self._read_up_to is None:
+            self._read_up_to = self._listener.cursor.position
+
+    @commands.Cog.listener()
+    async def on_shard_resumed(self, _: int) -> None:
+        """The session goes on, and tells of everything by itself."""
+        if self._task is None or self._task.done():
+            self._read_up_to = None
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
@@ -71,25 +89,31 @@ class CatchUp(commands.Cog):
             log.exception("could not catch up with what was missed")
 
     async def _read_missed(self) -> None:
-        minutes = self._services.settings.catch_up_minutes
-        kept = max(int(await self._services.store.notes.value(CURSOR) or 0), self._listener.cursor.position)
-        if not kept:  # the first start of all: what was posted before it was not meant for the bot
-            self._listener.cursor.begin_at(time_snowflake(self._services.now()))
-            await self._note_position()
-        if not minutes or not kept:
+        minutes, last = self._services.settings.catch_up_minutes, self._read_up_to
+        if last is None:
             return
-        earliest = self._services.now() - timedelta(minutes=minutes)
-        last = snowflake_time(kept) - (MARGIN if len(self._client.shards) > 1 else timedelta())
-        since = max(time_snowflake(last, high=True), time_snowflake(earliest))
-        with self._listener.cursor.dealing_with(since):  # what is read live meanwhile does not count before this
-            left = [*self._channels_with_news(since), *await self._direct_channels()]
-            log.info("reading what came since %s in %d channels", snowflake_time(since), len(left))
-            turns = asyncio.Semaphore(CHANNELS_AT_ONCE)
-            while left:
-                done = await asyncio.gather(*(self._read(channel, since, turns) for channel in left))
-                left = [channel for channel, is_done in zip(left, done, strict=True) if not is_done]
-                if left:
-                    await asyncio.sleep(RETRY_S)
+        if not last:  # the first start of all: what was posted before it was not meant for the bot
+            self._listener.cursor.begin_at(time_snowflake(self._services.now()))
+        elif minutes:
+            await self._read_since(self._start(last, timedelta(minutes=minutes)))
+        self._read_up_to = None
+        await self._note_position()
+
+    def _start(self, last: int, longest: timedelta) -> int:
+        """The id from which on messages are read."""
+        margin = MARGIN if len(self._client.shards) > 1 else timedelta()
+        earliest = time_snowflake(self._services.now() - longest)
+        return max(time_snowflake(snowflake_time(last) - margin, high=True), earliest)
+
+    async def _read_since(self, since: int) -> None:
+        left = [*self._channels_with_news(since), *await self._direct_channels()]
+        log.info("reading what came since %s in %d channels", snowflake_time(since), len(left))
+        turns = asyncio.Semaphore(CHANNELS_AT_ONCE)
+        while left:
+            done = await asyncio.gather(*(self._read(channel, since, turns) for channel in left))
+            left = [channel for channel, is_done in zip(left, done, strict=True) if not is_done]
+            if left:
+                await asyncio.sleep(RETRY_S)
 
     def _channels_with_news(self, since: int) -> Iterable[Messageable]:
         for guild in self._client.guilds:
@@ -140,7 +164,7 @@ class CatchUp(commands.Cog):
             log.exception("could not write down how far I have read; I try again soon")
 
     async def _note_position(self) -> None:
-        position = self._listener.cursor.position
+        position = self._listener.cursor.position if self._read_up_to is None else self._read_up_to
         if position > self._noted:
             await self._services.store.notes.set_value(CURSOR, str(position))
             self._noted = position
