@@ -18,6 +18,7 @@ import discord
 from pydantic import ValidationError
 
 from bot.client import ImagineBot
+from bot.discord_api.library_log import tell_broken_connections_in_a_line
 from bot.ending import LoopWatch, end_now, end_within
 from bot.settings import BotSettings
 from bot.storage import maintenance
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.BAD_INPUT
     token, hub_token = settings.discord_token.get_secret_value(), core_settings.hub_token
     set_up_log(core_settings.log_level, FULL, filter(None, (token, hub_token)))
+    tell_broken_connections_in_a_line()
     try:
         end_now(asyncio.run(_run_watched(settings, core_settings)))
     except KeyboardInterrupt:  # where signals cannot be handled otherwise

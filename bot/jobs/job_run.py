@@ -98,7 +98,8 @@ class JobRun:
                 await self.announce_restart()
                 raise
             except ImagineSoundError as error:
-                log.info("job %d failed: %s", self._job.id, error, exc_info=error.__cause__)
+                log.info("job %d failed: %s (%r)", self._job.id, error, error.__cause__)
+                log.debug("job %d", self._job.id, exc_info=error)
                 await self._fail(self._t.error(error))
             except Exception:
                 log.exception("job %d failed", self._job.id)

@@ -149,8 +149,8 @@ class Intake:
             outcome = await self._store.accept(
                 _with_defaults(new, settings), now, partial(refusal, limits, new.guild_id), within_s=within_s
             )
-        except CannotWrite:
-            log.exception("a request was declined, since it could not be written down")
+        except CannotWrite as error:
+            log.error("a request was declined: %s", error)
             return CANNOT_WRITE
         match outcome:
             case None:

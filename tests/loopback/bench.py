@@ -58,8 +58,6 @@ class World:
         self.state = discord.state
         self.bot = BotProcess(discord, directory / "bot", settings)
         self.directory = directory
-        self.most_patience = float("inf")
-        """A ceiling on how long a bad state is watched, for a quick look."""
         self.exits: list[int] = []
         """The statuses with which the bot has ended, so far."""
         self._keeping: asyncio.Task[None] | None = None
@@ -112,7 +110,7 @@ class World:
             waited = clock() - changed
             if all(verdict in GOOD for verdict in verdicts) and waited >= QUIET_S:
                 break
-            if waited >= min(patience, self.most_patience) or clock() - began >= limit:
+            if waited >= patience or clock() - began >= limit:
                 break
             await asyncio.sleep(0.1)
         bad = [each for each, verdict in zip(asked, verdicts, strict=True) if verdict not in GOOD]

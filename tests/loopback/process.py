@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from core.log_lines import CONTINUED
 from tests.loopback.server import TOKEN, Discord
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,6 +157,7 @@ class BotProcess:
 
 def _what(lines: Sequence[str]) -> str:
     """The error in the lines after a worrying one, without what differs from run to run."""
-    end = next((text for text in lines if re.match(r"\S", text)), "")
+    texts = (line.removeprefix(CONTINUED) for line in lines)
+    end = next((text for text in texts if re.match(r"\S", text)), "")
     task = re.search(r"name='([^'\d]*)", end)
     return task[1].strip() if task else end[:120]

@@ -1,7 +1,6 @@
 """Runs cells: those that share beside each other in one world, the others a few at a time in worlds of their own."""
 
 import asyncio
-import copy
 import hashlib
 import logging
 import traceback
@@ -39,15 +38,13 @@ def choose(cells: Sequence[Cell], most: int, seed: str) -> list[Cell]:
     return sorted(cells, key=key)[:most]
 
 
-def impatient(cell: Cell, seconds: float) -> Cell:
-    """The same cell, in which a bad state is not watched for longer than this: for what is known to be bad."""
-
-    async def run(here: World) -> Outcome:
-        hurried = copy.copy(here)
-        hurried.most_patience = seconds
-        return await cell.run(hurried)
-
-    return replace(cell, run=run)
+def bad_cells(report: Report) -> list[str]:
+    """What is bad, each in a line with what stood."""
+    return [
+        f"{name} is {outcome.word}: {'; '.join(outcome.notes)}"
+        for name, (_, outcome) in report.outcomes.items()
+        if not outcome.is_good
+    ]
 
 
 class Runner:
