@@ -18,6 +18,7 @@ from discord.ext import commands, tasks
 
 from bot.discord_api import calls
 from bot.discord_api.clock import DiscordClock
+from bot.discord_api.files import FileReader, ReadFile
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.permissions import invite_link, missing_in
 from bot.jobs.places import Places
@@ -70,7 +71,8 @@ class CommandTree(app_commands.CommandTree[ServiceClient]):
 class ImagineBot(ServiceClient):
     """The Discord client and all that it works with. Use as an async context manager, or call `close`."""
 
-    def __init__(self, settings: BotSettings, engine: Engine) -> None:
+    def __init__(self, settings: BotSettings, engine: Engine, *, read_file: ReadFile | None = None) -> None:
+        """`read_file` takes the place of what reads recordings from Discord's hosts."""
         clock = DiscordClock(discord.utils.utcnow)
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True)
         intents.message_content = settings.message_content
@@ -85,10 +87,13 @@ class ImagineBot(ServiceClient):
             http_trace=clock.trace(),
         )
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="drawing")
-        self.services = self._build(settings, engine, clock.now)
+        self._reader = FileReader(engine.settings.audio_limits.max_bytes)
+        self.services = self._build(settings, engine, clock.now, read_file or self._reader)
         self._listener = Listener(self)
 
-    def _build(self, settings: BotSettings, engine: Engine, now: Callable[[], datetime]) -> Services:
+    def _build(
+        self, settings: BotSettings, engine: Engine, now: Callable[[], datetime], read_file: ReadFile
+    ) -> Services:
         store, texts, places = Store(settings.database), Texts.load(), Places(self)
         job_services = JobServices(
             client=self,
@@ -97,7 +102,7 @@ class ImagineBot(ServiceClient):
             texts=texts,
             edit_limiter=EditLimiter(settings.edit_interval_s),
             places=places,
-            recordings=Recordings(self),
+            recordings=Recordings(self, read_file),
             turns=Turns(),
             drawing=self._drawing,
             now=now,
@@ -156,6 +161,7 @@ class ImagineBot(ServiceClient):
         # what comes now is read after the next start; what is at hand is written down before anything is closed
         await asyncio.gather(self._listener.stop(), self.services.jobs.drain(self.services.settings.drain_seconds))
         await super().close()
+        await self._reader.close()
         await self.services.engine.close()
         await self.services.store.close()
         self._drawing.shutdown(wait=False, cancel_futures=True)  # whoever waited for a figure has ended

@@ -7,7 +7,7 @@ Discord has a bad minute. Everything else is a fault of the program and is raise
 import asyncio
 import io
 import logging
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -28,8 +28,6 @@ UNKNOWN_WEBHOOK = 10015
 TOKEN_EXPIRED = 50027
 THREAD_ARCHIVED = 50083
 
-FETCH_TIMEOUT_S = 60.0
-"""For a file."""
 CALL_TIMEOUT_S, CALL_WITH_FILES_TIMEOUT_S = 10.0, 60.0
 """For one attempt, once it is its turn."""
 REPEATED_FOR_S = 30.0
@@ -103,10 +101,10 @@ def _is_repeated(error: Exception) -> bool:
     return passes(error)
 
 
-async def fetch_file(http: HTTPClient, url: str) -> bytes:
+async def fetch_file(read: Callable[[str], Awaitable[bytes]], url: str) -> bytes:
     """The bytes behind an attachment's address, asked for again for a minute while that may help. Raises TROUBLE."""
     until_passed = stamina.AsyncRetryingCaller(attempts=None, timeout=60, wait_initial=0.5, wait_max=8, wait_jitter=0.5)
-    return await until_passed.on(_is_repeated)(lambda: asyncio.wait_for(http.get_from_cdn(url), FETCH_TIMEOUT_S))
+    return await until_passed.on(_is_repeated)(lambda: read(url))
 
 
 async def attempt(call: Awaitable[T], what: str) -> T:

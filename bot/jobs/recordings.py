@@ -11,6 +11,7 @@ import discord
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import CouldNotFetch, address_of, attachments_of
+from bot.discord_api.files import ReadFile
 from bot.discord_api.verdicts import TROUBLE, passes
 from bot.storage.records import AttachmentAddress, Job
 
@@ -23,27 +24,30 @@ AT_ONCE_A_PERSON = 2
 class Recordings:
     """Fetches what jobs are to hear."""
 
-    def __init__(self, client: discord.Client) -> None:
+    def __init__(self, client: discord.Client, read: ReadFile) -> None:
         self._client = client
+        self._read = read
         self._all = asyncio.Semaphore(AT_ONCE)
         self._of_person: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     async def fetch(self, job: Job) -> bytes:
-        """The recording of `job`. Raises CouldNotFetch where it is gone or refused, NotNow where it may come later."""
+        """The recording of `job`. Raises CouldNotFetch where it is gone or refused, NotNow where it may come later,
+        RecordingTooLarge.
+        """
         address = job.attachment
         if address is None:
             raise CouldNotFetch
         mine = self._of_person.setdefault(job.user_id, asyncio.Semaphore(AT_ONCE_A_PERSON))
         async with mine, self._all:
             try:
-                return await calls.fetch_file(self._client.http, address.url)
+                return await calls.fetch_file(self._read, address.url)
             except (discord.NotFound, discord.Forbidden):
                 log.info("job %d: its recording's address has expired", job.id)
             except TROUBLE as error:
                 raise _fault(job, error) from error
             fresh = await self._fresh_address(job, address)
             try:
-                return await calls.fetch_file(self._client.http, fresh.url)
+                return await calls.fetch_file(self._read, fresh.url)
             except TROUBLE as error:
                 raise _fault(job, error) from error
 

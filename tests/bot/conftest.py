@@ -1,6 +1,6 @@
 """A simulated Discord around the real bot, with the real engine and a scripted painter."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,12 @@ async def make_bot(
 
     def make() -> ImagineBot:
         painter.closed = False
-        bot = ImagineBot(bot_settings, ParkedEngine(core_settings, make_generator=lambda *_: painter))
+
+        def read_file(url: str) -> Awaitable[bytes]:
+            return bot.http.get_from_cdn(url)
+
+        engine = ParkedEngine(core_settings, make_generator=lambda *_: painter)
+        bot = ImagineBot(bot_settings, engine, read_file=read_file)
         bot._take_up.change_interval(seconds=60)  # each of its rounds costs real time, however fast the clock goes
         bots.append(bot)
         return bot

@@ -19,6 +19,7 @@ import yarl
 from discord import asset, gateway, http
 
 from bot import __main__ as program
+from bot.discord_api import files
 from core.engine import Engine, spare_from_collections
 from core.generation.batcher import Batcher
 from core.generation.watch import STALL_SECONDS, Patience
@@ -36,6 +37,7 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     http.Route.BASE = f"{arguments.api}/api/v10"
     asset.Asset.BASE = arguments.api
+    files.ORIGINS = frozenset({yarl.URL(arguments.api)})
     gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(arguments.api.replace("http", "ws"))
     if arguments.clock is not None:
         _set_clock(arguments.clock)

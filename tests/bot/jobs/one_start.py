@@ -119,7 +119,7 @@ class OneStart:
             texts=TEXTS,
             edit_limiter=EditLimiter(0),
             places=Places(client),
-            recordings=Recordings(client),
+            recordings=Recordings(client, client.http.get_from_cdn),
             turns=Turns(),
             drawing=drawing,
             now=now,
