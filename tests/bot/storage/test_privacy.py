@@ -9,6 +9,7 @@ import discord
 from bot.storage.lifetimes import LIFETIMES
 from bot.storage.store import Store
 from bot.storage.tables import Base
+from docs.lifetimes_table import render
 from tests.bot.sounds import noise
 from tests.bot.world import World, names_of, text_of
 
@@ -16,6 +17,11 @@ from tests.bot.world import World, names_of, text_of
 def test_every_column_has_a_lifetime() -> None:
     tables = {name: {column.name for column in table.columns} for name, table in Base.metadata.tables.items()}
     assert {name: set(columns) for name, columns in LIFETIMES.items()} == tables
+
+
+def test_docs_tell_the_lifetimes() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "security.md"
+    assert render() in page.read_text(encoding="utf-8"), "run: python -m docs.lifetimes_table"
 
 
 def places_of(marker: str, directory: Path) -> list[str]:
