@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test run check quick lint format types walls dead covered hooks hostile loopback recordings audit clean
+.PHONY: help demo test run check quick lint format types walls dead covered hooks hostile loopback quotas recordings audit clean
 
 help:
 	@echo "make demo              hear and paint three sample sounds (SOUND=path takes your own)"
@@ -15,6 +15,7 @@ help:
 	@echo "make format            put the code into its usual form"
 	@echo "make hostile           shoot attacks and mutants at what reads recordings (MUTANTS=10000)"
 	@echo "make audit             look up known weaknesses of the packages in constraints.txt; needs the network"
+	@echo "make quotas            try thousands of orders in which people may ask for more than the limits (SEQUENCES=10000)"
 	@echo "make recordings        hear 700 recordings of every kind and compare them with what ffmpeg plays"
 
 demo: $(VENV)/installed
@@ -66,6 +67,9 @@ format: $(VENV)/installed-dev
 
 hostile: $(VENV)/installed-dev
 	$(BIN)/python -m tests.hostile $(if $(MUTANTS),--mutants $(MUTANTS))
+
+quotas: $(VENV)/installed-dev
+	$(BIN)/python -m tests.bot.requests.test_quotas $(or $(SEQUENCES),10000)
 
 recordings: $(VENV)/installed-dev
 	$(BIN)/python -m tests.hearing
