@@ -1,7 +1,11 @@
 """A database that an older version wrote opens: its buttons work, its jobs resume; or it is left as it was."""
 
+import asyncio
+import os
+import signal
 import sqlite3
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +169,31 @@ async def test_each_start_has_a_number(tmp_path: Path) -> None:
         numbers.append(store.run)
         await store.close()
     assert numbers == [1, 2, 3]
+
+
+KILLED = """
+import asyncio, importlib, os, signal, sys
+from pathlib import Path
+from alembic import op
+from bot.storage.store import Store
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(op, sys.argv[2], die)
+asyncio.run(Store(Path(sys.argv[1])).open())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal")
+@pytest.mark.parametrize("step", ["batch_alter_table", "create_table", "create_index", "get_bind"])
+async def test_killed_in_the_middle_of_a_migration_it_opens_at_the_next_start(tmp_path: Path, step: str) -> None:
+    path = tmp_path / "store.sqlite3"
+    write_database(path, VERSION_1.read_text())
+    upgrading = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(path), step)
+    assert await asyncio.wait_for(upgrading.wait(), 60) == -signal.SIGKILL
+
+    store = Store(path)
+    await store.open()
+    jobs = [await store.job(number) for number in (1, 2, 3, 4)]
+    assert all(jobs)
+    assert [job.id for job in await store.unfinished()] == [2, 3]
+    await store.close()
