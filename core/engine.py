@@ -269,7 +269,7 @@ class Engine:
             windows = classifier.classify(clip)
             top = get_top_categories(windows)
         scene = compose_scene(top)
-        spoken = self._transcribe(clip) if self.settings.transcribe and is_spoken(top) else ""
+        spoken = self._transcribe(clip) if self._may_transcribe(options) and is_spoken(top) else ""
         summary = HeardSummary(
             title=title_of(scene),
             top=top,
@@ -284,6 +284,9 @@ class Engine:
             spoken=spoken,
         )
         return Heard(summary, scene, clip)
+
+    def _may_transcribe(self, options: ImagineOptions) -> bool:
+        return self.settings.transcribe and options.spoken_words
 
     def _transcribe(self, clip: Clip) -> str:
         """The words in `clip`; one recording at a time, since a recogniser takes all the processors it finds.

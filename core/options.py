@@ -10,7 +10,8 @@ class ImagineOptions:
     """None stands for the settings' or the model's default.
 
     `prompt` and `negative_prompt` replace the words made from what was heard. `size` is width and height in pixels.
-    `max_seconds` of a recording are heard at most.
+    `max_seconds` of a recording are heard at most. Words spoken in it are recognised, where the settings say so,
+    unless `spoken_words` says no: whoever spoke them has not agreed.
     """
 
     style: Style | None = None
@@ -22,3 +23,4 @@ class ImagineOptions:
     size: tuple[int, int] | None = None
     adapter: str | None = None
     max_seconds: float | None = None
+    spoken_words: bool = True

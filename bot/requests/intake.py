@@ -222,6 +222,7 @@ def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:
     painted again after a crash is the same."""
     options = replace(
         new.options,
+        spoken_words=new.author_id in (None, new.user_id),  # who sent it did not ask for them to be understood
         seed=new.options.seed if new.options.seed is not None else secrets.randbelow(MAX_SEED),
         style=new.options.style if new.options.style is not None else settings.style,
         max_seconds=new.options.max_seconds if new.options.max_seconds is not None else settings.seconds,

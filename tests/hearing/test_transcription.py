@@ -11,6 +11,7 @@ from core.errors import ModelMissing
 from core.hearing.audio import Clip
 from core.hearing.categories import TopCategory
 from core.hearing.transcription import load_transcriber
+from core.options import ImagineOptions
 from core.prompting.spoken import is_spoken
 from core.settings import CoreSettings
 
@@ -49,6 +50,12 @@ async def test_the_words_are_shown_and_painted_and_never_logged(caplog: pytest.L
 async def test_nothing_is_recognised_unless_asked_for() -> None:
     async with Engine(CoreSettings(), make_transcriber=lambda _: Recogniser()) as engine:
         assert (await engine.hear(_speech())).summary.spoken == ""
+
+
+async def test_words_of_whoever_has_not_agreed_are_not_recognised() -> None:
+    async with Engine(CoreSettings(transcribe=True), make_transcriber=lambda _: Recogniser()) as engine:
+        heard = await engine.hear(_speech(), ImagineOptions(spoken_words=False))
+    assert heard.summary.spoken == ""
 
 
 async def test_a_siren_is_not_transcribed(siren_wav: Path) -> None:

@@ -50,6 +50,15 @@ async def test_forwarded_voice_note_is_heard(world: World) -> None:
     assert "picture.png" in names_of(world.reply(world.channel))
 
 
+async def test_words_in_somebody_elses_recording_are_not_recognised(world: World) -> None:
+    await world.bot.services.store.servers.change(world.guild.id, listening=Listening.MENTIONED)
+    recording = await world.post(world.bob, world.channel)
+    await world.alice.context_menu(world.channel, "Imagine this sound", recording)
+    await world.bob.context_menu(world.channel, "Imagine this sound", recording)
+    jobs = [await world.bot.services.store.job(number) for number in (1, 2)]
+    assert [job is not None and job.options.spoken_words for job in jobs] == [False, True]
+
+
 async def test_mention_under_somebodys_recording_means_that_recording(world: World) -> None:
     await world.bot.services.store.servers.change(world.guild.id, listening=Listening.MENTIONED)
     recording = await world.post(world.bob, world.channel)
