@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import final
 
 import discord
@@ -35,20 +36,32 @@ from bot.requests.intake import Asker, Intake
 from bot.requests.listener import Listener
 from bot.requests.privacy import PrivacyButton
 from bot.requests.services import Interaction, ServiceClient, Services
-from bot.requests.settings_panel import PageButton, SettingControl, change_numbers
+from bot.requests.settings_panel import PageButton, SettingControl, change_numbers, change_words
 from bot.settings import BotSettings
+from bot.storage.database import StoreUnusable
 from bot.storage.store import Store
-from bot.views.editors import NUMBERS_EDITOR, PROMPT_EDITOR
+from bot.views.editors import NUMBERS_EDITOR, PROMPT_EDITOR, WORDS_EDITOR
 from bot.views.texts import CommandTranslator, Texts
 from core.engine import Engine
+from core.prompting.words import WordList, read_word_list
 
 log = logging.getLogger(__name__)
 
+REFUSED_WORDS = "blocked-words.txt"
 CLEAN_UP_MINUTES = 10
 MOST_DOUBLINGS = 5
 """Of the pause before the gateway is tried again, which begins with at most two seconds."""
 SWEEP_S = 10
 """So often jobs are taken up again for which Discord could not be reached."""
+
+
+def _refused_words(data_dir: Path) -> WordList:
+    """What whoever runs the bot lets nobody paint. A list that cannot be read is no list to go on without."""
+    path = data_dir / REFUSED_WORDS
+    try:
+        return read_word_list(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreUnusable(f"{path} cannot be read ({error}); mend it, or remove it.") from error
 
 
 class CommandTree(app_commands.CommandTree[ServiceClient]):
@@ -104,6 +117,7 @@ class ImagineBot(ServiceClient):
             places=places,
             recordings=Recordings(self, read_file),
             turns=Turns(),
+            refused_words=_refused_words(settings.data_dir),
             drawing=self._drawing,
             now=now,
         )
@@ -125,7 +139,9 @@ class ImagineBot(ServiceClient):
         self.add_dynamic_items(JobButton, StyleSelect, PrivacyButton, SettingControl, PageButton)
         await self.add_cog(self._listener)
         await self.add_cog(CatchUp(self, self._listener))
-        await self.add_cog(Editors({PROMPT_EDITOR: paint_edited, NUMBERS_EDITOR: change_numbers}))
+        await self.add_cog(
+            Editors({PROMPT_EDITOR: paint_edited, NUMBERS_EDITOR: change_numbers, WORDS_EDITOR: change_words})
+        )
         for command in new_commands():
             self.tree.add_command(command)
         await self.tree.set_translator(CommandTranslator(self.services.texts))

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from core.errors import HearingStopped, ModelError, NothingHeard, ShuttingDown
+from core.errors import HearingStopped, ModelError, NothingHeard, ShuttingDown, WordsRefused
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import (
     MAX_SEED,
@@ -101,24 +101,29 @@ class Engine:
         *,
         user: str = "",
         hearing_begins: Callable[[], None] = lambda: None,
+        refuses: Callable[[str], bool] = lambda text: False,
     ) -> AsyncGenerator[Event, None]:
         """Hear a recording and paint it: Heard, then Loading, Queued and Painting, then Painted.
 
         What was heard before is painted without hearing it again: the stream begins after Heard. `user` is whom the
         queue is fair to; `hearing_begins` is called in the hearing thread once it is the recording's turn, and a first
-        Painting, of no step yet, comes when it is the picture's. Raises one of core.errors: RecordingError for a
+        Painting, of no step yet, comes when it is the picture's. `refuses` says of a text whether it may not be
+        painted: it is asked before anybody is told the text. Raises one of core.errors: RecordingError for a
         recording that cannot be heard, NothingHeard for mere silence (unless `options.prompt` says what to paint),
-        PaintingError, ModelError, PainterLost, ShuttingDown.
+        WordsRefused, PaintingError, ModelError, PainterLost, ShuttingDown.
         """
+        _check_words(refuses, options.prompt, options.negative_prompt)
         if isinstance(source, HeardSummary):
             summary = source
         else:
             heard = await self.hear(source, options, begins=hearing_begins)
+            _check_words(refuses, heard.summary.prompt.text, heard.summary.prompt.negative_text)
             yield heard
             summary = heard.summary
         if summary.only_silence and options.prompt is None:
             raise NothingHeard
         prompt = await self.prompt_for(summary, options)
+        _check_words(refuses, prompt.text, prompt.negative_text)
         labels = tuple(f"{category.name} ({category.score:.2f})" for category in summary.top[:LABELS_IN_RECIPE])
         async with aclosing(self.paint(prompt, options, heard=labels, user=user)) as events:
             async for event in events:
@@ -316,6 +321,11 @@ class Engine:
         else:  # the model is not loaded yet, and nobody shall wait for it to see what was heard
             made = describe(scene, style=style, spoken=spoken)
         return _chosen(made, options)
+
+
+def _check_words(refuses: Callable[[str], bool], *texts: str | None) -> None:
+    if any(refuses(text) for text in texts if text):
+        raise WordsRefused
 
 
 def _chosen(prompt: Prompt, options: ImagineOptions) -> Prompt:

@@ -163,6 +163,12 @@ class InvalidOptions(PaintingError):
     """Steps, guidance, size, seed or prompt out of range."""
 
 
+class WordsRefused(PaintingError):
+    """A word that is not to be painted here. The sentence does not repeat it."""
+
+    sentence = "There is a word among these that is not painted here; please choose others."
+
+
 class OutOfMemory(PaintingError):
     """The picture does not fit into the device's memory."""
 

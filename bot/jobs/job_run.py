@@ -12,7 +12,7 @@ import logging
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from enum import Enum, auto
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from bot.discord_api.attachments import CouldNotFetch
@@ -25,11 +25,12 @@ from bot.storage.writer import CannotWrite
 from bot.views.layouts import BAD, GOOD, Controls, Screen
 from bot.views.texts import Translation
 from bot.views.wording import picture_alt_text, picture_notes
-from core.errors import ImagineSoundError, PainterLost, PaintingError
+from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.hearing.figure import draw_heard
 from core.pictures import PictureFile, encode_picture, read_image
+from core.prompting.words import WordList
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,12 @@ ACKNOWLEDGE_WITHIN_S = 2.0
 LABELS_A_WINDOW = 5
 SIZE_ATTEMPTS = 3
 FIGURE = "heard.png"
+
+
+@lru_cache(256)
+def _list_of(words: tuple[str, ...]) -> WordList:
+    """A server's list; it seldom changes."""
+    return WordList.of(words)
 
 
 class End(Enum):
@@ -97,6 +104,9 @@ class JobRun:
             except PainterLost:
                 await self.announce_restart()
                 raise
+            except WordsRefused as error:
+                self._screen = replace(self._screen, prompt="")
+                await self._fail(self._t.error(error))
             except ImagineSoundError as error:
                 log.info("job %d failed: %s (%r)", self._job.id, error, error.__cause__)
                 log.debug("job %d", self._job.id, exc_info=error)
@@ -147,11 +157,14 @@ class JobRun:
 
     async def _follow(self, source: HeardSummary | Path) -> None:
         """Follow the engine's stream to its end."""
+        here = await self._services.store.servers.settings(self._job.guild_id)
+        refused = self._services.refused_words | _list_of(here.refused_words)
         stream = self._services.engine.imagine(
             source,
             self._job.options,
             user=str(self._job.user_id),
             hearing_begins=partial(self._services.store.mark_as_begun, self._job.id),
+            refuses=refused.holds,
         )
         async with aclosing(stream) as events:
             async for event in events:

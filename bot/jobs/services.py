@@ -14,11 +14,12 @@ from bot.jobs.turns import Turns
 from bot.storage.store import Store
 from bot.views.texts import Texts
 from core.engine import Engine
+from core.prompting.words import WordList
 
 
 @dataclass(frozen=True)
 class JobServices:
-    """`drawing` runs what draws figures, `now` tells the time."""
+    """`refused_words` are not painted anywhere, `drawing` runs what draws figures, `now` tells the time."""
 
     client: discord.Client
     engine: Engine
@@ -28,5 +29,6 @@ class JobServices:
     places: Places
     recordings: Recordings
     turns: Turns
+    refused_words: WordList
     drawing: Executor
     now: Callable[[], datetime]

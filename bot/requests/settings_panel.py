@@ -18,7 +18,7 @@ from bot.discord_api.markdown import Markdown, display, formatted, mention
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction, Services
 from bot.storage.records import GuildSettings, Listening
-from bot.views.editors import numbers_editor
+from bot.views.editors import numbers_editor, words_editor
 from bot.views.layouts import ACCENT, new_layout
 from bot.views.texts import Translation
 from core.prompting.styles import Style
@@ -137,6 +137,13 @@ async def change_numbers(interaction: Interaction, _: re.Match[str], fields: Map
         await _change(interaction, "numbers", seconds=seconds, pictures_per_user_hour=hour)
 
 
+async def change_words(interaction: Interaction, _: re.Match[str], fields: Mapping[str, str]) -> None:
+    """Take over the words of the editor, a line each."""
+    lines = (line.strip() for line in fields.get("words", "").splitlines())
+    if await _may_change(interaction):
+        await _change(interaction, "words", refused_words=tuple(dict.fromkeys(line for line in lines if line)))
+
+
 def _listening(state: PanelState, t: Translation) -> ui.Item[Any]:
     options = [
         discord.SelectOption(
@@ -239,6 +246,21 @@ def _current_numbers(state: PanelState, t: Translation) -> Markdown:
     return t("settings.current_numbers", seconds=formatted(state.seconds, "g"), hour=state.pictures_per_user_hour)
 
 
+def _words(_: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.Button(label=t("settings.edit_words"), emoji="🚫", custom_id="settings:words")
+
+
+async def _edit_words(interaction: Interaction, _: ui.Button[Any]) -> None:
+    chosen = await interaction.client.services.store.servers.settings(interaction.guild_id)
+    editor = words_editor(chosen, language_of(interaction))
+    await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
+
+
+def _current_words(state: PanelState, t: Translation) -> Markdown:
+    """How many, but not which: the panel may be on a screen that others see."""
+    return t("settings.words", count=len(state.chosen.refused_words))
+
+
 def _named(key: str) -> Callable[[PanelState, Translation], Markdown]:
     return lambda _, t: t(key)
 
@@ -250,6 +272,7 @@ SETTINGS: Sequence[Setting] = (
     Setting("roles", _named("settings.roles"), _roles, _choose_roles),
     Setting("block", _current_blocked, _block, _add_blocked),
     Setting("unblock", _named("settings.unblock"), _unblock, _remove_blocked),
+    Setting("words", _current_words, _words, _edit_words),
     Setting("numbers", _current_numbers, _numbers, _edit_numbers),
 )
 

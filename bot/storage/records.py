@@ -222,3 +222,5 @@ class GuildSettings:
     pictures_per_user_hour: int | None = None
     roles: tuple[int, ...] = field(default=())
     """Who may use the bot; empty: everybody."""
+    refused_words: tuple[str, ...] = ()
+    """What is not painted in this server, beside what whoever runs the bot refuses everywhere."""

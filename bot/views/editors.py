@@ -13,7 +13,10 @@ from core.prompting.prompt import Prompt
 
 PROMPT_EDITOR = r"edit:(?P<job>\d+)"
 NUMBERS_EDITOR = "settings:numbers:editor"
+WORDS_EDITOR = "settings:words:editor"
 LONGEST_PROMPT = 1000
+LONGEST_WORDS = 4000
+"""Discord's limit for a field."""
 
 
 def prompt_editor(job_id: int, prompt: Prompt, t: Translation) -> ui.Modal:
@@ -42,5 +45,20 @@ def numbers_editor(settings: GuildSettings, t: Translation) -> ui.Modal:
     for name, text in chosen.items():
         field: ui.TextInput[ui.Modal] = ui.TextInput(custom_id=name, default=text, required=False, max_length=5)
         editor.add_item(ui.Label(text=t(f"settings.{name}"), component=field))
+    editor.stop()
+    return editor
+
+
+def words_editor(settings: GuildSettings, t: Translation) -> ui.Modal:
+    """What is not painted, a word or phrase a line: field `words`."""
+    editor = ui.Modal(title=t("settings.edit_words"), custom_id=WORDS_EDITOR)
+    field: ui.TextInput[ui.Modal] = ui.TextInput(
+        custom_id="words",
+        style=discord.TextStyle.paragraph,
+        default="\n".join(settings.refused_words)[:LONGEST_WORDS] or None,
+        max_length=LONGEST_WORDS,
+        required=False,
+    )
+    editor.add_item(ui.Label(text=t("settings.words_field"), component=field))
     editor.stop()
     return editor

@@ -37,6 +37,7 @@ from core.hearing.classifier import Category, Prediction
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 from core.prompting.scene import Scene
+from core.prompting.words import WordList
 from core.recipe import Recipe
 from tests.bot.jobs.discord_model import DiscordModel
 from tests.loopback.painter import SIZE, colour
@@ -121,6 +122,7 @@ class OneStart:
             places=Places(client),
             recordings=Recordings(client, client.http.get_from_cdn),
             turns=Turns(),
+            refused_words=WordList(),
             drawing=drawing,
             now=now,
         )

@@ -1,0 +1,74 @@
+"""Words that moderators, or whoever runs the bot, do not want painted: refused on every way, and not repeated."""
+
+from pathlib import Path
+
+import pytest
+from simcord.actors import MemberActor
+
+from bot.client import ImagineBot
+from bot.storage.database import StoreUnusable
+from tests.bot.requests.test_settings_panel import open_panel
+from tests.bot.sounds import noise
+from tests.bot.world import World, text_of
+
+
+@pytest.fixture
+async def strict(world: World) -> World:
+    """A server in which no dragons are painted."""
+    await world.bot.services.store.servers.change(world.guild.id, refused_words=("Dragon",))
+    return world
+
+
+@pytest.mark.parametrize("words", ["a dragon", "a DRÁGON!", "not a d.r.a.g.o.n"])
+async def test_own_words_are_refused_and_not_repeated(strict: World, words: str) -> None:
+    await strict.alice.slash(strict.channel, "imagine-sound file", recording=("rain.wav", noise()), prompt=words)
+    (answer,) = strict.said(strict.channel)
+    assert text_of(answer) == "There is a word among these that is not painted here; please choose others."
+    assert strict.painter.orders == []
+
+
+async def test_edited_words_are_refused_too(strict: World) -> None:
+    await strict.post_voice_note(strict.alice, strict.channel)
+    reply = strict.reply(strict.channel)
+    editor = await strict.bob.click(reply, label="Edit prompt")
+    await strict.bob.submit_modal(editor, {"prompt": "a small dragon"})
+    *_, answer = strict.said(strict.thread_of(strict.channel))
+    assert "not painted here" in text_of(answer)
+    assert "small" not in text_of(answer)
+    assert len(strict.painter.orders) == 1
+
+
+async def test_what_was_heard_is_refused_where_it_is_on_the_list(world: World) -> None:
+    await world.bot.services.store.servers.change(world.guild.id, refused_words=("waterfall",))
+    await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
+    assert "not painted here" in text_of(world.reply(world.channel))
+    assert "Waterfall" not in text_of(world.reply(world.channel))
+
+
+async def test_other_servers_paint_what_they_like(strict: World) -> None:
+    await strict.alice.user.slash("imagine-sound file", recording=("rain.wav", noise()), prompt="a dragon")
+    assert len(strict.painter.orders) == 1
+
+
+async def test_moderators_change_the_list(world: World) -> None:
+    manager: MemberActor = world.moderator(manage_guild=True)
+    shown = await manager.click(await open_panel(world, manager), label="Change the words")
+    await manager.submit_modal(shown, {"words": "dragon\n\n two heads \ndragon"})
+    settings = await world.bot.services.store.servers.settings(world.guild.id)
+    assert settings.refused_words == ("dragon", "two heads")
+    panel = await open_panel(world, manager)
+    assert "do not paint here: 2" in text_of(panel)
+    assert "dragon" not in text_of(panel)
+
+
+async def test_whoever_runs_the_bot_refuses_words_everywhere(world: World, tmp_path: Path) -> None:
+    (tmp_path / "blocked-words.txt").write_text("dragon\n")
+    await world.restart()
+    await world.alice.user.slash("imagine-sound file", recording=("rain.wav", noise()), prompt="a dragon")
+    assert world.painter.orders == []
+
+
+async def test_list_that_cannot_be_read_is_named_at_the_start(world: World, tmp_path: Path) -> None:
+    (tmp_path / "blocked-words.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(StoreUnusable, match=r"blocked-words\.txt"):
+        ImagineBot(world.bot.services.settings, world.bot.services.engine)
