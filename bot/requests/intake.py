@@ -15,7 +15,7 @@ import discord
 from bot.discord_api.markdown import Markdown
 from bot.requests.recently import Recently
 from bot.settings import BotSettings
-from bot.storage.records import GuildSettings, Job, NewJob, Spending, Spent, Usage
+from bot.storage.records import GuildSettings, Job, NewJob, OwnWords, Spending, Spent, Usage
 from bot.storage.store import LIMITS_LOOK_BACK, Store
 from bot.storage.writer import CannotWrite
 from bot.views.texts import Translation
@@ -110,16 +110,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks, with their roles where there are any."""
+    """Who asks, with their roles where there are any, and whether they may manage messages there."""
 
     user_id: int
     role_ids: frozenset[int] = frozenset()
+    is_moderator: bool = False
 
     @classmethod
     def of(cls, user: discord.User | discord.Member) -> "Asker":
         """The asker that `user` is."""
-        roles = user.roles if isinstance(user, discord.Member) else []
-        return cls(user.id, frozenset(role.id for role in roles))
+        if not isinstance(user, discord.Member):
+            return cls(user.id)
+        permissions = user.resolved_permissions or user.guild_permissions
+        return cls(user.id, frozenset(role.id for role in user.roles), permissions.manage_messages)
 
 
 class Intake:
@@ -141,6 +144,8 @@ class Intake:
         settings = await self._store.servers.settings(new.guild_id)
         if declined := await self._check_access(asker, new.guild_id, settings):
             return declined if declined.is_blocked else replace(declined, silently=not new.asked)
+        if _has_own_words(new) and not may_use_own_words(asker, settings):
+            return Declined(Sentence("refused.own_words"))
         if new.attachment is not None and new.attachment.size > self._max_bytes:
             error = RecordingTooLarge(new.attachment.size, self._max_bytes)
             return Declined(error, silently=not new.asked, only_this=True)
@@ -208,6 +213,21 @@ def refusal(limits: Limits, guild_id: int | None, usage: Usage) -> Declined | No
         if most is not None and len(asked) >= most:
             return Declined(Sentence(key, {"most": most}), until=asked[-most] + LIMITS_LOOK_BACK)
     return None
+
+
+def may_use_own_words(asker: Asker, settings: GuildSettings) -> bool:
+    """Whether the asker may say what is painted."""
+    match settings.own_words:
+        case OwnWords.EVERYONE:
+            return True
+        case OwnWords.MODERATORS:
+            return asker.is_moderator
+        case OwnWords.NOBODY:
+            return False
+
+
+def _has_own_words(new: NewJob) -> bool:
+    return new.options.prompt is not None or new.options.negative_prompt is not None
 
 
 def pictures_of(spendings: Sequence[Spending]) -> list[Spending]:

@@ -17,7 +17,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, display, formatted, mention
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction, Services
-from bot.storage.records import GuildSettings, Listening
+from bot.storage.records import GuildSettings, Listening, OwnWords
 from bot.views.editors import numbers_editor, words_editor
 from bot.views.layouts import ACCENT, new_layout
 from bot.views.texts import Translation
@@ -246,6 +246,18 @@ def _current_numbers(state: PanelState, t: Translation) -> Markdown:
     return t("settings.current_numbers", seconds=formatted(state.seconds, "g"), hour=state.pictures_per_user_hour)
 
 
+def _own_words(state: PanelState, t: Translation) -> ui.Item[Any]:
+    options = [
+        discord.SelectOption(label=t(f"own_words.{who.value}"), value=who.value, default=who is state.chosen.own_words)
+        for who in OwnWords
+    ]
+    return ui.Select(options=options, custom_id="settings:own_words")
+
+
+async def _choose_own_words(interaction: Interaction, item: ui.Select[Any]) -> None:
+    await _change(interaction, "own_words", own_words=OwnWords(item.values[0]))
+
+
 def _words(_: PanelState, t: Translation) -> ui.Item[Any]:
     return ui.Button(label=t("settings.edit_words"), emoji="🚫", custom_id="settings:words")
 
@@ -272,6 +284,7 @@ SETTINGS: Sequence[Setting] = (
     Setting("roles", _named("settings.roles"), _roles, _choose_roles),
     Setting("block", _current_blocked, _block, _add_blocked),
     Setting("unblock", _named("settings.unblock"), _unblock, _remove_blocked),
+    Setting("own_words", _named("settings.own_words"), _own_words, _choose_own_words),
     Setting("words", _current_words, _words, _edit_words),
     Setting("numbers", _current_numbers, _numbers, _edit_numbers),
 )

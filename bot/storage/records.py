@@ -34,6 +34,14 @@ class Listening(StrEnum):
     NOWHERE = "nowhere"
 
 
+class OwnWords(StrEnum):
+    """Who may say what is painted, instead of leaving that to the sound."""
+
+    EVERYONE = "everyone"
+    MODERATORS = "moderators"
+    NOBODY = "nobody"
+
+
 @dataclass(frozen=True)
 class ReplyAddress:
     """Where a job's message is. With `token` it can be reached through an interaction only, until `expires`.
@@ -222,5 +230,6 @@ class GuildSettings:
     pictures_per_user_hour: int | None = None
     roles: tuple[int, ...] = field(default=())
     """Who may use the bot; empty: everybody."""
+    own_words: OwnWords = OwnWords.EVERYONE
     refused_words: tuple[str, ...] = ()
     """What is not painted in this server, beside what whoever runs the bot refuses everywhere."""

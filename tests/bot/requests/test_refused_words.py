@@ -7,6 +7,7 @@ from simcord.actors import MemberActor
 
 from bot.client import ImagineBot
 from bot.storage.database import StoreUnusable
+from bot.storage.records import OwnWords
 from tests.bot.requests.test_settings_panel import open_panel
 from tests.bot.sounds import noise
 from tests.bot.world import World, text_of
@@ -72,3 +73,32 @@ async def test_list_that_cannot_be_read_is_named_at_the_start(world: World, tmp_
     (tmp_path / "blocked-words.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(StoreUnusable, match=r"blocked-words\.txt"):
         ImagineBot(world.bot.services.settings, world.bot.services.engine)
+
+
+@pytest.mark.parametrize(("who", "painted"), [(OwnWords.MODERATORS, 1), (OwnWords.NOBODY, 0)])
+async def test_own_words_are_for_whom_the_moderators_want(world: World, who: OwnWords, painted: int) -> None:
+    await world.bot.services.store.servers.change(world.guild.id, own_words=who)
+    moderator = world.moderator(manage_messages=True)
+    for member in (world.alice, moderator):
+        told = await member.slash(world.channel, "imagine-sound file", recording=("a.wav", noise()), prompt="a dog")
+    assert len(world.painter.orders) == painted
+    if not painted:
+        assert told.response is not None
+        assert "what I hear" in text_of(told.response)
+    await world.post_voice_note(world.alice, world.channel)
+    assert len(world.painter.orders) == painted + 1, "what is heard is painted for everybody"
+
+
+async def test_edited_prompt_is_words_of_ones_own(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel)
+    await world.bot.services.store.servers.change(world.guild.id, own_words=OwnWords.NOBODY)
+    editor = await world.bob.click(world.reply(world.channel), label="Edit prompt")
+    await world.bob.submit_modal(editor, {"prompt": "a dog"})
+    assert len(world.painter.orders) == 1
+
+
+async def test_moderators_choose_who_uses_own_words(world: World) -> None:
+    manager = world.moderator(manage_guild=True)
+    await manager.select(await open_panel(world, manager), ["moderators"], custom_id="settings:own_words")
+    settings = await world.bot.services.store.servers.settings(world.guild.id)
+    assert settings.own_words is OwnWords.MODERATORS
