@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 ARRIVES_WITHIN = timedelta(minutes=2)
 """A message that was on its way when it was given up is looked for at once, and after this long for the last time."""
 TRIED_FOR = timedelta(hours=24)
+MOST_FAILURES = 3
+"""After so many in one round Discord is left alone."""
 
 
 class Eraser:
@@ -34,21 +36,26 @@ class Eraser:
 
     async def erase(self, job_id: int | None = None) -> None:
         """Remove the messages of a job, or all that are to be removed; what cannot be now is tried again next time."""
+        failures = 0
         for erasure in await self._store.erasures(job_id):
-            is_new = job_id is not None
             try:
-                is_done = await self._erase(erasure, is_new=is_new)
+                is_done = await self._erase(erasure, is_new=job_id is not None)
             except NotNow:
-                log.info("messages cannot be removed yet")
-                return
+                is_done, failures = False, failures + 1
             except Refused:
                 log.info("I may not remove a message of job %d", erasure.job_id)
+                is_done = False
+            except Exception:  # one that cannot be removed keeps no other
+                log.exception("a message of job %d could not be removed", erasure.job_id)
                 is_done = False
             if not is_done and self._now() - erasure.since > TRIED_FOR:
                 log.error("a message of job %d could not be removed for a day; I give up", erasure.job_id)
                 is_done = True
             if is_done:
                 await self._store.erased(erasure.id)
+            if failures >= MOST_FAILURES:
+                log.info("messages cannot be removed now; I try again soon")
+                return
 
     async def _erase(self, erasure: Erasure, *, is_new: bool) -> bool:
         """Whether nothing is left to be done. Raises NotNow and Refused."""

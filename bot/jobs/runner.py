@@ -15,7 +15,7 @@ from bot.jobs.eraser import Eraser
 from bot.jobs.identity import place_of
 from bot.jobs.job_run import End, JobRun
 from bot.jobs.services import JobServices
-from bot.storage.records import Ending, Job, JobState, ReplyAddress
+from bot.storage.records import Ending, Job, JobState, ReplyAddress, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -70,20 +70,32 @@ class JobRunner:
             with suppress(TimeoutError):
                 await asyncio.wait_for(JobRun(self._services, job).announce_restart(), TELLING_S)
             return
-        self._begin(job, resumed=False)
+        if await self._is_waiting(job.id):  # it may have been withdrawn since it was accepted
+            self._begin(job, resumed=False)
 
     async def take_up(self, job: Job) -> None:
         """The same for what was asked while the bot was away: nobody is notified."""
-        if job.id not in self._running and not self._draining:
+        if not self._draining and await self._is_waiting(job.id):
             self._begin(job, resumed=True)
 
+    async def _is_waiting(self, job_id: int) -> bool:
+        job = await self._services.store.job(job_id)
+        return job is not None and job.state is JobState.WAITING
+
     def _begin(self, job: Job, *, resumed: bool) -> None:
+        if job.id in self._running:
+            return
         run = JobRun(self._services, job, resumed=resumed)
         self._begun.add(job.id)
         self._unstarted.pop(job.id, None)
         task = asyncio.create_task(self._answer(run, job), name=f"job {job.id}")
         self._running[job.id] = task, run
-        task.add_done_callback(lambda _: self._running.pop(job.id, None))
+        task.add_done_callback(lambda ended: self._forget_run(job.id, ended))
+
+    def _forget_run(self, job_id: int, ended: "asyncio.Task[None]") -> None:
+        task, _ = self._running.get(job_id, (None, None))
+        if task is ended:
+            del self._running[job_id]
 
     async def _answer(self, run: JobRun, job: Job) -> None:
         try:
@@ -120,7 +132,7 @@ class JobRunner:
         if self._draining:
             return
         now = asyncio.get_running_loop().time()
-        waiting = [job for job in await self._services.store.unfinished() if self._is_due(job, now)]
+        waiting = [job for job in await self._services.store.waiting() if self._is_due(job, now)]
         for job in sorted(waiting, key=lambda job: (job.attempts, job.id)):  # the innocent first
             if await self._give_up_if_hopeless(job):
                 continue
@@ -133,7 +145,7 @@ class JobRunner:
                 return  # this one shows whether Discord is back
         await self._eraser.erase()
 
-    def _is_due(self, job: Job, now: float) -> bool:
+    def _is_due(self, job: Waiting, now: float) -> bool:
         if job.id in self._running:
             return False
         if pause := self._pauses.get(job.id):
@@ -142,22 +154,25 @@ class JobRunner:
         is_from_before = job.run != self._services.store.run or job.id in self._begun
         return is_from_before or now - self._unstarted.setdefault(job.id, now) >= UNSTARTED_S
 
-    async def _give_up_if_hopeless(self, job: Job) -> bool:
+    async def _give_up_if_hopeless(self, waiting: Waiting) -> bool:
         """End a job that is too old, or may be what ends the process. True: it is over, and nobody can be told."""
-        age = self._services.now() - job.created
+        age = self._services.now() - waiting.created
         if age > self._give_up_after + REFUSED_FOR:
-            log.error("job %d from %s is given up, and nobody could be told", job.id, job.created)
-            await self._services.store.finish(job.id, JobState.FAILED)
+            log.error("job %d from %s is given up, and nobody could be told", waiting.id, waiting.created)
+            await self._services.store.finish(waiting.id, JobState.FAILED)
             return True
         if age > self._give_up_after:
             key = "status.too_old"
-        elif job.attempts >= MOST_ATTEMPTS:
+        elif waiting.attempts >= MOST_ATTEMPTS:
             key = "status.interrupted"
         else:
             return False
-        log.error("job %d from %s is given up after %d attempts", job.id, job.created, job.attempts)
+        log.error("job %d from %s is given up after %d attempts", waiting.id, waiting.created, waiting.attempts)
+        job = await self._services.store.job(waiting.id)
+        if job is None:
+            return True
         sentence = self._services.texts.translation(job.locale)(key)
-        await self._services.store.set_ending(job.id, Ending(JobState.FAILED, sentence))
+        await self._services.store.set_ending(waiting.id, Ending(JobState.FAILED, sentence))
         return False
 
     async def cancel(self, job_id: int, by: int) -> bool:
@@ -170,6 +185,8 @@ class JobRunner:
             return False
         await self._stop(job_id)
         job = await self._services.store.job(job_id)
+        while job_id in self._running:  # a sweep may have taken it up as it was before
+            await self._stop(job_id)
         if job is not None and job.state is JobState.WAITING:
             self._begin(job, resumed=True)
         return True
@@ -178,6 +195,7 @@ class JobRunner:
         """Give a job up, forget it, and remove its message: `reply`, if somebody has seen it there."""
         await self._note_withdrawal(job, reply)
         await self._stop(job.id)
+        await self._services.store.leave_nothing(job.id)
         await self._eraser.erase(job.id)
 
     async def message_deleted(self, message_id: int) -> None:
@@ -217,13 +235,17 @@ class JobRunner:
         for task, _ in left.values():
             task.cancel()
         await asyncio.wait({task for task, _ in left.values()}, timeout=STOPPING_S)
-        told = [asyncio.create_task(run.announce_restart()) for _, run in left.values()]
+        waiting = {job.id for job in await self._services.store.waiting()}  # others have just had their last word
+        told = [asyncio.create_task(run.announce_restart()) for job_id, (_, run) in left.items() if job_id in waiting]
+        if not told:
+            return
         _, late = await asyncio.wait(told, timeout=TELLING_S)
         for task in late:
             task.cancel()
 
     async def _withdraw(self, job: Job) -> None:
         await self._note_withdrawal(job, None)
+        await self._services.store.leave_nothing(job.id)
         await self._eraser.erase(job.id)
 
     async def _note_withdrawal(self, job: Job, reply: ReplyAddress | None) -> None:

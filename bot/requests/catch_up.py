@@ -8,6 +8,7 @@ request is, and how it is answered, is not known here.
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import discord
@@ -36,6 +37,17 @@ CHECKED_BACK = timedelta(hours=24)
 CHECK_PAUSE_S = 1.0
 
 
+LAST_RUN = -1
+"""In place of a shard's number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """Messages after `since` may not have been told of. Each break of a connection makes another one."""
+
+    since: int
+
+
 class CatchUp(commands.Cog):
     """Reads what was missed, each time that a session with Discord begins."""
 
@@ -44,29 +56,45 @@ class CatchUp(commands.Cog):
         self._services = client.services
         self._listener = listener
         self._noted = 0
-        self._read_up_to: int | None = None
-        """Where the last session ended, until what came since has been read; what comes live counts after that."""
+        self._gaps: dict[int, Gap] = {}
+        """What each shard may have missed; what comes live counts only after that."""
         self._task: asyncio.Task[None] | None = None
 
     async def cog_load(self) -> None:
         """Before the bot is connected: how far the last run has read."""
-        self._read_up_to = int(await self._services.store.notes.value(CURSOR) or 0)
+        kept = await self._services.store.notes.value(CURSOR)
+        if kept is None:  # the first start of all: what was posted before it was not meant for the bot
+            self._listener.cursor.begin_at(time_snowflake(self._services.now()))
+            await self._note_position()
+        else:
+            self._noted = int(kept)
+            self._listener.cursor.begin_at(int(kept))
+            self._gaps[LAST_RUN] = Gap(int(kept))
 
     @commands.Cog.listener()
-    async def on_shard_disconnect(self, _: int) -> None:
+    async def on_shard_disconnect(self, shard_id: int) -> None:
         """What is told from now on may be missed."""
-        if self._read_up_to is None:
-            self._read_up_to = self._listener.cursor.position
+        earlier = self._gaps.get(shard_id)
+        position = self._listener.cursor.position
+        self._gaps[shard_id] = Gap(position if earlier is None else min(position, earlier.since))
 
     @commands.Cog.listener()
-    async def on_shard_resumed(self, _: int) -> None:
+    async def on_shard_resumed(self, shard_id: int) -> None:
         """The session goes on, and tells of everything by itself."""
         if self._task is None or self._task.done():
-            self._read_up_to = None
+            self._gaps.pop(shard_id, None)
+
+    @commands.Cog.listener()
+    async def on_shard_ready(self, _: int) -> None:
+        """A session has begun of one shard; `on_ready` comes for all of them, at the start only."""
+        self._begin()
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
-        """A session has begun; one that is merely resumed tells of everything by itself."""
+        """Connected."""
+        self._begin()
+
+    def _begin(self) -> None:
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.create_task(self._run(), name="catching up")
@@ -89,14 +117,16 @@ class CatchUp(commands.Cog):
             log.exception("could not catch up with what was missed")
 
     async def _read_missed(self) -> None:
-        minutes, last = self._services.settings.catch_up_minutes, self._read_up_to
-        if last is None:
+        minutes, gaps = self._services.settings.catch_up_minutes, dict(self._gaps)
+        if not gaps:
             return
-        if not last:  # the first start of all: what was posted before it was not meant for the bot
-            self._listener.cursor.begin_at(time_snowflake(self._services.now()))
-        elif minutes:
-            await self._read_since(self._start(last, timedelta(minutes=minutes)))
-        self._read_up_to = None
+        begun = time_snowflake(self._services.now())
+        if minutes:
+            oldest = min(gap.since for gap in gaps.values())
+            await self._read_since(self._start(oldest, timedelta(minutes=minutes)))
+        # a shard whose connection has broken meanwhile has another gap by now
+        self._gaps = {shard: gap for shard, gap in self._gaps.items() if gap is not gaps.get(shard)}
+        self._listener.cursor.begin_at(begun)
         await self._note_position()
 
     def _start(self, last: int, longest: timedelta) -> int:
@@ -147,8 +177,11 @@ class CatchUp(commands.Cog):
     async def _check_answers(self) -> None:
         """Whether the recordings of the last day are still there; slowly, since nobody waits for it."""
         since = self._services.now() - CHECKED_BACK
-        for job in await self._services.store.answers_since(since):
+        for job_id in await self._services.store.answers_since(since):
             await asyncio.sleep(CHECK_PAUSE_S)
+            job = await self._services.store.job(job_id)
+            if job is None or job.source_id is None:
+                continue
             try:
                 if await self._services.places.is_gone(job):
                     await self._services.jobs.withdraw(job)
@@ -164,7 +197,7 @@ class CatchUp(commands.Cog):
             log.exception("could not write down how far I have read; I try again soon")
 
     async def _note_position(self) -> None:
-        position = self._listener.cursor.position if self._read_up_to is None else self._read_up_to
+        position = min([self._listener.cursor.position, *(gap.since for gap in self._gaps.values())])
         if position > self._noted:
             await self._services.store.notes.set_value(CURSOR, str(position))
             self._noted = position

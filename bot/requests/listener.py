@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 FINISHED_WITHIN_S = 3.0
 """Longer than a request may take to be written down."""
+HINT_AFTER_S = 86_400.0
 REPEAT_AFTER_S = 600.0
 """A sentence is said to the same person again after this long."""
 
@@ -39,6 +40,7 @@ class Listener(commands.Cog):
         self._services = client.services
         self._deleted: deque[int] = deque(maxlen=1000)
         self._told = Recently(REPEAT_AFTER_S)
+        self._hinted = Recently(HINT_AFTER_S)
         self._stopped = False
         self.cursor = Cursor()
 
@@ -228,8 +230,7 @@ class Listener(commands.Cog):
         await self._say(message, declined.kind, text, missed=missed)
 
     async def _hint_once_a_day(self, message: discord.Message) -> None:
-        day = discord.utils.utcnow().date().isoformat()
-        if await self._services.store.notes.claim(f"limit:hint:{message.channel.id}:{day}"):
+        if not self._hinted.again(message.channel.id):
             await self._tell(message.channel, self._translation_for(message)("answer.nothing_to_hear"))
 
     async def _answer(self, message: discord.Message, key: str, *, missed: bool) -> None:

@@ -1,5 +1,6 @@
 """What is kept about a person, told to them, with buttons to have it sent or deleted, or not to be listened to."""
 
+import asyncio
 import io
 import json
 import re
@@ -20,6 +21,7 @@ from bot.views.buttons import PRIVACY_BUTTON, privacy_button
 from bot.views.layouts import new_layout
 
 EXPORT_EVERY = timedelta(days=1)
+MOST_BYTES = 8_000_000
 
 
 async def show_privacy(interaction: Interaction) -> None:
@@ -71,20 +73,22 @@ async def _send_export(interaction: Interaction) -> None:
         return
     kept = await services.store.people.kept_of(user.id)
     try:
-        await calls.send(user, calls.plain(t("answer.export")), {"imagine-sound.zip": export(kept)})
+        archive = await asyncio.to_thread(export, kept)
+        await calls.send(user, calls.plain(t("answer.export")), {"imagine-sound.zip": archive})
     except calls.CallFailed:
+        await services.store.people.unclaim_export(user.id)
         await calls.answer(interaction, t("answer.export_failed"))
     else:
         await calls.answer(interaction, t("answer.exported", count=len(kept)))
 
 
 def export(kept: Sequence[tuple[Job, bytes | None]]) -> bytes:
-    """A zip of everything: what is known of each request as JSON, and the figures."""
+    """A zip: all that is known of each request as JSON, and the figures, as many as Discord takes. Blocks."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         requests = [asdict(job) for job, _ in kept]
         archive.writestr("requests.json", json.dumps(requests, indent=2, ensure_ascii=False, default=str))
-        for job, figure in kept:
-            if figure is not None:
+        for job, figure in reversed(kept):  # the newest first: Discord takes no files of more than 10 MB
+            if figure is not None and out.tell() + len(figure) < MOST_BYTES:
                 archive.writestr(f"heard-{job.id}.png", figure)
     return out.getvalue()

@@ -72,7 +72,9 @@ class Database:
 
     async def _bring_up_to_date(self) -> None:
         is_new = self.path.stat().st_size == 0
-        engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}", connect_args={"timeout": UPGRADE_WAIT_S})
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{self.path}", connect_args={"timeout": UPGRADE_WAIT_S}, hide_parameters=True
+        )
         event.listen(engine.sync_engine, "connect", _prepare_connection)
         try:
             async with engine.connect() as connection:
@@ -112,7 +114,7 @@ def _pool(connections: int) -> dict[str, Any]:
     """Options of an engine with so many connections."""
     options = {"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False}
     return {"connect_args": options, "poolclass": AsyncAdaptedQueuePool if connections > 1 else QueuePool,
-            "pool_size": connections, "max_overflow": 0}  # fmt: skip
+            "pool_size": connections, "max_overflow": 0, "hide_parameters": True}  # fmt: skip
 
 
 def _begin_with(statement: str, engine: Engine) -> None:

@@ -37,6 +37,10 @@ class People:
 
         return await self._database.writer.write(claim)
 
+    async def unclaim_export(self, user_id: int) -> None:
+        """It could not be sent after all."""
+        await self._database.execute(delete(ExportRow).where(ExportRow.user_id == user_id))
+
     async def is_unheard(self, user_id: int) -> bool:
         """Whether a person does not want to be listened to."""
         async with self._database.read() as session:

@@ -220,6 +220,16 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A job that is not ended."""
+
+    id: int
+    attempts: int
+    created: datetime
+    run: int
+
+
+@dataclass(frozen=True)
 class GuildSettings:
     """What a server's moderators chose; None and empty stand for the bot's own defaults."""
 

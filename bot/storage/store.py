@@ -6,11 +6,11 @@ This module knows nothing of Discord beyond ids, and decides nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -32,6 +32,7 @@ from bot.storage.records import (
     Spending,
     Spent,
     Usage,
+    Waiting,
 )
 from bot.storage.servers import Servers
 from bot.storage.tables import (
@@ -43,6 +44,7 @@ from bot.storage.tables import (
     LedgerRow,
     RunRow,
 )
+from bot.storage.upgrade import delete_old_copies
 from core.events import HeardSummary
 from core.options import ImagineOptions
 
@@ -75,12 +77,13 @@ class Store:
         """Create the file and its tables where they are missing. Raises StoreUnusable."""
         await self._database.open()
         await self.notes.open()
+        await self.notes.reset("limit:")  # of older versions, which noted when somebody was told
         self.run = await self._write(_begin_run)
         async with self._sessions() as session:
             unheard = await session.scalars(
                 select(JobRow.id).where(JobRow.state == JobState.WAITING, JobRow.heard.is_(None))
             )
-            pictures = await session.scalars(select(JobRow.picture).where(JobRow.picture.is_not(None)))
+            pictures = await session.scalars(select(JobRow.picture).where(JobRow.state == JobState.WAITING))
             named = {_recording_of(job_id) for job_id in unheard} | {name for name in pictures if name is not None}
         suspects = await asyncio.to_thread(self._files.marked)
         if suspects:
@@ -187,7 +190,14 @@ class Store:
         """Keep a picture that is painted until it has been shown."""
         name = f"picture-{job_id}.{ending}"
         await self._keep_file(name, data)
-        await self._change(job_id, outcome=outcome, picture=name)
+        is_wanted = JobRow.id == job_id, JobRow.state == JobState.WAITING
+        kept = update(JobRow).where(*is_wanted).values(outcome=outcome, picture=name).returning(JobRow.id)
+
+        def note(session: Session) -> bool:
+            return session.execute(kept).one_or_none() is not None
+
+        if not await self._write(note):  # it was withdrawn meanwhile
+            await asyncio.to_thread(self._files.remove, name)
 
     async def kept_picture(self, job: Job) -> bytes | None:
         """The file of a picture that was painted before; None where there is none (any more)."""
@@ -230,6 +240,9 @@ class Store:
             _forget(session, [job_id], now)
 
         await self._write(withdraw)
+
+    async def leave_nothing(self, job_id: int) -> None:
+        """Of a job that was withdrawn and is not worked on any more: remove its files, and empty the database's log."""
         await asyncio.to_thread(self._files.remove_of, job_id)
         await self._database.writer.empty_log()
 
@@ -259,6 +272,13 @@ class Store:
         async with self._sessions() as session:
             return [row.as_job() for row in await session.scalars(query)]
 
+    async def waiting(self) -> list[Waiting]:
+        """All jobs that are not ended, the oldest first, as far as it takes to know which to go on with."""
+        columns = JobRow.id, JobRow.attempts, JobRow.created, JobRow.run
+        query = select(*columns).where(JobRow.state == JobState.WAITING).order_by(JobRow.id)
+        async with self._sessions() as session:
+            return [Waiting(*row) for row in await session.execute(query)]
+
     async def jobs_of_message(self, message_id: int) -> list[Job]:
         """The jobs that this message asked for, or whose reply it is."""
         query = select(JobRow).where((JobRow.source_id == message_id) | (JobRow.reply_id == message_id))
@@ -272,12 +292,12 @@ class Store:
         async with self._sessions() as session:
             return list(await session.scalars(query.order_by(latest.desc()).limit(most)))
 
-    async def answers_since(self, since: datetime) -> list[Job]:
-        """The jobs since then whose message is about another one, the newest first."""
+    async def answers_since(self, since: datetime) -> list[int]:
+        """The numbers of the jobs since then whose message is about another one, the newest first."""
         answers = JobRow.reply_id.is_not(None), JobRow.source_id.is_not(None)
-        query = select(JobRow).where(JobRow.created > since, *answers)
+        query = select(JobRow.id).where(JobRow.created > since, *answers).order_by(JobRow.id.desc())
         async with self._sessions() as session:
-            return [row.as_job() for row in await session.scalars(query.order_by(JobRow.id.desc()))]
+            return list(await session.scalars(query))
 
     async def purge(self, before: datetime, now: datetime) -> int:
         """Delete ended jobs from before then, and what nobody counts any more; returns how many jobs."""
@@ -290,6 +310,7 @@ class Store:
             gone = session.execute(delete(JobRow).where(JobRow.id.in_(old)).returning(JobRow.id))
             return len(gone.all())
 
+        await asyncio.to_thread(delete_old_copies, self.path)
         exports = delete(ExportRow).where(ExportRow.at < now - timedelta(days=1))
         await self._database.execute(delete(LedgerRow).where(LedgerRow.at < last_hour), exports)
         count = 0
@@ -327,15 +348,22 @@ class Store:
         """Write a file; while the disk is full, again and again."""
         while True:
             try:
-                await asyncio.to_thread(self._files.write, name, data)
+                await _to_the_end(asyncio.to_thread(self._files.write, name, data))
             except OSError as error:
                 log.warning("%s cannot be written (%s); I try again", name, error)
                 await asyncio.sleep(FULL_DISK_PAUSE_S)
             else:
                 return
 
-    async def _change(self, job_id: int, **values: object) -> None:
-        await self._database.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
+
+async def _to_the_end(call: Coroutine[Any, Any, T]) -> T:
+    """What a thread does cannot be stopped: whoever is cancelled meanwhile waits until it is done."""
+    task = asyncio.create_task(call)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _usage(session: Session, user_id: int, guild_id: int | None, now: datetime) -> Usage:

@@ -54,16 +54,25 @@ def upgrade(connection: Connection) -> None:
 
 def back_up(connection: Connection, database: Path) -> None:
     """Copy the file before it is changed, readable by its owner only; copies older than a week go."""
-    folder = database.parent / "backups"
+    folder = _folder(database)
     folder.mkdir(mode=0o700, exist_ok=True)
-    for old in folder.glob("before-*.sqlite3"):
-        if time.time() - old.stat().st_mtime > KEEP_BACKUPS_S:
-            old.unlink()
+    delete_old_copies(database)
     copy = folder / f"before-{_scripts().get_current_head()}.sqlite3"
     copy.unlink(missing_ok=True)
     connection.exec_driver_sql("VACUUM INTO ?", (str(copy),))
     copy.chmod(0o600)
     log.info("the database as it was is kept for a week as %s", copy)
+
+
+def delete_old_copies(database: Path) -> None:
+    """What was forgotten since is in them. Blocks."""
+    for old in _folder(database).glob("before-*.sqlite3"):
+        if time.time() - old.stat().st_mtime > KEEP_BACKUPS_S:
+            old.unlink(missing_ok=True)
+
+
+def _folder(database: Path) -> Path:
+    return database.parent / "backups"
 
 
 def _config(connection: Connection) -> Config:

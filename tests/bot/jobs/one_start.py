@@ -69,7 +69,13 @@ class SeedEngine:
         return heard.prompt
 
     async def imagine(
-        self, source: Path | HeardSummary, options: ImagineOptions, *, user: str, hearing_begins: Callable[[], None]
+        self,
+        source: Path | HeardSummary,
+        options: ImagineOptions,
+        *,
+        user: str,
+        hearing_begins: Callable[[], None],
+        **_: Any,
     ) -> AsyncGenerator[Event, None]:
         assert options.seed is not None
         seed, fate = options.seed, fate_of(options.seed)

@@ -223,8 +223,9 @@ class Situation:
 
     async def _notice_deletions(self) -> None:
         """As the bot does some time after it has started."""
-        for job in await self.bot.store.answers_since(self._now() - timedelta(hours=24)):
-            if await self.bot.places.is_gone(job):
+        for job_id in await self.bot.store.answers_since(self._now() - timedelta(hours=24)):
+            job = await self.bot.store.job(job_id)
+            if job is not None and await self.bot.places.is_gone(job):
                 await self.bot.runner.withdraw(job)
 
     def _job_id(self, request: Request) -> int | None:

@@ -15,7 +15,6 @@ from bot.storage.store import Store
 from core.errors import ExitCode
 from tests.bot.storage.test_migrations import VERSION_1, write_database
 
-ACCEPTED = datetime.now(UTC) - timedelta(minutes=6)
 NAME = "imagine-sound.sqlite3"
 
 
@@ -26,13 +25,14 @@ def _data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def owing(path: Path) -> None:
     """A database with a request to be heard, one to be ended, and a message to be removed."""
+    accepted = datetime.now(UTC) - timedelta(minutes=6)
     store = Store(path)
     await store.open()
-    jobs = [await store.accept(NewJob(1, 10, 20, "en-US", f"secret-{n}.ogg"), ACCEPTED) for n in range(3)]
+    jobs = [await store.accept(NewJob(1, 10, 20, "en-US", f"secret-{n}.ogg"), accepted) for n in range(3)]
     assert all(jobs)
     await store.set_ending(2, Ending(JobState.FAILED, "Something secret."))
     await store.set_reply(3, ReplyAddress(20, 40))
-    await store.withdraw(3, Place(20, 10, None, 7), None, ACCEPTED)
+    await store.withdraw(3, Place(20, 10, None, 7), None, accepted)
     await store.close()
 
 
