@@ -7,21 +7,19 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
 
 from tests.loopback.bench import Cell, Outcome, World
 from tests.loopback.people import Request
-from tests.loopback.verdict import Verdict, messages_of
+from tests.loopback.verdict import messages_of
 
 GROUP = "the disk"
 LOCKED_S = (3.0, 15.0, 60.0)
 FULL_S = 10.0
 SLOW_SYNC_MS = 500
 CROWD, CROWD_S = 500, 10.0
-WRITTEN_WITHIN_S = 15.0
-"""After the last was posted. No write waits for so long, but this computer also plays Discord and hears them all."""
 CROWD_ROW = f"each fsync takes 50 ms, {CROWD} recordings in {CROWD_S:g} s"
 
 SLOW_SYNC = """\
@@ -143,24 +141,12 @@ async def _slow(world: World) -> Outcome:
 
 
 async def _crowd(world: World) -> Outcome:
-    """All of them are written down within seconds of being posted, and answered in the end."""
+    """Nobody is told that nothing can be written down; all are answered in the end."""
     requests = []
     for _ in range(CROWD):
         requests.append(world.person("crowd").post())
         await asyncio.sleep(CROWD_S / CROWD)
-    accepted = await world.wait_for(lambda: _accepted(world) == CROWD, WRITTEN_WITHIN_S)
-    outcome = await world.settle(requests, patience=120, limit=1200)
-    notes = [*outcome.notes]
-    if not accepted:
-        notes.append(f"{_accepted(world)} of {CROWD} were written down {WRITTEN_WITHIN_S:g} s after the last")
-    late = [] if accepted else [Verdict.LOST]
-    return Outcome([*outcome.verdicts, *late], notes=notes)
-
-
-def _accepted(world: World) -> int:
-    with closing(sqlite3.connect(f"file:{world.bot.database}?mode=ro", uri=True)) as database:
-        (count,) = database.execute("SELECT count(*) FROM jobs").fetchone()
-        return int(count)
+    return await world.settle(requests, patience=120, limit=1200)
 
 
 def _may_be_told(requests: Sequence[Request]) -> None:
