@@ -15,8 +15,9 @@ import discord
 from bot.discord_api.markdown import Markdown
 from bot.requests.recently import Recently
 from bot.settings import BotSettings
+from bot.storage.ledger import LIMITS_LOOK_BACK
 from bot.storage.records import GuildSettings, Job, NewJob, OwnWords, Spending, Spent, Usage
-from bot.storage.store import LIMITS_LOOK_BACK, Store
+from bot.storage.store import Store
 from bot.storage.writer import CannotWrite
 from bot.views.texts import Translation
 from core.errors import RecordingError, RecordingTooLarge

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.files import WorkFiles
+from bot.storage.ledger import LIMITS_LOOK_BACK, usage_of
 from bot.storage.notes import Notes
 from bot.storage.people import People
 from bot.storage.records import (
@@ -29,7 +30,6 @@ from bot.storage.records import (
     Outcome,
     Place,
     ReplyAddress,
-    Spending,
     Spent,
     Usage,
     Waiting,
@@ -52,8 +52,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LIMITS_LOOK_BACK = timedelta(hours=1)
-"""How far back the limits count what was asked for."""
 PURGED_AT_ONCE = 200
 FULL_DISK_PAUSE_S = 2.0
 
@@ -118,7 +116,7 @@ class Store:
             known = select(JobRow.id).where(JobRow.request_key == new.request_key)
             if new.request_key is not None and session.scalar(known) is not None:
                 return None
-            refused = admit(_usage(session, new.user_id, new.guild_id, now))
+            refused = admit(usage_of(session, new.user_id, new.guild_id, now))
             if refused is not None:
                 return refused
             job_id = session.scalar(insert(JobRow).values(**values).returning(JobRow.id))
@@ -364,22 +362,6 @@ async def _to_the_end(call: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
-
-
-def _usage(session: Session, user_id: int, guild_id: int | None, now: datetime) -> Usage:
-    waiting = select(func.count()).select_from(JobRow).where(JobRow.state == JobState.WAITING)
-    spent = select(LedgerRow).where(LedgerRow.at > now - LIMITS_LOOK_BACK).order_by(LedgerRow.at)
-    pictures = select(LedgerRow.at).where(LedgerRow.at > now - LIMITS_LOOK_BACK, LedgerRow.kind != Spent.REFUSED)
-    in_guild = LedgerRow.guild_id == guild_id
-    mine = session.scalars(spent.where(LedgerRow.user_id == user_id))
-    has_guild = guild_id is not None
-    return Usage(
-        waiting_user=session.scalar(waiting.where(JobRow.user_id == user_id)) or 0,
-        waiting_guild=session.scalar(waiting.where(JobRow.guild_id == guild_id)) or 0 if has_guild else 0,
-        user=tuple(Spending(row.at, row.guild_id, Spent(row.kind)) for row in mine),
-        guild=tuple(session.scalars(pictures.where(in_guild).order_by(LedgerRow.at))) if has_guild else (),
-        process=tuple(session.scalars(pictures.order_by(LedgerRow.at))),
-    )
 
 
 def _begin_run(session: Session) -> int:
