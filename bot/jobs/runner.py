@@ -219,7 +219,7 @@ class JobRunner:
         for job in await self._services.store.unfinished(guild_id=guild_id):
             await self._stop(job.id)
             await self._services.store.finish(job.id, JobState.CANCELLED)
-        await self._services.store.forget_guild(guild_id)
+        await self._services.store.forget_guild(guild_id, self._services.now())
 
     async def drain(self, seconds: float) -> None:
         """Start nothing new, let the running jobs end within `seconds`, and put the rest off to the next start."""

@@ -12,7 +12,7 @@ from bot.discord_api import calls
 from bot.discord_api.attachments import address_of
 from bot.discord_api.permissions import missing_for_interaction
 from bot.jobs.places import is_confined
-from bot.requests.intake import Asker, Declined
+from bot.requests.intake import NOTHING_CHOSEN, Asker, Declined
 from bot.requests.services import Interaction
 from bot.storage.records import InteractionAddress, JobState, NewJob
 from bot.views.texts import Translation
@@ -48,8 +48,11 @@ def request_for(
     )
 
 
-async def answer_request(interaction: Interaction, new: NewJob) -> bool:
-    """Accept a request made by an interaction; its answer becomes the job's message. False: it was not accepted."""
+async def answer_request(interaction: Interaction, new: NewJob, *, before: ImagineOptions = NOTHING_CHOSEN) -> bool:
+    """Accept a request made by an interaction; its answer becomes the job's message. False: it was not accepted.
+
+    `before` is what was chosen for the picture that is painted again.
+    """
     services, t = interaction.client.services, language_of(interaction)
     if missing := missing_for_interaction(interaction):
         await calls.answer(interaction, t("answer.missing", permissions=names_of(missing, t)))
@@ -62,7 +65,8 @@ async def answer_request(interaction: Interaction, new: NewJob) -> bool:
         confined=is_confined(interaction.channel),
     )
     asker = Asker.of(interaction.user)
-    outcome = await services.intake.accept(replace(new, interaction=address), asker, within_s=WRITTEN_WITHIN_S)
+    new = replace(new, interaction=address)
+    outcome = await services.intake.accept(new, asker, before=before, within_s=WRITTEN_WITHIN_S)
     if isinstance(outcome, Declined):
         if not outcome.is_blocked and not outcome.is_known:
             await calls.answer(interaction, outcome.text(t))

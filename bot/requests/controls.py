@@ -119,7 +119,7 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
         author_id=job.author_id,
         request_key=f"i:{interaction.id}",
     )
-    if not await answer_request(interaction, new):
+    if not await answer_request(interaction, new, before=job.options):
         intake.clicks.forget(click)
 
 

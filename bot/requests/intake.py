@@ -22,6 +22,7 @@ from bot.storage.writer import CannotWrite
 from bot.views.texts import Translation
 from core.errors import RecordingError, RecordingTooLarge
 from core.generation.protocol import MAX_SEED
+from core.options import ImagineOptions
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ BLOCKED = Declined(Sentence("refused.blocked"), silently=True)
 FREE_REFUSALS = 10
 """So many recordings that could not be had cost nothing within an hour."""
 
+NOTHING_CHOSEN = ImagineOptions()
+
 CANNOT_WRITE = Declined(Sentence("refused.cannot_write"))
 
 WRITTEN_WITHIN_S = 2.5
@@ -137,15 +140,23 @@ class Intake:
         self._max_bytes = max_bytes
         self.clicks = Recently(DOUBLE_CLICK_S)
 
-    async def accept(self, new: NewJob, asker: Asker, *, within_s: float = WRITTEN_WITHIN_S) -> Accepted | Declined:
+    async def accept(
+        self,
+        new: NewJob,
+        asker: Asker,
+        *,
+        before: ImagineOptions = NOTHING_CHOSEN,
+        within_s: float = WRITTEN_WITHIN_S,
+    ) -> Accepted | Declined:
         """Write the request down. Once accepted, it will be answered; the recording is fetched after that.
 
-        One that cannot be written down within `within_s` seconds is declined, and will not be answered.
+        `before` is what was chosen for the picture that is painted again: its words are not the asker's own. One that
+        cannot be written down within `within_s` seconds is declined, and will not be answered.
         """
         settings = await self._store.servers.settings(new.guild_id)
         if declined := await self._check_access(asker, new.guild_id, settings):
             return declined if declined.is_blocked else replace(declined, silently=not new.asked)
-        if _has_own_words(new) and not may_use_own_words(asker, settings):
+        if _words_of(new.options) != _words_of(before) and not may_use_own_words(asker, settings):
             return Declined(Sentence("refused.own_words"))
         if new.attachment is not None and new.attachment.size > self._max_bytes:
             error = RecordingTooLarge(new.attachment.size, self._max_bytes)
@@ -227,8 +238,8 @@ def may_use_own_words(asker: Asker, settings: GuildSettings) -> bool:
             return False
 
 
-def _has_own_words(new: NewJob) -> bool:
-    return new.options.prompt is not None or new.options.negative_prompt is not None
+def _words_of(options: ImagineOptions) -> tuple[str | None, str | None]:
+    return options.prompt, options.negative_prompt
 
 
 def pictures_of(spendings: Sequence[Spending]) -> list[Spending]:

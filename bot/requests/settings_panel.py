@@ -6,8 +6,9 @@ table is cut into pages, since a message holds so many components.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Self
 
 import discord
@@ -55,6 +56,10 @@ class PanelState:
         )
 
 
+Act = Callable[[Interaction, Any], Awaitable[None]]
+"""Takes the interaction and the control that was used."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One line of the panel. `item` has the custom id `settings:<name>`; `act` is what using it does."""
@@ -62,7 +67,7 @@ class Setting:
     name: str
     label: Callable[[PanelState, Translation], Markdown]
     item: Callable[[PanelState, Translation], ui.Item[Any]]
-    act: Callable[[Interaction, Any], Awaitable[None]]
+    act: Act
 
 
 async def show_settings(interaction: Interaction) -> None:
@@ -145,13 +150,9 @@ async def change_words(interaction: Interaction, _: re.Match[str], fields: Mappi
 
 
 def _listening(state: PanelState, t: Translation) -> ui.Item[Any]:
-    options = [
-        discord.SelectOption(
-            label=t(f"listening.{mode.value}"), value=mode.value, default=mode is state.chosen.listening
-        )
-        for mode in Listening
-    ]
-    return ui.Select(options=options, custom_id="settings:listening")
+    return ui.Select(
+        options=_options("listening", Listening, state.chosen.listening, t), custom_id="settings:listening"
+    )
 
 
 async def _choose_listening(interaction: Interaction, item: ui.Select[Any]) -> None:
@@ -179,10 +180,7 @@ async def _choose_channels(interaction: Interaction, item: ui.ChannelSelect[Any]
 
 
 def _style(state: PanelState, t: Translation) -> ui.Item[Any]:
-    options = [
-        discord.SelectOption(label=t(f"style.{style.value}"), value=style.value, default=style is state.chosen.style)
-        for style in Style
-    ]
+    options = _options("style", Style, state.chosen.style, t)
     return ui.Select(options=options, placeholder=t("settings.style"), custom_id="settings:style")
 
 
@@ -236,21 +234,12 @@ def _numbers(_: PanelState, t: Translation) -> ui.Item[Any]:
     return ui.Button(label=t("settings.numbers"), emoji="🔢", custom_id="settings:numbers")
 
 
-async def _edit_numbers(interaction: Interaction, _: ui.Button[Any]) -> None:
-    chosen = await interaction.client.services.store.servers.settings(interaction.guild_id)
-    editor = numbers_editor(chosen, language_of(interaction))
-    await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
-
-
 def _current_numbers(state: PanelState, t: Translation) -> Markdown:
     return t("settings.current_numbers", seconds=formatted(state.seconds, "g"), hour=state.pictures_per_user_hour)
 
 
 def _own_words(state: PanelState, t: Translation) -> ui.Item[Any]:
-    options = [
-        discord.SelectOption(label=t(f"own_words.{who.value}"), value=who.value, default=who is state.chosen.own_words)
-        for who in OwnWords
-    ]
+    options = _options("own_words", OwnWords, state.chosen.own_words, t)
     return ui.Select(options=options, custom_id="settings:own_words")
 
 
@@ -262,15 +251,22 @@ def _words(_: PanelState, t: Translation) -> ui.Item[Any]:
     return ui.Button(label=t("settings.edit_words"), emoji="🚫", custom_id="settings:words")
 
 
-async def _edit_words(interaction: Interaction, _: ui.Button[Any]) -> None:
-    chosen = await interaction.client.services.store.servers.settings(interaction.guild_id)
-    editor = words_editor(chosen, language_of(interaction))
-    await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
-
-
 def _current_words(state: PanelState, t: Translation) -> Markdown:
     """How many, but not which: the panel may be on a screen that others see."""
     return t("settings.words", count=len(state.chosen.refused_words))
+
+
+def _opens(
+    editor_of: Callable[[GuildSettings, Translation], ui.Modal],
+) -> Callable[[Interaction, Any], Awaitable[None]]:
+    """An act that opens an editor, filled with what is chosen."""
+
+    async def act(interaction: Interaction, _: Any) -> None:
+        chosen = await interaction.client.services.store.servers.settings(interaction.guild_id)
+        editor = editor_of(chosen, language_of(interaction))
+        await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
+
+    return act
 
 
 def _named(key: str) -> Callable[[PanelState, Translation], Markdown]:
@@ -285,9 +281,19 @@ SETTINGS: Sequence[Setting] = (
     Setting("block", _current_blocked, _block, _add_blocked),
     Setting("unblock", _named("settings.unblock"), _unblock, _remove_blocked),
     Setting("own_words", _named("settings.own_words"), _own_words, _choose_own_words),
-    Setting("words", _current_words, _words, _edit_words),
-    Setting("numbers", _current_numbers, _numbers, _edit_numbers),
+    Setting("words", _current_words, _words, _opens(words_editor)),
+    Setting("numbers", _current_numbers, _numbers, _opens(numbers_editor)),
 )
+
+
+def _options(
+    key: str, members: Iterable[StrEnum], chosen: StrEnum | None, t: Translation
+) -> list[discord.SelectOption]:
+    """One for each member, called by the text `<key>.<value>`."""
+    return [
+        discord.SelectOption(label=t(f"{key}.{member.value}"), value=member.value, default=member is chosen)
+        for member in members
+    ]
 
 
 def _picked(ids: Sequence[int], kind: discord.SelectDefaultValueType) -> list[discord.SelectDefaultValue]:

@@ -6,7 +6,7 @@ This module knows nothing of Discord beyond ids, and decides nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.files import WorkFiles
+from bot.storage.forgetting import forget_jobs, forget_recordings
 from bot.storage.ledger import LIMITS_LOOK_BACK, usage_of
 from bot.storage.notes import Notes
 from bot.storage.people import People
@@ -46,7 +47,6 @@ from bot.storage.tables import (
 )
 from bot.storage.upgrade import delete_old_copies
 from core.events import HeardSummary
-from core.options import ImagineOptions
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +235,7 @@ class Store:
             if known is not None or row.state == JobState.WAITING:
                 session.add(ErasureRow(job_id=job_id, since=now, place=place, reply=known))
             session.flush()
-            _forget(session, [job_id], now)
+            forget_jobs(session, [job_id], now)
 
         await self._write(withdraw)
 
@@ -324,12 +324,8 @@ class Store:
 
         def forget(session: Session) -> int:
             mine = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
-            _forget(session, mine, now)
-            theirs = list(session.scalars(select(JobRow.id).where(JobRow.author_id == user_id)))
-            of_theirs = update(JobRow).where(JobRow.id.in_(theirs))
-            what_was_heard = dict.fromkeys(("heard", "outcome", "figure_of", "author_id", "source_id", "attachment"))
-            session.execute(of_theirs.values(**what_was_heard, filename="", options=ImagineOptions()))
-            session.execute(delete(FigureRow).where(FigureRow.job_id.in_(theirs)))
+            forget_jobs(session, mine, now)
+            forget_recordings(session, user_id)
             session.execute(delete(ExportRow).where(ExportRow.user_id == user_id))
             return len(mine)
 
@@ -337,9 +333,14 @@ class Store:
         await self._database.writer.empty_log()
         return count
 
-    async def forget_guild(self, guild_id: int) -> None:
-        """Delete a server's settings and jobs; none of them may be under way. Its block list stays."""
-        await self._database.execute(*(delete(table).where(table.guild_id == guild_id) for table in (GuildRow, JobRow)))
+    async def forget_guild(self, guild_id: int, now: datetime) -> None:
+        """Forget a server's settings and jobs; none of them may be under way. Its block list stays."""
+
+        def forget(session: Session) -> None:
+            forget_jobs(session, list(session.scalars(select(JobRow.id).where(JobRow.guild_id == guild_id))), now)
+            session.execute(delete(GuildRow).where(GuildRow.guild_id == guild_id))
+
+        await self._write(forget)
         await self._database.writer.empty_log()
 
     async def _keep_file(self, name: str, data: bytes) -> None:
@@ -369,27 +370,6 @@ def _begin_run(session: Session) -> int:
     session.add(row)
     session.flush()
     return row.id
-
-
-def _forget(session: Session, job_ids: Sequence[int], now: datetime) -> None:
-    """Nothing stays of the jobs but their keys, for an hour from now."""
-    columns = (
-        "guild_id",
-        "author_id",
-        "heard",
-        "outcome",
-        "picture",
-        "attachment",
-        "reply",
-        "reply_id",
-        "source_id",
-        "figure_of",
-    )
-    nothing = dict.fromkeys((*columns, "ending", "interaction"))
-    nobody = {"user_id": 0, "channel_id": 0, "locale": "", "filename": "", "options": ImagineOptions()}
-    mine = update(JobRow).where(JobRow.id.in_(job_ids))
-    session.execute(mine.values(**nothing, **nobody, state=JobState.FORGOTTEN, created=now))
-    session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
 
 
 def _recording_of(job_id: int) -> str:

@@ -118,6 +118,13 @@ class World:
             (row,) = await database.execute_fetchall("SELECT count(*) FROM jobs")
             return int(row[0])
 
+    async def jobs_remembered(self) -> int:
+        """How many jobs are in the database of which more is kept than their key."""
+        columns = "guild_id, author_id, source_id, attachment, interaction, reply, heard, figure_of, outcome, picture"
+        async with aiosqlite.connect(self.bot.services.store.path) as database:
+            rows = await database.execute_fetchall(f"SELECT user_id, channel_id, filename, {columns} FROM jobs")
+            return sum(any(row) for row in rows)
+
     def said(self, channel: ChannelHandle) -> list[discord.Message]:
         """The bot's messages in a channel, without Discord's own notices of new threads."""
         assert self.bot.user is not None

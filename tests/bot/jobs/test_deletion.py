@@ -92,5 +92,5 @@ async def test_server_that_the_bot_leaves_is_forgotten_with_what_is_under_way_th
     await world.env.settle()
 
     assert world.painter.cancelled == [0]
-    assert await world.jobs_kept() == 0
+    assert await world.jobs_remembered() == 0
     assert list((world.bot.services.store.path.parent / "work").iterdir()) == []

@@ -114,7 +114,7 @@ async def test_nothing_is_kept_of_a_server_that_removed_the_bot(world: World) ->
     world.env.backend.remove_guild(world.guild.id)
     await world.env.settle()
 
-    assert await world.jobs_kept() == 0
+    assert await world.jobs_remembered() == 0
     assert await world.bot.services.store.servers.blocked(world.guild.id) == (world.bob.id,), "they may invite it again"
 
 

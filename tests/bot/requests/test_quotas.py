@@ -98,7 +98,7 @@ class Crowd:
             case "ask":
                 assert isinstance(value, list)
                 await asyncio.gather(*(self.ask(self.new(ask)) for ask in value))
-            case "told again" if job_id in self.keys:
+            case "told again" if job_id is not None:
                 before = len(self.spent)
                 await self.ask(self.keys[job_id])
                 assert len(self.spent) == before, "one request, however often it is told"
@@ -119,11 +119,8 @@ class Crowd:
                 self.waiting -= {job for job, spent in self.spent.items() if spent.user == value}
             case "bot removed":
                 assert isinstance(value, int)
-                await self.store.forget_guild(value)
-                gone = {job for job, spent in self.spent.items() if spent.guild == value}
-                self.waiting -= gone
-                for job in gone & self.keys.keys():
-                    del self.keys[job]  # Discord tells nothing more of a server that is left
+                await self.store.forget_guild(value, self.now)
+                self.waiting -= {job for job, spent in self.spent.items() if spent.guild == value}
             case "restart":
                 await self.store.close()
                 await self.begin()

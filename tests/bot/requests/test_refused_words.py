@@ -97,6 +97,14 @@ async def test_edited_prompt_is_words_of_ones_own(world: World) -> None:
     assert len(world.painter.orders) == 1
 
 
+async def test_moderators_words_may_be_painted_again_by_anybody(world: World) -> None:
+    await world.bot.services.store.servers.change(world.guild.id, own_words=OwnWords.MODERATORS)
+    moderator = world.moderator(manage_messages=True)
+    await moderator.slash(world.channel, "imagine-sound file", recording=("a.wav", noise()), prompt="a dog")
+    await world.bob.click(world.said(world.channel)[0], label="Paint again")
+    assert [order.request.prompt.text for order in world.painter.orders] == ["a dog", "a dog"]
+
+
 async def test_moderators_choose_who_uses_own_words(world: World) -> None:
     manager = world.moderator(manage_guild=True)
     await manager.select(await open_panel(world, manager), ["moderators"], custom_id="settings:own_words")

@@ -1,0 +1,41 @@
+"""What forgetting takes away, and what it leaves. Within a transaction of the store's."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from bot.storage.records import JobState
+from bot.storage.tables import FigureRow, JobRow
+from core.options import ImagineOptions
+
+
+def forget_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None:
+    """Nothing stays of the jobs but their keys, for an hour from now."""
+    columns = (
+        "guild_id",
+        "author_id",
+        "heard",
+        "outcome",
+        "picture",
+        "attachment",
+        "reply",
+        "reply_id",
+        "source_id",
+        "figure_of",
+    )
+    nothing = dict.fromkeys((*columns, "ending", "interaction"))
+    nobody = {"user_id": 0, "channel_id": 0, "locale": "", "filename": "", "options": ImagineOptions()}
+    mine = update(JobRow).where(JobRow.id.in_(job_ids))
+    session.execute(mine.values(**nothing, **nobody, state=JobState.FORGOTTEN, created=now))
+    session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
+
+
+def forget_recordings(session: Session, author_id: int) -> None:
+    """What others made of somebody's recordings loses what was heard in them, and how it was painted."""
+    theirs = list(session.scalars(select(JobRow.id).where(JobRow.author_id == author_id)))
+    what_was_heard = dict.fromkeys(("heard", "outcome", "figure_of", "author_id", "source_id", "attachment"))
+    of_theirs = update(JobRow).where(JobRow.id.in_(theirs))
+    session.execute(of_theirs.values(**what_was_heard, filename="", options=ImagineOptions()))
+    session.execute(delete(FigureRow).where(FigureRow.job_id.in_(theirs)))
