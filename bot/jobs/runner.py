@@ -6,6 +6,7 @@ the same sweep begins them that goes on with what Discord had no time for: there
 
 import asyncio
 import logging
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -110,7 +111,7 @@ class JobRunner:
                 self._pauses.pop(job.id, None)
             case End.WITHDRAWN:
                 log.info("job %d: its recording was deleted", job.id)
-                await self._withdraw(job)
+                await self.withdraw(job)
             case End.NOT_NOW | End.REFUSED:
                 self._failures += end is End.NOT_NOW
                 await self._put_off(job, end)
@@ -132,8 +133,10 @@ class JobRunner:
         if self._draining:
             return
         now = asyncio.get_running_loop().time()
-        waiting = [job for job in await self._services.store.waiting() if self._is_due(job, now)]
-        for job in sorted(waiting, key=lambda job: (job.attempts, job.id)):  # the innocent first
+        waiting = await self._services.store.waiting()
+        self._forget_all_but({job.id for job in waiting} | self._running.keys())
+        due = [job for job in waiting if self._is_due(job, now)]
+        for job in sorted(due, key=lambda job: (job.attempts, job.id)):  # the innocent first
             if await self._give_up_if_hopeless(job):
                 continue
             current = await self._services.store.job(job.id)
@@ -144,6 +147,12 @@ class JobRunner:
             if self._failures >= OUTAGE:
                 return  # this one shows whether Discord is back
         await self._eraser.erase()
+
+    def _forget_all_but(self, job_ids: Set[int]) -> None:
+        """Nothing is remembered of jobs that are over."""
+        self._begun &= job_ids
+        self._pauses = {job_id: pause for job_id, pause in self._pauses.items() if job_id in job_ids}
+        self._unstarted = {job_id: since for job_id, since in self._unstarted.items() if job_id in job_ids}
 
     def _is_due(self, job: Waiting, now: float) -> bool:
         if job.id in self._running:
@@ -243,19 +252,14 @@ class JobRunner:
         for task in late:
             task.cancel()
 
-    async def _withdraw(self, job: Job) -> None:
-        await self._note_withdrawal(job, None)
-        await self._services.store.leave_nothing(job.id)
-        await self._eraser.erase(job.id)
-
     async def _note_withdrawal(self, job: Job, reply: ReplyAddress | None) -> None:
         assert self._services.client.application_id is not None  # known since login
         place = place_of(self._services.client.application_id, job)
         await self._services.store.withdraw(job.id, place, reply, self._services.now())
 
     async def _stop(self, job_id: int) -> None:
-        """End a job's run, if there is one. A message that is on its way arrives before that."""
+        """End a job's run, if there is one but the caller's. A message that is on its way arrives before that."""
         task, _ = self._running.get(job_id, (None, None))
-        if task is not None:
+        if task is not None and task is not asyncio.current_task():
             task.cancel()
             await asyncio.wait({task})
