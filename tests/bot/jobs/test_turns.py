@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from bot.jobs import turns as turns_module
 from bot.jobs.turns import Turns
 
 
@@ -28,13 +31,36 @@ async def test_turn_ends_with_whoever_is_cancelled() -> None:
 
     async def hold() -> None:
         async with turns.alone():
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
     holding = asyncio.create_task(hold())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
     holding.cancel()
-    await asyncio.wait({holding})
+    await asyncio.wait({holding}, timeout=5)
+    assert holding.cancelled()
     async with asyncio.timeout(1), turns.alone():
         pass
     async with asyncio.timeout(1), turns.beside_others():
         pass
+
+
+async def test_whoever_has_waited_long_to_be_alone_goes_before_newcomers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "OVERDUE_S", 0.05)
+    turns, order = Turns(), list[str]()
+
+    async def newcomer(name: str) -> None:
+        async with turns.beside_others():
+            order.append(name)
+            await asyncio.sleep(0.2)
+
+    async def suspect() -> None:
+        async with turns.alone():
+            order.append("suspect")
+
+    async with asyncio.TaskGroup() as working:
+        working.create_task(newcomer("first"))
+        await asyncio.sleep(0)
+        working.create_task(suspect())
+        await asyncio.sleep(0.1)
+        working.create_task(newcomer("late"))
+    assert order == ["first", "suspect", "late"]

@@ -1,5 +1,7 @@
 """What was posted or deleted while the bot was down is not lost, nor answered twice, and wakes nobody."""
 
+import asyncio
+
 import pytest
 
 from bot.storage.records import JobState
@@ -131,3 +133,41 @@ async def test_what_is_declined_is_said_although_it_was_missed(world: World) -> 
     (answer,) = world.said(world.channel)
     assert answer.flags.suppress_notifications
     assert "Send me a voice note" in text_of(answer)
+
+
+def tell(world: World, event: str, shard_id: int) -> None:
+    """What the library tells of a shard."""
+    world.bot.dispatch(event, shard_id)
+
+
+async def missed_by_alice(world: World) -> None:
+    """A recording of which Discord did not tell."""
+    await world.env.advance_time(5)
+    world.bot._listener._stopped = True
+    await world.post_voice_note(world.alice, world.channel)
+    world.bot._listener._stopped = False
+
+
+async def taken_up(world: World) -> None:
+    """Return when a recording has become a job."""
+    async with asyncio.timeout(10):
+        while await world.bot.services.store.job(1) is None:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+
+
+async def test_outage_before_the_first_live_message_is_caught_up_with(world: World) -> None:
+    await while_down(world)
+    await world.restart()
+    tell(world, "shard_disconnect", 0)
+    await missed_by_alice(world)
+    tell(world, "shard_ready", 0)
+    await taken_up(world)
+
+
+async def test_one_shards_resuming_does_not_close_the_gap_of_another(world: World) -> None:
+    for shard in (0, 1):
+        tell(world, "shard_disconnect", shard)
+    await missed_by_alice(world)
+    tell(world, "shard_resumed", 1)
+    tell(world, "shard_ready", 0)
+    await taken_up(world)

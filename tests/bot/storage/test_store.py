@@ -4,15 +4,18 @@ import asyncio
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from bot.storage.records import Job, JobState, NewJob, Outcome, Place, ReplyAddress, Usage
 from bot.storage.store import Store
+from bot.storage.writer import CannotWrite
 from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.hearing.categories import TopCategory
@@ -268,3 +271,41 @@ async def test_deleted_data_is_overwritten_in_the_file(store: Store) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     assert b"very secret" not in store.path.read_bytes()
+
+
+async def test_picture_that_is_painted_after_its_job_was_withdrawn_is_not_kept(store: Store) -> None:
+    job = await accepted(store, new_job(), NOW)
+    await store.withdraw(job.id, PLACE, None, NOW)
+    recipe = Recipe(Prompt("SECRET", ""), 7, 4, 3.0, (64, 64), "model", "1", None, ())
+    await store.keep_picture(job.id, Outcome(recipe, 1.5, False), b"picture", "png")
+    kept = await store.job(job.id)
+    assert kept is not None
+    assert (kept.outcome, kept.picture) == (None, None)
+    assert list((store.path.parent / "work").iterdir()) == []
+
+
+async def test_what_people_said_is_not_in_the_log_where_the_database_fails(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CannotWrite):
+        await store.accept(replace(new_job(), filename="SECRET.ogg"), NOW, within_s=0.1)
+    other.close()
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("DROP TABLE ledger")
+    other.close()
+    with pytest.raises(OperationalError) as caught:
+        await store.accept(replace(new_job(), filename="SECRET.ogg"), NOW)
+    assert "SECRET" not in caplog.text + str(caught.value)
+
+
+async def test_copies_from_before_an_update_go_after_a_week(store: Store) -> None:
+    folder = store.path.parent / "backups"
+    folder.mkdir(exist_ok=True)
+    for name, days in (("before-0001.sqlite3", 8), ("before-0002.sqlite3", 6)):
+        (folder / name).touch()
+        then = time.time() - days * 86_400
+        os.utime(folder / name, (then, then))
+    await store.purge(NOW, NOW)
+    assert [path.name for path in folder.iterdir()] == ["before-0002.sqlite3"]
