@@ -22,7 +22,7 @@ from bot.jobs.live_message import LiveMessage
 from bot.jobs.services import JobServices
 from bot.storage.records import Ending, Job, JobState, Outcome
 from bot.storage.writer import CannotWrite
-from bot.views.layouts import BAD, GOOD, Controls, Screen
+from bot.views.layouts import BAD, GOOD, PICTURE, Controls, Screen
 from bot.views.texts import Translation
 from bot.views.wording import picture_alt_text, picture_notes
 from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
@@ -286,7 +286,7 @@ class JobRun:
             colour=GOOD,
         )
         for _ in range(SIZE_ATTEMPTS):
-            name = f"picture.{file.ending}"
+            name = f"{PICTURE}.{file.ending}"
             self._files = {**self._figure_file(), name: file.data}
             self._screen = replace(self._screen, picture=name)
             try:

@@ -3,7 +3,7 @@
 It keeps track of the files attached, so that what is there already is not sent again. It knows nothing of jobs.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from discord import ui
 
 from bot.discord_api import calls
 from bot.discord_api.calls import THREAD_ARCHIVED, TOKEN_EXPIRED, UNKNOWN_WEBHOOK, Files
+from bot.discord_api.nonces import nonce as new_nonce
 from bot.discord_api.verdicts import EDITED_TOO_OFTEN_WHEN_OLD, TROUBLE, Applied, Call, judge
 from bot.storage.records import InteractionAddress, ReplyAddress
 
@@ -51,6 +52,20 @@ class Reply:
                 return
             raise calls.as_fault(error, "edit a reply") from error
         self._remember(message)
+
+    async def fetch(self) -> discord.Message:
+        """The message as it stands. Raises Gone, NotNow and Refused."""
+        try:
+            if self.address.token is not None:
+                return await calls.webhook(self._client, self.address.token).fetch_message(self.address.message_id)
+            return await self._message.fetch()
+        except TROUBLE as error:
+            raise calls.as_fault(error, "fetch a reply") from error
+
+    async def arrange(self, view: ui.LayoutView, message: discord.Message, *, keep: Iterable[str]) -> None:
+        """Make the message, which stands as `message`, look like `view` with some of its files. Raises as `show`."""
+        self._remember(message)
+        await self.show(view, dict.fromkeys(keep, b""), nonce=new_nonce(self.address.message_id, "arranged"))
 
     def is_out_of_reach(self, now: datetime) -> bool:
         """Whether the interaction that this message depends on has expired."""

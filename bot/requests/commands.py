@@ -10,9 +10,9 @@ from discord import app_commands
 
 from bot.discord_api import calls
 from bot.discord_api.attachments import find_recordings
-from bot.discord_api.markdown import Markdown, formatted, inert, joined
+from bot.discord_api.markdown import Markdown, formatted, inert, joined, link_to
 from bot.requests.answering import answer_request, language_of, request_for
-from bot.requests.intake import Accepted, Asker, Declined
+from bot.requests.intake import Accepted, Asker, Declined, may_be_chosen
 from bot.requests.privacy import show_privacy
 from bot.requests.services import Interaction
 from bot.requests.settings_panel import show_settings
@@ -59,9 +59,11 @@ class ImagineSound(app_commands.Group):
 
     @file.autocomplete("adapter")
     async def offer_adapters(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        """The adapters that lie in ADAPTERS_DIR now, those that match what was typed."""
-        names = await asyncio.to_thread(interaction.client.services.engine.adapters)
-        matching = [name for name in names if typed.lower() in name.lower()]
+        """The adapters that lie in ADAPTERS_DIR now and are allowed here, those that match what was typed."""
+        services = interaction.client.services
+        names = await asyncio.to_thread(services.engine.adapters)
+        settings = await services.store.servers.settings(interaction.guild_id)
+        matching = [name for name in names if typed.lower() in name.lower() and may_be_chosen(name, settings)]
         return [app_commands.Choice(name=name, value=name) for name in matching[:CHOICES]]
 
     @app_commands.command(
@@ -142,9 +144,7 @@ def _link(job: Job) -> Markdown:
     """The job's message, for the one who may see it: the asker."""
     if job.reply is None:
         return inert(job.filename, 100)
-    return Markdown(
-        f"https://discord.com/channels/{job.guild_id or '@me'}/{job.reply.channel_id}/{job.reply.message_id}"
-    )
+    return link_to(job.guild_id, job.reply.channel_id, job.reply.message_id)
 
 
 def new_commands() -> tuple[app_commands.Group, app_commands.ContextMenu]:

@@ -16,6 +16,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, display, inert, shortened
 from bot.requests.answering import answer_request, language_of, telling_faults
 from bot.requests.intake import Asker
+from bot.requests.reporting import report
 from bot.requests.services import Interaction
 from bot.storage.records import Job, NewJob, ReplyAddress
 from bot.views.buttons import JOB_BUTTON, STYLE_SELECT
@@ -59,6 +60,8 @@ class JobButton(ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
                 await _show_heard(interaction, job)
             case "recipe":
                 await _show_recipe(interaction, job)
+            case "report":
+                await report(interaction, job)
             case "delete":
                 await _delete(interaction, job)
             case "cancel":

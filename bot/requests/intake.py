@@ -158,6 +158,8 @@ class Intake:
             return declined if declined.is_blocked else replace(declined, silently=not new.asked)
         if _words_of(new.options) != _words_of(before) and not may_use_own_words(asker, settings):
             return Declined(Sentence("refused.own_words"))
+        if not may_be_chosen(new.options.adapter, settings):
+            return Declined(Sentence("refused.adapter"))
         if new.attachment is not None and new.attachment.size > self._max_bytes:
             error = RecordingTooLarge(new.attachment.size, self._max_bytes)
             return Declined(error, silently=not new.asked, only_this=True)
@@ -232,10 +234,17 @@ def may_use_own_words(asker: Asker, settings: GuildSettings) -> bool:
     match settings.own_words:
         case OwnWords.EVERYONE:
             return True
+        case OwnWords.ROLES:
+            return asker.is_moderator or not asker.role_ids.isdisjoint(settings.own_words_roles)
         case OwnWords.MODERATORS:
             return asker.is_moderator
         case OwnWords.NOBODY:
             return False
+
+
+def may_be_chosen(adapter: str | None, settings: GuildSettings) -> bool:
+    """Whether a server's moderators allow an adapter: one of a person's face is not for every server."""
+    return adapter is None or settings.adapters is None or adapter in settings.adapters
 
 
 def _words_of(options: ImagineOptions) -> tuple[str | None, str | None]:

@@ -38,6 +38,8 @@ class OwnWords(StrEnum):
     """Who may say what is painted, instead of leaving that to the sound."""
 
     EVERYONE = "everyone"
+    ROLES = "roles"
+    """Those with one of `GuildSettings.own_words_roles`, and the moderators."""
     MODERATORS = "moderators"
     NOBODY = "nobody"
 
@@ -111,13 +113,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Erasure:
-    """A message that is to be removed. Without `reply` it has to be looked for, if it was ever posted."""
+    """A message that is to be removed. Without `reply` it has to be looked for in `place`, if it was ever posted.
+
+    `but_picture`: only what it tells is to be removed.
+    """
 
     id: int
     job_id: int
     since: datetime
-    place: Place
+    place: Place | None
     reply: ReplyAddress | None
+    but_picture: bool = False
 
 
 @dataclass(frozen=True)
@@ -241,5 +247,10 @@ class GuildSettings:
     roles: tuple[int, ...] = field(default=())
     """Who may use the bot; empty: everybody."""
     own_words: OwnWords = OwnWords.EVERYONE
+    own_words_roles: tuple[int, ...] = ()
+    adapters: tuple[str, ...] | None = None
+    """Which adapters may be chosen; None: all that there are."""
+    log_channel: int | None = None
+    """Where the moderators are told of reports."""
     refused_words: tuple[str, ...] = ()
     """What is not painted in this server, beside what whoever runs the bot refuses everywhere."""

@@ -17,6 +17,7 @@ _LOOKS = {
     "edit": ("✏️", discord.ButtonStyle.secondary),
     "heard": ("👂", discord.ButtonStyle.secondary),
     "recipe": ("📜", discord.ButtonStyle.secondary),
+    "report": ("🚩", discord.ButtonStyle.secondary),
     "delete": ("🗑️", discord.ButtonStyle.secondary),
     "cancel": ("✖️", discord.ButtonStyle.danger),
 }

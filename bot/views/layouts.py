@@ -21,6 +21,8 @@ ACCENT = discord.Colour(0x5865F2)
 GOOD = discord.Colour(0x3BA55D)
 BAD = discord.Colour(0xED4245)
 LONGEST_PROMPT = 600
+PICTURE = "picture"
+"""The name of the file with the picture, without its ending."""
 
 
 class Controls(Enum):
@@ -84,6 +86,17 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     return view
 
 
+def build_picture_alone(job_id: int, picture: str, *, is_covered: bool, t: Translation) -> ui.LayoutView:
+    """What stays of a message when what was heard has been forgotten: the picture, and a way to remove it."""
+    view = new_layout()
+    gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
+    gallery.add_item(media=f"attachment://{picture}", description=t("alt.forgotten"), spoiler=is_covered)
+    said = display(t("status.forgotten"))
+    row: ui.ActionRow[ui.LayoutView] = ui.ActionRow(job_button("delete", job_id, t))
+    view.add_item(ui.Container(gallery, said, row, accent_colour=ACCENT))
+    return view
+
+
 def is_marked(message: discord.Message, marker: int) -> bool:
     """Whether the message was built with that marker."""
     return any(getattr(component, "id", None) == marker for component in message.components)
@@ -120,5 +133,6 @@ def _rows(screen: Screen, t: Translation) -> "list[ui.ActionRow[ui.LayoutView]]"
         row.add_item(job_button(name, screen.job_id, t))
     if screen.controls is not Controls.PICTURE:
         return [row]
-    styles: ui.ActionRow[ui.LayoutView] = ui.ActionRow()
-    return [row, styles.add_item(style_select(screen.job_id, t))]
+    styles: ui.ActionRow[ui.LayoutView] = ui.ActionRow(style_select(screen.job_id, t))
+    reporting: ui.ActionRow[ui.LayoutView] = ui.ActionRow(job_button("report", screen.job_id, t))
+    return [row, styles, reporting]

@@ -89,6 +89,16 @@ async def test_own_words_are_for_whom_the_moderators_want(world: World, who: Own
     assert len(world.painter.orders) == painted + 1, "what is heard is painted for everybody"
 
 
+async def test_own_words_for_chosen_roles(world: World) -> None:
+    role = world.guild.create_role("Poets")
+    poet = world.guild.add_member(world.env.create_user("poet"), roles=[role])
+    manager = world.moderator(manage_guild=True)
+    await manager.select(await open_panel(world, manager), [role], custom_id="settings:own_words_roles")
+    for member in (world.alice, poet):
+        await member.slash(world.channel, "imagine-sound file", recording=("a.wav", noise()), prompt="a dog")
+    assert [order.request.user for order in world.painter.orders] == [str(poet.id)]
+
+
 async def test_edited_prompt_is_words_of_ones_own(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
     await world.bot.services.store.servers.change(world.guild.id, own_words=OwnWords.NOBODY)

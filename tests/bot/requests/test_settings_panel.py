@@ -11,7 +11,7 @@ from simcord.results import InteractionResult, ResponseMessage
 from bot.discord_api.markdown import Markdown
 from bot.requests import settings_panel
 from bot.requests.services import Interaction
-from bot.requests.settings_panel import PanelState, Setting
+from bot.requests.settings_table import SETTINGS, PanelState, Setting
 from bot.storage.records import GuildSettings, Listening
 from bot.views.texts import Translation
 from core.prompting.styles import Style
@@ -19,9 +19,12 @@ from tests.bot.sounds import noise
 from tests.bot.world import World, buttons_of, text_of
 
 
-async def open_panel(world: World, member: MemberActor) -> ResponseMessage:
+async def open_panel(world: World, member: MemberActor, *, page: int = 0) -> ResponseMessage:
     result = await member.slash(world.channel, "imagine-sound settings")
     assert result.ephemeral
+    if page:
+        assert result.response is not None
+        result = await member.click(result.response, custom_id=f"settings:page:{page}")
     assert result.response is not None
     return result.response
 
@@ -122,7 +125,7 @@ async def test_block_list_has_no_end(world: World, manager: MemberActor) -> None
 
 
 async def enter(world: World, manager: MemberActor, seconds: str, hour: str) -> InteractionResult:
-    shown = await manager.click(await open_panel(world, manager), label="Change the numbers")
+    shown = await manager.click(await open_panel(world, manager, page=1), label="Change the numbers")
     assert shown.modal is not None
     fields = [label["component"]["custom_id"] for label in shown.modal["components"]]
     return await manager.submit_modal(shown, {fields[0]: seconds, fields[1]: hour})
@@ -157,6 +160,34 @@ async def test_nonsense_numbers_are_explained(world: World, manager: MemberActor
     assert await settings(world) == GuildSettings()
 
 
+async def test_log_channel(world: World, manager: MemberActor) -> None:
+    await manager.select(await open_panel(world, manager, page=1), [world.channel], custom_id="settings:log_channel")
+    assert (await settings(world)).log_channel == world.channel.id
+    await manager.select(await open_panel(world, manager, page=1), [], custom_id="settings:log_channel")
+    assert (await settings(world)).log_channel is None
+
+
+@pytest.mark.parametrize(("chosen", "painted"), [(["*"], 2), (["ink"], 1), ([], 0)])
+async def test_adapters_that_may_be_chosen(
+    world: World, manager: MemberActor, monkeypatch: pytest.MonkeyPatch, chosen: list[str], painted: int
+) -> None:
+    monkeypatch.setattr(world.bot.services.engine, "adapters", lambda: ("face", "ink"))
+    await manager.select(await open_panel(world, manager), chosen, custom_id="settings:adapters")
+
+    results = [
+        await world.alice.slash(world.channel, "imagine-sound file", recording=("a.wav", noise()), adapter=name)
+        for name in ("face", "ink")
+    ]
+    offered = await world.alice.autocomplete(world.channel, "imagine-sound file", "adapter", "")
+
+    assert [order.request.adapter for order in world.painter.orders] == (["face", "ink"][2 - painted :])
+    assert len(offered) == painted
+    if painted < 2:
+        refused = results[0].response
+        assert refused is not None
+        assert "have not allowed that adapter" in text_of(refused)
+
+
 async def test_rights_that_were_taken_away_end_an_open_panel(world: World, manager: MemberActor) -> None:
     panel = await open_panel(world, manager)
     world.env.backend.get_guild(world.guild.id).members[manager.id].role_ids.clear()
@@ -171,7 +202,7 @@ async def test_rights_that_were_taken_away_end_an_open_panel(world: World, manag
 async def test_more_settings_than_a_message_holds_are_on_pages(
     world: World, manager: MemberActor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = [*settings_panel.SETTINGS]
+    many = [*SETTINGS]
     for number in range(15):
         look = partial(button_of_setting, name=f"new_{chr(97 + number)}")
         many.insert(0, Setting(f"new_{chr(97 + number)}", lambda _, t: Markdown("new"), look, done))

@@ -1,0 +1,61 @@
+"""Report: a picture is hidden as a spoiler, and the server's moderators are told where they want to be.
+
+What the moderators do about it is theirs; nothing is decided here.
+"""
+
+import logging
+
+import discord
+
+from bot.discord_api import calls
+from bot.discord_api.markdown import link_to, mention
+from bot.jobs.reply import Reply
+from bot.requests.answering import language_of
+from bot.requests.services import Interaction
+from bot.storage.records import Job
+from bot.views.hiding import is_hidden, with_hidden_pictures
+
+log = logging.getLogger(__name__)
+
+
+async def report(interaction: Interaction, job: Job) -> None:
+    """Hide the picture of `job`, whose message was clicked; only the first report of it is told to the moderators."""
+    message, t = interaction.message, language_of(interaction)
+    assert message is not None
+    if not await calls.acknowledge_privately(interaction):
+        return
+    if is_hidden(message):
+        await calls.answer(interaction, t("answer.reported"))
+        return
+    assert job.reply is not None  # its message was clicked
+    files = [file.filename for file in message.attachments]
+    try:
+        await Reply(interaction.client, job.reply).arrange(with_hidden_pictures(message), message, keep=files)
+    except calls.CallFailed as error:
+        log.warning("the picture of job %d could not be hidden: %s", job.id, error)
+        await calls.answer(interaction, t("answer.not_reported"))
+        return
+    await _tell_moderators(interaction, job, message)
+    await calls.answer(interaction, t("answer.reported"))
+
+
+async def _tell_moderators(interaction: Interaction, job: Job, message: discord.Message) -> None:
+    services, guild = interaction.client.services, interaction.guild
+    settings = await services.store.servers.settings(interaction.guild_id)
+    if guild is None or settings.log_channel is None:
+        return
+    channel = guild.get_channel(settings.log_channel)
+    if not isinstance(channel, discord.TextChannel):
+        log.warning("the channel for reports of server %d is gone", guild.id)
+        return
+    t = services.texts.translation(guild.preferred_locale)
+    told = t(
+        "report",
+        reporter=mention(interaction.user.id),
+        asker=mention(job.user_id),
+        link=link_to(guild.id, message.channel.id, message.id),
+    )
+    try:
+        await calls.send(channel, calls.plain(told))
+    except calls.CallFailed as error:
+        log.warning("a report could not be told in channel %d: %s", channel.id, error)

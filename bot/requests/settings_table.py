@@ -1,0 +1,280 @@
+"""The settings that a server's moderators may choose: one table says how each looks, and what choosing changes.
+
+Each item has the custom id `settings:<name>`. How the panel is shown and turned, and who may use it, is not known here.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+import discord
+from discord import ui
+
+from bot.discord_api import calls
+from bot.discord_api.markdown import Markdown, formatted, mention, shortened
+from bot.requests.answering import language_of
+from bot.requests.services import Interaction, Services
+from bot.storage.records import GuildSettings, Listening, OwnWords
+from bot.views.editors import numbers_editor, words_editor
+from bot.views.texts import Translation
+from core.prompting.styles import Style
+
+MOST_PICKED = 25
+"""Discord's limit for one select."""
+
+ALL = "*"
+"""In place of an adapter's name, which has no such character."""
+
+MOST_NAMED = 50
+"""So many blocked people are named."""
+
+
+@dataclass(frozen=True)
+class PanelState:
+    """What a panel shows: the server's choices, and the bot's own where it made none."""
+
+    chosen: GuildSettings
+    blocked: tuple[int, ...]
+    seconds: float
+    pictures_per_user_hour: int
+    adapters: tuple[str, ...]
+    """Those that there are."""
+
+    @classmethod
+    async def of(cls, services: Services, guild_id: int) -> Self:
+        """The state of a server."""
+        chosen = await services.store.servers.settings(guild_id)
+        most = services.settings.pictures_per_user_hour
+        return cls(
+            chosen,
+            await services.store.servers.blocked(guild_id),
+            chosen.seconds if chosen.seconds is not None else services.engine.settings.max_seconds,
+            min(most, chosen.pictures_per_user_hour or most),
+            await asyncio.to_thread(services.engine.adapters),
+        )
+
+
+Act = Callable[[Interaction, Any], Awaitable[Mapping[str, object] | None]]
+"""Takes the interaction and the control that was used. Returns what is to be changed; None leaves the panel alone."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the panel. `item` has the custom id `settings:<name>`; `act` is what using it does."""
+
+    name: str
+    label: Callable[[PanelState, Translation], Markdown]
+    item: Callable[[PanelState, Translation], ui.Item[Any]]
+    act: Act
+
+
+def _listening(state: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.Select(
+        options=_options("listening", Listening, state.chosen.listening, t), custom_id="settings:listening"
+    )
+
+
+async def _choose_listening(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    return {"listening": Listening(item.values[0])}
+
+
+def _channels(state: PanelState, t: Translation) -> ui.Item[Any]:
+    kinds = [discord.ChannelType.text, discord.ChannelType.news, discord.ChannelType.voice]
+    kinds += [discord.ChannelType.forum, discord.ChannelType.stage_voice]
+    return ui.ChannelSelect(
+        channel_types=kinds,
+        min_values=0,
+        max_values=MOST_PICKED,
+        placeholder=t("settings.channels"),
+        default_values=_picked(state.chosen.channels, discord.SelectDefaultValueType.channel),
+        custom_id="settings:channels",
+    )
+
+
+async def _choose_channels(_: Interaction, item: ui.ChannelSelect[Any]) -> Mapping[str, object]:
+    """Choosing some means to listen only there."""
+    chosen = tuple(channel.id for channel in item.values)
+    listening = {"listening": Listening.CHOSEN} if chosen else {}
+    return {"channels": chosen, **listening}
+
+
+def _style(state: PanelState, t: Translation) -> ui.Item[Any]:
+    options = _options("style", Style, state.chosen.style, t)
+    return ui.Select(options=options, placeholder=t("settings.style"), custom_id="settings:style")
+
+
+async def _choose_style(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    return {"style": Style(item.values[0])}
+
+
+def _roles(state: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.RoleSelect(
+        min_values=0,
+        max_values=MOST_PICKED,
+        placeholder=t("settings.roles"),
+        default_values=_picked(state.chosen.roles, discord.SelectDefaultValueType.role),
+        custom_id="settings:roles",
+    )
+
+
+async def _choose_roles(_: Interaction, item: ui.RoleSelect[Any]) -> Mapping[str, object]:
+    """None chosen means everybody."""
+    return {"roles": tuple(role.id for role in item.values)}
+
+
+def _block(_: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.UserSelect(max_values=MOST_PICKED, placeholder=t("settings.block"), custom_id="settings:block")
+
+
+def _unblock(_: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.UserSelect(max_values=MOST_PICKED, placeholder=t("settings.unblock"), custom_id="settings:unblock")
+
+
+def _current_blocked(state: PanelState, t: Translation) -> Markdown:
+    """Whom the server does not want served; the list may be longer than a message."""
+    shown = ", ".join(mention(user_id) for user_id in state.blocked[:MOST_NAMED])
+    more = f" … (+{len(state.blocked) - MOST_NAMED})" if len(state.blocked) > MOST_NAMED else ""
+    return Markdown(f"{t('settings.blocked')}: {shown or '–'}{more}")
+
+
+async def _add_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> Mapping[str, object]:
+    assert interaction.guild_id is not None
+    await interaction.client.services.store.servers.block(interaction.guild_id, [user.id for user in item.values])
+    return {}
+
+
+async def _remove_blocked(interaction: Interaction, item: ui.UserSelect[Any]) -> Mapping[str, object]:
+    assert interaction.guild_id is not None
+    await interaction.client.services.store.servers.unblock(interaction.guild_id, [user.id for user in item.values])
+    return {}
+
+
+def _numbers(_: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.Button(label=t("settings.numbers"), emoji="🔢", custom_id="settings:numbers")
+
+
+def _current_numbers(state: PanelState, t: Translation) -> Markdown:
+    return t("settings.current_numbers", seconds=formatted(state.seconds, "g"), hour=state.pictures_per_user_hour)
+
+
+def _own_words(state: PanelState, t: Translation) -> ui.Item[Any]:
+    options = _options("own_words", OwnWords, state.chosen.own_words, t)
+    return ui.Select(options=options, custom_id="settings:own_words")
+
+
+async def _choose_own_words(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    return {"own_words": OwnWords(item.values[0])}
+
+
+def _own_words_roles(state: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.RoleSelect(
+        min_values=0,
+        max_values=MOST_PICKED,
+        placeholder=t("settings.own_words_roles"),
+        default_values=_picked(state.chosen.own_words_roles, discord.SelectDefaultValueType.role),
+        custom_id="settings:own_words_roles",
+    )
+
+
+async def _choose_own_words_roles(_: Interaction, item: ui.RoleSelect[Any]) -> Mapping[str, object]:
+    """Choosing some means that only they may."""
+    chosen = tuple(role.id for role in item.values)
+    who = {"own_words": OwnWords.ROLES} if chosen else {}
+    return {"own_words_roles": chosen, **who}
+
+
+def _adapters(state: PanelState, t: Translation) -> ui.Item[Any]:
+    """One choice for all, and one for each; nothing chosen means none."""
+    allowed = state.chosen.adapters
+    options = [discord.SelectOption(label=t("settings.all_adapters"), value=ALL, default=allowed is None)]
+    options += [
+        discord.SelectOption(label=shortened(name, 100), value=name, default=allowed is not None and name in allowed)
+        for name in state.adapters[: MOST_PICKED - 1]
+    ]
+    return ui.Select(
+        options=options,
+        min_values=0,
+        max_values=len(options),
+        placeholder=t("settings.no_adapters"),
+        custom_id="settings:adapters",
+    )
+
+
+async def _choose_adapters(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    allowed = None if ALL in item.values else tuple(item.values)
+    return {"adapters": allowed}
+
+
+def _log_channel(state: PanelState, t: Translation) -> ui.Item[Any]:
+    chosen = () if state.chosen.log_channel is None else (state.chosen.log_channel,)
+    return ui.ChannelSelect(
+        channel_types=[discord.ChannelType.text],
+        min_values=0,
+        max_values=1,
+        placeholder=t("settings.log_channel"),
+        default_values=_picked(chosen, discord.SelectDefaultValueType.channel),
+        custom_id="settings:log_channel",
+    )
+
+
+async def _choose_log_channel(_: Interaction, item: ui.ChannelSelect[Any]) -> Mapping[str, object]:
+    return {"log_channel": next((channel.id for channel in item.values), None)}
+
+
+def _words(_: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.Button(label=t("settings.edit_words"), emoji="🚫", custom_id="settings:words")
+
+
+def _current_words(state: PanelState, t: Translation) -> Markdown:
+    """How many, but not which: the panel may be on a screen that others see."""
+    return t("settings.words", count=len(state.chosen.refused_words))
+
+
+def _opens(
+    editor_of: Callable[[GuildSettings, Translation], ui.Modal],
+) -> Act:
+    """An act that opens an editor, filled with what is chosen."""
+
+    async def act(interaction: Interaction, _: Any) -> None:
+        chosen = await interaction.client.services.store.servers.settings(interaction.guild_id)
+        editor = editor_of(chosen, language_of(interaction))
+        await calls.attempt_quietly(interaction.response.send_modal(editor), "show an editor")
+
+    return act
+
+
+def _named(key: str) -> Callable[[PanelState, Translation], Markdown]:
+    return lambda _, t: t(key)
+
+
+SETTINGS: Sequence[Setting] = (
+    Setting("listening", _named("settings.listening"), _listening, _choose_listening),
+    Setting("channels", _named("settings.channels"), _channels, _choose_channels),
+    Setting("style", _named("settings.style"), _style, _choose_style),
+    Setting("roles", _named("settings.roles"), _roles, _choose_roles),
+    Setting("own_words", _named("settings.own_words"), _own_words, _choose_own_words),
+    Setting("own_words_roles", _named("settings.own_words_roles"), _own_words_roles, _choose_own_words_roles),
+    Setting("words", _current_words, _words, _opens(words_editor)),
+    Setting("adapters", _named("settings.adapters"), _adapters, _choose_adapters),
+    Setting("block", _current_blocked, _block, _add_blocked),
+    Setting("unblock", _named("settings.unblock"), _unblock, _remove_blocked),
+    Setting("log_channel", _named("settings.log_channel"), _log_channel, _choose_log_channel),
+    Setting("numbers", _current_numbers, _numbers, _opens(numbers_editor)),
+)
+
+
+def _options(
+    key: str, members: Iterable[StrEnum], chosen: StrEnum | None, t: Translation
+) -> list[discord.SelectOption]:
+    """One for each member, called by the text `<key>.<value>`."""
+    return [
+        discord.SelectOption(label=t(f"{key}.{member.value}"), value=member.value, default=member is chosen)
+        for member in members
+    ]
+
+
+def _picked(ids: Sequence[int], kind: discord.SelectDefaultValueType) -> list[discord.SelectDefaultValue]:
+    """What a select shows as chosen."""
+    return [discord.SelectDefaultValue(id=number, type=kind) for number in ids[:MOST_PICKED]]
