@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 
 import discord
 
-from bot.discord_api.calls import NotNow, Refused
+from bot.discord_api.calls import Gone, NotNow, Refused
 from bot.jobs.places import Places
 from bot.jobs.reply import Reply
 from bot.storage.records import Erasure
 from bot.storage.store import Store
+from bot.views.hiding import is_hidden
+from bot.views.layouts import PICTURE, build_picture_alone
+from bot.views.texts import Texts
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +31,10 @@ MOST_FAILURES = 3
 class Eraser:
     """Empties the store's list of messages to be removed."""
 
-    def __init__(self, client: discord.Client, store: Store, places: Places, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: discord.Client, store: Store, places: Places, texts: Texts, now: Callable[[], datetime]
+    ) -> None:
+        self._texts = texts
         self._client = client
         self._store = store
         self._places = places
@@ -59,8 +65,10 @@ class Eraser:
 
     async def _erase(self, erasure: Erasure, *, is_new: bool) -> bool:
         """Whether nothing is left to be done. Raises NotNow and Refused."""
+        if erasure.but_picture:
+            return await self._leave_picture(erasure)
         address, is_late = erasure.reply, self._now() - erasure.since > ARRIVES_WITHIN
-        if address is None and (is_new or is_late):
+        if address is None and erasure.place is not None and (is_new or is_late):
             address = await self._places.find(erasure.place, self._now())
         if address is None:
             return is_late
@@ -69,4 +77,28 @@ class Eraser:
             log.warning("a message of job %d can be reached no more, and stays", erasure.job_id)
             return True
         await reply.delete()
+        return True
+
+    async def _leave_picture(self, erasure: Erasure) -> bool:
+        """Take away what the message tells, and the title of its thread. Raises NotNow and Refused."""
+        job = await self._store.job(erasure.job_id)
+        if job is None or erasure.reply is None:
+            return True
+        reply, t = Reply(self._client, erasure.reply), self._texts.translation(job.locale)
+        if reply.is_out_of_reach(self._now()):
+            log.warning("a message of job %d can be reached no more, and stays as it is", erasure.job_id)
+            return True
+        try:
+            message = await reply.fetch()
+            picture = next(
+                (file.filename for file in message.attachments if file.filename.startswith(f"{PICTURE}.")), None
+            )
+            if picture is None:
+                await reply.delete()
+            else:
+                view = build_picture_alone(job.id, picture, is_covered=is_hidden(message), t=t)
+                await reply.arrange(view, message, keep=[picture])
+                await self._places.rename_thread(erasure.reply.channel_id, t("thread.listening"))
+        except Gone:
+            pass  # somebody has removed it
         return True

@@ -51,7 +51,7 @@ class JobRunner:
 
     def __init__(self, services: JobServices, *, give_up_after: timedelta) -> None:
         self._services = services
-        self._eraser = Eraser(services.client, services.store, services.places, services.now)
+        self._eraser = Eraser(services.client, services.store, services.places, services.texts, services.now)
         self._give_up_after = give_up_after
         self._running: dict[int, tuple[asyncio.Task[None], JobRun]] = {}
         self._pauses: dict[int, Pause] = {}
@@ -215,7 +215,7 @@ class JobRunner:
     async def forget_user(self, user_id: int) -> int:
         """Give up and forget what a person asked for, and what was heard in their recordings; returns how many jobs.
 
-        Messages with pictures stay.
+        The messages with their pictures stay; those about the person's recordings lose what they tell.
         """
         unfinished = await self._services.store.unfinished(user_id=user_id)
         of_their_recordings = await self._services.store.unfinished(author_id=user_id)

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from bot.storage.records import JobState
-from bot.storage.tables import FigureRow, JobRow
+from bot.storage.tables import ErasureRow, FigureRow, JobRow
 from core.options import ImagineOptions
 
 
@@ -32,9 +32,14 @@ def forget_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None
     session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
 
 
-def forget_recordings(session: Session, author_id: int) -> None:
-    """What others made of somebody's recordings loses what was heard in them, and how it was painted."""
-    theirs = list(session.scalars(select(JobRow.id).where(JobRow.author_id == author_id)))
+def forget_recordings(session: Session, author_id: int, now: datetime) -> None:
+    """What others made of somebody's recordings loses what was heard in them, and how it was painted; so do the
+    messages that show it."""
+    rows = list(session.scalars(select(JobRow).where(JobRow.author_id == author_id)))
+    theirs = [row.id for row in rows]
+    shown = [row for row in rows if row.reply is not None]
+    session.add_all(ErasureRow(job_id=row.id, since=now, reply=row.reply, but_picture=True) for row in shown)
+    session.flush()
     what_was_heard = dict.fromkeys(("heard", "outcome", "figure_of", "author_id", "source_id", "attachment"))
     of_theirs = update(JobRow).where(JobRow.id.in_(theirs))
     session.execute(of_theirs.values(**what_was_heard, filename="", options=ImagineOptions()))

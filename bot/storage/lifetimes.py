@@ -35,7 +35,7 @@ LIFETIMES: Mapping[str, Mapping[str, Lifetime]] = {
     },
     "figures": dict.fromkeys(("job_id", "data"), _K),
     "ledger": dict.fromkeys(("id", "at", "job_id", "user_id", "guild_id", "kind"), _H),
-    "erasures": dict.fromkeys(("id", "job_id", "since", "place", "reply"), Lifetime.REMOVED),
+    "erasures": dict.fromkeys(("id", "job_id", "since", "place", "reply", "but_picture"), Lifetime.REMOVED),
     "guilds": dict.fromkeys(("guild_id", "settings"), Lifetime.SERVER),
     "blocks": dict.fromkeys(("guild_id", "user_id"), Lifetime.MODERATORS),
     "unheard": {"user_id": Lifetime.PERSON},

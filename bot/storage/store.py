@@ -325,7 +325,7 @@ class Store:
         def forget(session: Session) -> int:
             mine = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
             forget_jobs(session, mine, now)
-            forget_recordings(session, user_id)
+            forget_recordings(session, user_id, now)
             session.execute(delete(ExportRow).where(ExportRow.user_id == user_id))
             return len(mine)
 

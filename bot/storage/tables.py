@@ -128,19 +128,20 @@ class LedgerRow(Base):
 
 
 class ErasureRow(Base):
-    """A message that is to be removed."""
+    """A message that is to be removed, or to lose what it tells."""
 
     __tablename__ = "erasures"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     job_id: Mapped[int] = mapped_column(index=True)
     since: Mapped[datetime] = mapped_column(_Moment)
-    place: Mapped[Place] = mapped_column(_Plain(Place))
+    place: Mapped[Place | None] = mapped_column(_Plain(Place))
     reply: Mapped[ReplyAddress | None] = mapped_column(_Plain(ReplyAddress))
+    but_picture: Mapped[bool] = mapped_column(default=False)
 
     def as_erasure(self) -> Erasure:
         """The row as a plain value."""
-        return Erasure(self.id, self.job_id, self.since, self.place, self.reply)
+        return Erasure(self.id, self.job_id, self.since, self.place, self.reply, self.but_picture)
 
 
 class GuildRow(Base):

@@ -1,17 +1,29 @@
 """Nothing is kept of which nobody has said for how long, and nothing is left of what was to be forgotten."""
 
+import asyncio
+import os
+import signal
+import subprocess
+import sys
 import zipfile
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
 import discord
 
 from bot.storage.lifetimes import LIFETIMES
+from bot.storage.records import Job, JobState, NewJob, Outcome
 from bot.storage.store import Store
 from bot.storage.tables import Base
+from bot.views.hiding import is_hidden
+from core.events import HeardSummary
+from core.hearing.classifier import Category, Prediction
+from core.prompting.prompt import Prompt
+from core.recipe import Recipe
 from docs.lifetimes_table import render
 from tests.bot.sounds import noise
-from tests.bot.world import World, names_of, text_of
+from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
 
 
 def test_every_column_has_a_lifetime() -> None:
@@ -30,6 +42,7 @@ def places_of(marker: str, directory: Path) -> list[str]:
     return [path.name for path in found if marker.encode() in path.read_bytes()]
 
 
+MARKER = "SECRETMARKER"
 NAME, WORDS = "SECRETFILENAME.wav", "a SECRETWORDS dragon"
 
 
@@ -94,6 +107,39 @@ async def test_others_pictures_of_the_recording_can_still_be_deleted(world: Worl
     assert len(world.said(world.channel)) == 1
 
 
+async def test_others_pictures_of_the_recording_tell_nothing_of_it_any_more(world: World) -> None:
+    note = await world.post_voice_note(world.alice, world.channel)
+    menu = await world.bob.context_menu(world.channel, "Imagine this sound", note)
+    assert menu.response is not None
+    thread = world.thread_of(world.channel)
+    heard = (await world.heard()).title
+    theirs = next(message for message in world.said(thread) if f"<@{world.bob.id}>" in text_of(message))
+    assert heard in text_of(theirs)
+
+    await world.bot.services.jobs.forget_user(world.alice.id)
+    await world.bot.services.jobs.sweep()
+
+    left = next(message for message in world.said(thread) if message.id == theirs.id)
+    assert heard not in text_of(left)
+    assert "forgotten" in text_of(left)
+    assert names_of(left) == ["picture.png"]
+    assert alt_texts_of(left) == ["A picture painted by a model from a sound"]
+    assert list(buttons_of(left)) == ["Delete"]
+    assert thread.name == "A sound"
+    assert await world.bot.services.store.erasures() == []
+    await world.bob.click(left, label="Delete")
+    assert theirs.id not in {message.id for message in world.said(thread)}
+
+
+async def test_covered_picture_stays_covered_when_it_is_left_alone(world: World) -> None:
+    await asked(world)
+    _, second = world.said(world.channel)
+    await world.bob.click(second, label="Report")
+    await world.bot.services.jobs.forget_user(world.alice.id)
+    await world.bot.services.jobs.sweep()
+    assert is_hidden(world.said(world.channel)[1])
+
+
 async def test_whoever_does_not_want_to_be_heard_is_not(world: World) -> None:
     panel = await world.alice.slash(world.channel, "imagine-sound privacy")
     assert panel.response is not None
@@ -133,3 +179,59 @@ async def test_log_of_the_database_is_empty_after_forgetting(tmp_path: Path) -> 
     await store._database.writer.empty_log()
     assert store.path.with_name("store.sqlite3-wal").stat().st_size == 0
     await store.close()
+
+
+async def remembered(store: Store, number: int, secret: str) -> Job:
+    """A job of person 42 (or another), with `secret` in all that can be kept of it."""
+    now = datetime.now(UTC)
+    new = NewJob(42 if secret else number, 1, 2, "en-US", f"{secret}.ogg", source_id=number, author_id=number)
+    job = await store.accept(new, now)
+    assert job is not None
+    await store.keep_recording(job.id, secret.encode() * 20_000)
+    window = Prediction(0, (Category(f"{secret} label", 0.9),))
+    heard = HeardSummary(
+        f"{secret} title", (), (window,), 1.0, Prompt(f"{secret} prompt", ""), spoken=f"{secret} words"
+    )
+    await store.set_heard(job.id, heard, secret.encode() * 1000)
+    recipe = Recipe(heard.prompt, 1, 2, 3.0, (64, 64), "model", "1", None, (f"{secret} label",))
+    await store.keep_picture(job.id, Outcome(recipe, 1.0, is_miniature=True), secret.encode() * 1000, "png")
+    await store.finish(job.id, JobState.DONE)
+    return job
+
+
+async def test_nothing_is_left_after_a_thousand_further_requests(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite3")
+    await store.open()
+    for number in range(100):
+        await remembered(store, 1000 + number, "")
+    await remembered(store, 42, MARKER)
+    assert places_of(MARKER, tmp_path)
+    await store.forget_user(42, datetime.now(UTC))
+    assert places_of(MARKER, tmp_path) == []
+    for number in range(1000):
+        await remembered(store, 2000 + number, "")
+    assert places_of(MARKER, tmp_path) == []
+    await store.close()
+    assert places_of(MARKER, tmp_path) == []
+
+
+def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-m", __name__, str(tmp_path)], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "store.sqlite3").stat().st_size > 0
+    assert places_of(MARKER, tmp_path) == []
+
+
+async def forget_and_be_killed(directory: Path) -> None:
+    """What the test above runs as a process of its own."""
+    store = Store(directory / "store.sqlite3")
+    await store.open()
+    await remembered(store, 7, "")
+    await remembered(store, 42, MARKER)
+    assert places_of(MARKER, directory)
+    await store.forget_user(42, datetime.now(UTC))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    asyncio.run(forget_and_be_killed(Path(sys.argv[1])))
