@@ -70,6 +70,7 @@ hostile: $(VENV)/installed-dev
 
 quotas: $(VENV)/installed-dev
 	$(BIN)/python -m tests.bot.requests.test_quotas $(or $(SEQUENCES),10000)
+	QUOTA_PAIRS=all $(BIN)/pytest $(SHARED) tests/bot/requests/test_quota_ways.py
 
 recordings: $(VENV)/installed-dev
 	$(BIN)/python -m tests.hearing
