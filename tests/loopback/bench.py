@@ -35,6 +35,8 @@ class Outcome:
     verdicts: Sequence[Verdict]
     struck: bool = True
     notes: Sequence[str] = ()
+    figure: str = ""
+    """What was measured, for the table."""
     worries: Sequence[str] = ()
     """Lines that a bot's log should not hold, where it ran for this cell alone."""
 

@@ -55,13 +55,13 @@ FOR_GOOD = 1_000_000
 
 @dataclass
 class Fault:
-    """`times` requests at `point` are struck, after `after` that are not; or all of them for `seconds`.
+    """`times` requests at `point` (None: at each) are struck, after `after` that are not; or all of them for `seconds`.
 
     `channel_id` is the text channel, threads included; None: everywhere. `struck` counts.
     """
 
     what: What
-    point: Point
+    point: Point | None
     channel_id: int | None = None
     times: int = 1
     after: int = 0
@@ -73,6 +73,8 @@ class Fault:
     @property
     def points(self) -> frozenset[Point]:
         """Who may not edit a message now may not do so at the end either."""
+        if self.point is None:
+            return frozenset(Point) - {Point.START}
         also = self.what is What.FORBIDDEN and self.point is Point.PROGRESS
         return frozenset({self.point, Point.LAST} if also else {self.point})
 

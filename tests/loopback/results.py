@@ -26,7 +26,7 @@ class Results:
             cell = by_name.get(entry["cell"])
             if cell is not None:
                 verdicts = [Verdict(word) for word in entry["verdicts"]]
-                outcome = Outcome(verdicts, entry["struck"], entry["notes"], entry["worries"])
+                outcome = Outcome(verdicts, entry["struck"], entry["notes"], entry["figure"], entry["worries"])
                 report.outcomes[cell.name] = cell, outcome
         return report
 
@@ -39,6 +39,7 @@ class Results:
             "verdicts": list(outcome.verdicts),
             "struck": outcome.struck,
             "notes": list(outcome.notes),
+            "figure": outcome.figure,
             "worries": list(outcome.worries),
         }
         with self._path.open("a", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
 """All cells of the table, in its order."""
 
-from tests.loopback import gateway_rows, matrix, painter_rows, people_rows, process_rows, storage_rows
+from tests.loopback import delay_rows, gateway_rows, matrix, painter_rows, people_rows, process_rows, storage_rows
 from tests.loopback.bench import Cell
 
 
@@ -10,6 +10,7 @@ def all_cells(outage_s: float = matrix.OUTAGE_S) -> list[Cell]:
     return [
         *(cell for cell in people if cell.group == people_rows.NO_FAULT),
         *sorted(matrix.cells(outage_s), key=lambda cell: GROUPS.index(cell.group)),
+        *delay_rows.cells(outage_s),
         *gateway_rows.cells(),
         *process_rows.cells(),
         *(cell for cell in people if cell.group != people_rows.NO_FAULT),

@@ -22,6 +22,7 @@ against a stand-in for Discord on this computer, which injects one fault; then i
 | left alone | nobody asked by name, and the recording is gone for good: nothing is said |
 | nobody to tell | Discord refuses for good what would be needed, or itself says that the bot did not respond |
 | **PUT OFF** | told to ask again, though the fault passed and the picture was possible |
+| **LATE** | one fault cost more than five seconds, or an outage more than a minute after its end |
 | **LOST** | nothing is ever said |
 | **STUCK** | "painting" or "thinking…" for ever |
 | **DOUBLED** | more than one answer |
@@ -93,6 +94,8 @@ def _cell(outcome: Outcome) -> str:
         text = _word(outcome.verdicts[0])
     else:
         text = ", ".join(f"{counted[word]} {_word(word)}" for word in Verdict if counted[word])
+    if outcome.figure:
+        text += f" ({outcome.figure})"
     return text if outcome.struck else f"({text})"
 
 

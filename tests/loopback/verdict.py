@@ -26,6 +26,8 @@ class Verdict(StrEnum):
     """Discord refuses for good what would be needed."""
     PUT_OFF = "PUT OFF"
     """Told to ask again, though the picture was possible."""
+    LATE = "LATE"
+    """Answered, but too long after the fault."""
     LOST = "LOST"
     STUCK = "STUCK"
     DOUBLED = "DOUBLED"
