@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from bot.client import ImagineBot
 from bot.discord_api.library_log import tell_broken_connections_in_a_line
 from bot.ending import LoopWatch, end_now, end_within
+from bot.loop_lag import LoopLag
 from bot.settings import BotSettings
 from bot.storage import maintenance
 from bot.storage.database import StoreUnusable
@@ -129,7 +130,7 @@ async def _run_watched(settings: BotSettings, core_settings: CoreSettings) -> Ex
     """As `run`, and the process ends even where the event loop stands or its threads do not end."""
     status = ExitCode.FAULT
     try:
-        with LoopWatch(LOOP_STALL_S):
+        with LoopWatch(LOOP_STALL_S), LoopLag():
             status = await run(settings, core_settings)
     except StoreUnusable as error:
         print(error, file=sys.stderr)
