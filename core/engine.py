@@ -37,7 +37,7 @@ from core.generation.protocol import (
 )
 from core.hearing.audio import Clip, load_clip
 from core.hearing.categories import SILENCE, get_top_categories
-from core.hearing.classifier import SoundClassifier
+from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
 from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import ModelStore, find_adapters
 from core.options import ImagineOptions
@@ -81,9 +81,11 @@ class Engine:
         self._cannot_transcribe = False
         self._transcribing = threading.Lock()
         self._hearing = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
-        self._classifier: asyncio.Future[SoundClassifier] | None = None
+        self._ears: asyncio.Future[EarPool] | None = None
         self._heard_now: set[threading.Event] = set()
         """What stops each recording that is being heard."""
+        self._waiting_to_be_heard: set[threading.Event] = set()
+        """The same of those whose turn has not come."""
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -136,16 +138,18 @@ class Engine:
 
         Raises RecordingError, ModelError, ShuttingDown.
         """
-        classifier = await self.classifier()
+        ears = await self.ears()
         if self._closed:
             raise ShuttingDown
         loop = asyncio.get_running_loop()
         stop = threading.Event()
         self._heard_now.add(stop)
+        self._waiting_to_be_heard.add(stop)
 
         def hear() -> Heard:
+            self._waiting_to_be_heard.discard(stop)
             begins()
-            return self._hear(recording, options, classifier, stop)
+            return self._hear(recording, options, ears, stop)
 
         try:
             return await loop.run_in_executor(self._hearing, hear)
@@ -154,6 +158,7 @@ class Engine:
         finally:
             stop.set()
             self._heard_now.discard(stop)
+            self._waiting_to_be_heard.discard(stop)  # it may have been given up before its turn
 
     async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
         """The words that are painted for what was heard: those it was told in already, unless `options` change them."""
@@ -211,14 +216,14 @@ class Engine:
         generator = self._painter.loaded
         return 0 if generator is None else generator.queue_length()
 
-    async def classifier(self) -> SoundClassifier:
-        """The sound classifier, loaded at the first call; a failed load is tried again at the next."""
+    async def ears(self) -> EarPool:
+        """The sound classifiers, loaded at the first call; a failed load is tried again at the next."""
         if self._closed:
             raise ShuttingDown
-        if self._classifier is None or _has_failed(self._classifier):
+        if self._ears is None or _has_failed(self._ears):
             loop = asyncio.get_running_loop()
-            self._classifier = loop.run_in_executor(self._hearing, self._load_classifier)
-        return await asyncio.shield(self._classifier)
+            self._ears = loop.run_in_executor(self._hearing, self._load_ears)
+        return await asyncio.shield(self._ears)
 
     async def generator(self) -> ImageGenerator:
         """The painter, made at the first call; a failed start is tried again at the next."""
@@ -244,35 +249,36 @@ class Engine:
 
     async def _close_hearing(self) -> None:
         await asyncio.wrap_future(in_daemon_thread(self._hearing.shutdown, "closing"))
-        if self._classifier is None:
+        if self._ears is None:
             return
-        await asyncio.wait({self._classifier})
-        if not _has_failed(self._classifier):
-            await asyncio.wrap_future(in_daemon_thread(self._classifier.result().close, "closing"))
+        await asyncio.wait({self._ears})
+        if not _has_failed(self._ears):
+            await asyncio.wrap_future(in_daemon_thread(self._ears.result().close, "closing"))
 
-    def _load_classifier(self) -> SoundClassifier:
-        classifier = SoundClassifier(self._models.yamnet().path)
+    def _load_ears(self) -> EarPool:
+        ears = EarPool(self._models.ears())
         self._after_loading()
-        return classifier
+        return ears
 
     def _load_generator(self, make: Callable[[CoreSettings, ModelStore], ImageGenerator]) -> ImageGenerator:
         generator = make(self.settings, self._models)
         self._after_loading()
         return generator
 
-    def _hear(
-        self, recording: bytes | Path, options: ImagineOptions, classifier: SoundClassifier, stop: threading.Event
-    ) -> Heard:
+    def _hear(self, recording: bytes | Path, options: ImagineOptions, pool: EarPool, stop: threading.Event) -> Heard:
         limits = self.settings.audio_limits
         if options.max_seconds is not None:
             limits = replace(limits, max_seconds=min(limits.max_seconds, options.max_seconds))
         clip = load_clip(recording, limits, stop)
-        windows = classifier.classify(clip)
-        top = get_top_categories(windows)
-        if not clip.silent and all(category.name == SILENCE for category in top):
-            clip = clip.turned_up()
-            windows = classifier.classify(clip)
+        with pool.lent() as ears:
+            most = CROWDED_PASSES if self._is_crowded() else MOST_PASSES
+            passes = ears.passes_for(clip, budget=self.settings.hearing_budget, most=most)
+            windows = ears.hear(clip, passes)
             top = get_top_categories(windows)
+            if not clip.silent and all(category.name == SILENCE for category in top):
+                clip, passes = clip.turned_up(), 1  # the first look is at the loudest
+                windows = ears.hear(clip, passes)
+                top = get_top_categories(windows)
         scene = compose_scene(top)
         spoken = self._transcribe(clip) if self._may_transcribe(options) and is_spoken(top) else ""
         summary = HeardSummary(
@@ -287,8 +293,13 @@ class Engine:
             begins_s=clip.begins_s,
             mendings=clip.mendings,
             spoken=spoken,
+            passes=passes,
         )
         return Heard(summary, scene, clip)
+
+    def _is_crowded(self) -> bool:
+        """Whether so many wait to be heard that each has to do with fewer looks."""
+        return len(self._waiting_to_be_heard) > self.settings.hearing_threads
 
     def _may_transcribe(self, options: ImagineOptions) -> bool:
         return self.settings.transcribe and options.spoken_words
@@ -346,7 +357,7 @@ def spare_from_collections() -> None:
     gc.freeze()
 
 
-def _has_failed(future: asyncio.Future[SoundClassifier]) -> bool:
+def _has_failed(future: asyncio.Future[EarPool]) -> bool:
     return future.done() and (future.cancelled() or future.exception() is not None)
 
 

@@ -22,7 +22,8 @@ class HeardSummary:
 
     `title` is a short English name of the sound. `prompt` is in `style`; None says that somebody chose its words.
     `shortened`, `damaged`, `begins_s` and `mendings` are the clip's. `spoken` are the recognised words, empty unless
-    transcription is on.
+    transcription is on. `passes`: of how many looks at the sound the scores are the mean; what was stored
+    before there were several was looked at once.
     """
 
     title: str
@@ -36,6 +37,7 @@ class HeardSummary:
     begins_s: float = 0.0
     mendings: tuple[Mending, ...] = ()
     spoken: str = ""
+    passes: int = 1
 
     @property
     def only_silence(self) -> bool:

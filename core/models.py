@@ -133,6 +133,16 @@ class ModelStore:
                 problem = str(error)
         return self._miniature("yamnet-mini", "yamnet-mini.tflite", "YamNet", problem)
 
+    def ears(self) -> tuple[Path, ...]:
+        """The sound classifiers that hear together: YamNet, and the bundled student of it as its second.
+
+        Only the student where it stands in for YamNet. Raises ModelMissing or DownloadFailed.
+        """
+        first, second = self.yamnet().path, _miniature_path("yamnet-mini") / "yamnet-mini.tflite"
+        if not second.is_file():
+            raise ModelMissing("This package holds no yamnet-mini, which is YamNet's second ear; reinstall.")
+        return (first,) if first.samefile(second) else (first, second)
+
     def image_model(self, *, on_gpu: bool) -> LocatedModel:
         """What paints. `on_gpu` decides what `auto` means. Raises ModelMissing."""
         wanted = self._settings.image_model
@@ -243,7 +253,7 @@ class ModelStore:
         return LocatedModel(name, name, Origin.HUB, why, self._revision_of(name))
 
     def _miniature(self, directory: str, file: str, instead_of: str, why: str) -> LocatedModel:
-        path = Path(str(resources.files("core"))) / "miniatures" / directory
+        path = _miniature_path(directory)
         if not self._settings.allow_miniatures:
             raise ModelMissing(
                 f"{instead_of} is missing ({why}) and ALLOW_MINIATURES is off; run `imagine-sound models pull`, or "
@@ -257,6 +267,10 @@ class ModelStore:
         source = found if file.endswith(".tflite") else path
         log.warning("%s: %s", directory, MINIATURE_HINT)
         return LocatedModel(directory, str(source), Origin.BUNDLED, why)
+
+
+def _miniature_path(directory: str) -> Path:
+    return Path(str(resources.files("core"))) / "miniatures" / directory
 
 
 def find_adapters(directory: Path) -> dict[str, Path]:

@@ -76,7 +76,15 @@ class CoreSettings(BaseSettings):
     decode_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
         30, description="How many seconds ffmpeg may take for one recording."
     )
-    hearing_threads: Annotated[int, Field(ge=1, le=32)] = Field(2, description="How many recordings are heard at once.")
+    hearing_threads: Annotated[int, Field(ge=1, le=32)] = Field(
+        default_factory=lambda: min(4, os.cpu_count() or 1),
+        description="How many recordings are heard at once; empty: as many as there are cores, four at most.",
+    )
+    hearing_budget: Annotated[int, Field(ge=0, le=512)] = Field(
+        64,
+        description="How many windows of 0.975 s are heard for one recording: as often as that allows it is looked at "
+        "anew, up to eight times, and the average counts; 0: one look.",
+    )
 
     style: Style = Field(Style.NONE, description="The style of pictures for which nobody chose one.")
     transcribe: bool = Field(

@@ -94,7 +94,7 @@ async def converse(recording: bytes, data_dir: Path) -> tuple[str, list[dict[str
     """Post `recording` as Alice's voice note; the thread's name, and the reply at three moments."""
     engine = WatchedEngine(CoreSettings(preview_every=4))
     bot = ImagineBot(BotSettings(data_dir=data_dir, shard_count=1, edit_interval_s=0, drain_seconds=0), engine)
-    await asyncio.gather(engine.classifier(), engine.info())  # models load before the simulator counts seconds
+    await asyncio.gather(engine.ears(), engine.info())  # models load before the simulator counts seconds
     async with simcord.run(bot, settle_timeout=60) as env:
         engine.env = env
         guild = env.create_guild("Soundscape")

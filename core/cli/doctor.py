@@ -66,11 +66,12 @@ def _decoder() -> str:
 
 
 def _hearing(store: ModelStore) -> str:
-    from core.hearing.classifier import SoundClassifier
+    from core.hearing.ears import Ears
 
-    located = store.yamnet()
-    SoundClassifier(located.path).close()
-    return f"{located.name} ({located.origin})"
+    located, models = store.yamnet(), store.ears()
+    Ears(models).close()
+    second = "" if len(models) == 1 else ", and yamnet-mini as its second ear"
+    return f"{located.name} ({located.origin}){second}"
 
 
 def _painting(settings: CoreSettings, store: ModelStore) -> str:

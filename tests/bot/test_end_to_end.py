@@ -16,7 +16,7 @@ from tests.bot.world import World, names_of, text_of
 
 async def test_birdsong_becomes_a_picture_of_a_bird(bot_settings: BotSettings, core_settings: CoreSettings) -> None:
     engine = ParkedEngine(core_settings.model_copy(update={"device": "cpu", "image_model": "auto", "preview_every": 4}))
-    await asyncio.gather(engine.classifier(), engine.info())  # before the simulator counts seconds
+    await asyncio.gather(engine.ears(), engine.info())  # before the simulator counts seconds
     bot = ImagineBot(bot_settings, engine, read_file=lambda url: bot.http.get_from_cdn(url))
     async with simcord.run(bot, settle_timeout=60) as env:
         world = World(env, ScriptedPainter(), lambda: bot)

@@ -234,6 +234,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
         ({"YAMNET_MODEL": "/nowhere.tflite"}, "YAMNET_MODEL is /nowhere.tflite"),
         ({"IMAGE_MODEL": "/nowhere"}, "IMAGE_MODEL is /nowhere"),
         ({"DEVICE": "cuda"}, "no CUDA GPU"),
+        ({"HEARING_BUDGET": "513"}, "the setting HEARING_BUDGET is wrong"),
+        ({"HEARING_BUDGET": "-1"}, "the setting HEARING_BUDGET is wrong"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_and_exit_code_2(
@@ -248,6 +250,13 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_2(
 def test_the_limits_come_from_the_settings(siren_wav: Path) -> None:
     assert json.loads(run("hear", "--json", siren_wav, MAX_SECONDS="2").stdout)["shortened"] is True
     assert "more than the 0.001 MB" in run("hear", siren_wav, MAX_FILE_MB="0.001").stderr
+
+
+def test_hearing_the_same_recording_again_says_the_same_to_the_byte(siren_wav: Path) -> None:
+    first, again = (run("hear", "--json", siren_wav).stdout for _ in range(2))
+    assert first == again
+    assert json.loads(first)["passes"] == 4, "one ear, its four views"
+    assert json.loads(run("hear", "--json", siren_wav, HEARING_BUDGET="0").stdout)["passes"] == 1
 
 
 def test_a_late_sound_is_heard_and_it_is_told_from_where(tmp_path: Path) -> None:

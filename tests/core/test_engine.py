@@ -32,6 +32,10 @@ async def _all(
     return [event async for event in engine.imagine(source, options, user=user)]
 
 
+def _wait_for(event: threading.Event) -> None:
+    assert event.wait(30)
+
+
 async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - there is no event for it
@@ -63,7 +67,7 @@ def seconds():
 
 async def main():
     async with Engine(CoreSettings(_env_file=None, device="cpu", download_models=False)) as engine:
-        await asyncio.gather(engine.classifier(), engine.generator())
+        await asyncio.gather(engine.ears(), engine.generator())
         before = min(seconds() for _ in range(3))
         spare_from_collections()
         print(before, min(seconds() for _ in range(10)))
@@ -144,6 +148,36 @@ async def test_what_is_not_silent_is_looked_at_again_turned_up_before_it_is_call
         heard = (await engine.hear(quiet)).summary
     assert not heard.only_silence
     assert heard.top[0].name in ("Thunderstorm", "Thunder", "Rain")
+
+
+async def test_in_a_crowd_each_is_looked_at_less_often_and_who_has_gone_is_no_crowd(
+    settings: CoreSettings, siren_wav: Path
+) -> None:
+    released = threading.Event()
+    async with Engine(settings.model_copy(update={"hearing_threads": 1})) as engine:
+        await engine.ears()
+        crowd = [asyncio.create_task(engine.hear(siren_wav, begins=lambda: _wait_for(released)))]
+        crowd += [asyncio.create_task(engine.hear(siren_wav)) for _ in range(4)]
+        gone = [asyncio.create_task(engine.hear(siren_wav)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        for task in gone:
+            task.cancel()
+        await asyncio.wait(gone)
+        released.set()
+        passes = [heard.summary.passes for heard in await asyncio.gather(*crowd)]
+        assert passes == [3, 3, 3, 4, 4], "more than one waits while each of the first three is heard"
+        assert (await engine.hear(siren_wav)).summary.passes == 4
+
+
+async def test_what_was_stored_before_there_were_several_looks_is_still_read(
+    settings: CoreSettings, siren_wav: Path
+) -> None:
+    stored = TypeAdapter(HeardSummary)
+    async with Engine(settings) as engine:
+        heard = (await engine.hear(siren_wav)).summary
+    older = stored.dump_python(heard, mode="json")
+    del older["passes"]
+    assert stored.validate_python(older) == replace(heard, passes=1)
 
 
 async def test_bad_input_and_bad_options_disturb_nobody(settings: CoreSettings, siren_wav: Path) -> None:

@@ -57,6 +57,15 @@ def web() -> Iterator[Web]:
     thread.join()
 
 
+def test_the_student_is_the_second_ear_and_the_only_one_where_it_stands_in(tmp_path: Path) -> None:
+    alone = ModelStore(CoreSettings()).ears()
+    assert [path.name for path in alone] == ["yamnet-mini.tflite"]
+    other = tmp_path / "yamnet.tflite"
+    other.write_bytes(CONTENT)
+    assert ModelStore(CoreSettings(yamnet_model=other, allow_miniatures=False)).ears() == (other, *alone)
+    assert ModelStore(CoreSettings(yamnet_model=alone[0])).ears() == alone
+
+
 PLAYGROUND_REPOSITORY = [
     ".gitattributes",
     "LICENSE.md",

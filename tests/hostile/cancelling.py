@@ -42,7 +42,7 @@ async def cancel_at_random(settings: CoreSettings, tries: int) -> list[float]:
     """Seconds for which the child outlives its cancelled job, for each try."""
     data, dice, outlived = bomb(), random.Random(1), []
     async with Engine(settings) as engine:
-        await engine.classifier()
+        await engine.ears()
         before = children()
         for _ in range(tries):
             hearing = asyncio.create_task(engine.hear(data))
@@ -57,7 +57,7 @@ async def close_under_way(settings: CoreSettings, bombs: int) -> tuple[float, li
     """Seconds that closing takes with `bombs` being heard or waiting, how they ended, and the children left."""
     data = bomb()
     engine = Engine(settings)
-    await engine.classifier()
+    await engine.ears()
     before = children()
     hearing = [asyncio.create_task(engine.hear(data)) for _ in range(bombs)]
     await asyncio.sleep(1)
