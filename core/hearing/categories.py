@@ -1,14 +1,17 @@
 """What was heard in the whole recording: the windows' predictions drawn together.
 
+A parent is heard whenever one of its children is, and more surely: its score says that something of the kind was heard,
+its children's, compared with each other, say what. So from each generic parent one walks down to the thing itself.
 Knows YamNet's habits (generic parents, silence) but not what labels look like.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.hearing.classifier import Prediction
+from core.hearing.labels import Labels, Role, load_labels
 
 HEARD = 0.1
 """A label counts as heard in a window from this score on. Of the answers scored 0.1-0.2, 32 % were right; below
@@ -28,21 +31,20 @@ NOTEWORTHY = 0.1
 
 SILENCE = "Silence"
 
-GENERIC = frozenset(
-    {
-        "Animal", "Domestic animals, pets", "Wild animals", "Fowl", "Livestock, farm animals, working animals",
-        "Music", "Musical instrument", "Percussion", "Plucked string instrument", "Bowed string instrument",
-        "Brass instrument", "Wind instrument, woodwind instrument", "Keyboard (musical)",
-        "Vehicle", "Motor vehicle (road)", "Rail transport", "Aircraft", "Aircraft engine", "Engine",
-        "Light engine (high frequency)", "Medium engine (mid frequency)", "Heavy engine (low frequency)",
-        "Mechanisms", "Tools", "Alarm",
-        "Sound effect", "Noise", "Environmental noise", "Field recording", "Water", "Liquid", "Hands", "Insect",
-        "Inside, small room", "Inside, large room or hall", "Inside, public space",
-        "Outside, urban or manmade", "Outside, rural or natural",
-    }
-)  # fmt: skip
-"""Parents that name no thing one could point at; ranked at half their score, so that Dog comes before Animal.
-Measured on 200 recordings: the specific answer is first in 56.5 % instead of 35.0 %."""
+GENERIC_WEIGHT = 0.5
+"""Parents that name no thing one could point at are ranked at half their score, so that Dog comes before Animal."""
+
+WALKED_FROM = 0.05
+"""A generic label below this score stands for nothing else."""
+SHARE = 0.2
+CLEAR_BY = 3
+LEAST = 0.03
+"""A step from a generic label to its best child needs this share of the label's score, so many times the next child's,
+and at least this score. A frontier, measured on 400 recordings with eight looks: 0.1 and 2 names more strictly (the
+first label names the right thing in 61.5 instead of 60.8 %), 0.2 and 3 loses fewer answers that are right though they
+name nothing (the first label is right in 70.8 instead of 68.5 %)."""
+
+_NAMING = (Role.SUBJECT, Role.ACTION)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def get_top_categories(predictions: Sequence[Prediction], *, limit: int = 12) ->
     """The labels of a recording, the most prominent first, at most `limit`.
 
     Windows are averaged; windows that are silent do not count, and Silence itself is listed only if every window is
-    silent. Generic parents are ranked at half their score. Empty only for no predictions at all.
+    silent. Generic parents are ranked at half their score, and what they stand for no lower, just above them. Empty
+    only for no predictions at all.
     """
     if not predictions:
         return ()
@@ -88,13 +91,70 @@ def get_top_categories(predictions: Sequence[Prediction], *, limit: int = 12) ->
 
     averages = {name: math.fsum(score for score, _ in found) / len(audible) for name, found in windows_of.items()}
 
-    def rank(name: str) -> tuple[float, str]:
-        return (-averages[name] * (0.5 if name in GENERIC else 1.0), name)
-
-    ranked = sorted(averages, key=rank)
-    listed = [name for name in ranked if averages[name] >= LISTED] or ranked[:1]
+    stands_for = walk(averages)
+    ranks = {name: average * _weight(name) for name, average in averages.items()}
+    for generic, name in stands_for.items():
+        ranks[name] = max(ranks[name], ranks[generic])
+    named = frozenset(stands_for.values())
+    ranked = sorted(averages, key=lambda name: (-ranks[name], name not in named, name))
+    listed = [name for name in ranked if averages[name] >= LISTED or name in named] or ranked[:1]
     loudest = max(window.loudness_dbfs for window in audible)
     return tuple(_draw_together(name, windows_of[name], len(audible), loudest) for name in listed[:limit])
+
+
+def walk(scores: Mapping[str, float]) -> dict[str, str]:
+    """For each generic label that stands for a thing, that thing: from the label down to the best child, and on.
+
+    `scores` are those over the whole recording. It ends at the first label that is not generic; where no child is
+    clearly the best the label stands for nothing but itself, and is left out. Settings and qualities are no things.
+    """
+    labels = load_labels()
+    generic = (name for name, score in scores.items() if score >= WALKED_FROM and name in labels.generic)
+    ends = {name: _down_from(name, scores, labels) for name in generic}
+    return {name: end for name, end in ends.items() if end in scores and end not in labels.generic}
+
+
+def _down_from(name: str, scores: Mapping[str, float], labels: Labels) -> str:
+    score = scores[name]
+    while name in labels.generic:
+        step = _clear_child(name, score, scores, labels)
+        if step is None:
+            break
+        name, score = step
+    return name
+
+
+def _clear_child(name: str, score: float, scores: Mapping[str, float], labels: Labels) -> tuple[str, float] | None:
+    """The child that a generic label of that score clearly stands for, with the best score in its family."""
+
+    def order(label: str) -> tuple[float, str]:
+        return (scores.get(label, 0.0), label)
+
+    families = {child: _family(child, labels) for child in labels.children(name) if _is_thing(child, labels)}
+    if not families:
+        return None
+    surest = {child: max(family, key=order) for child, family in families.items()}
+    child = max(families, key=lambda child: (order(surest[child]), order(child)))
+    best, _ = order(surest[child])
+    thing = max((label for label in families[child] if label not in labels.generic), key=order, default=child)
+    # what is above the surest thing is heard because of it: a dog is a pet and of the wolves' kind
+    others = frozenset().union(*families.values()) - families[child] - labels.ancestors(thing)
+    next_best = max((scores.get(other, 0.0) for other in others), default=0.0)
+    return (child, best) if best >= max(LEAST, SHARE * score, CLEAR_BY * next_best) else None
+
+
+def _family(name: str, labels: Labels) -> frozenset[str]:
+    """A label and what is below it."""
+    return frozenset(other for other in (name, *labels.descendants(name)) if _is_thing(other, labels))
+
+
+def _is_thing(name: str, labels: Labels) -> bool:
+    """Whether a label names a thing or what it does, or is generic for such."""
+    return labels[name].role in _NAMING or labels[name].generic
+
+
+def _weight(name: str) -> float:
+    return GENERIC_WEIGHT if name in load_labels().generic else 1.0
 
 
 def _draw_together(

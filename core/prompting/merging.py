@@ -8,7 +8,7 @@ shown, and where, is `scene.py`'s business.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.hearing.categories import CERTAIN, GENERIC, TopCategory
+from core.hearing.categories import CERTAIN, TopCategory
 from core.prompting.phrasebook import Entry, Phrasebook, Role, with_articles
 
 CHILD_YIELDS = 0.2
@@ -48,7 +48,7 @@ class Candidate:
             return self.entry.by_itself()
         if self.action is None:
             return self.entry.phrase
-        if self.entry.label in GENERIC and self.entry.label in self.action.parents:
+        if self.entry.generic and self.entry.label in self.action.parents:
             return self.action.by_itself()  # "a car starting its engine" rather than "an engine starting its engine"
         if self.action.noun == "water" and self.entry.label not in ("Water", "Liquid"):
             return self.entry.phrase  # the water drips, not the tap
@@ -76,7 +76,7 @@ def absorb(clear: Sequence[TopCategory], book: Phrasebook, absorbed_into: dict[s
     strong: list[TopCategory] = []
     for category in clear:
         parents = [other for other in clear if other.name in book.ancestors(category.name)]
-        over = next((parent for parent in parents if category.prominence < _yields_below(parent)), None)
+        over = next((parent for parent in parents if category.prominence < _yields_below(parent, book)), None)
         if over is None:
             strong.append(category)
         else:
@@ -91,9 +91,9 @@ def absorb(clear: Sequence[TopCategory], book: Phrasebook, absorbed_into: dict[s
     return kept
 
 
-def _yields_below(parent: TopCategory) -> float:
+def _yields_below(parent: TopCategory, book: Phrasebook) -> float:
     """The prominence under which a child of `parent` is a slip; nobody can paint "a vehicle", so any kind will do."""
-    return (GENERIC_CHILD_YIELDS if parent.name in GENERIC else CHILD_YIELDS) * parent.prominence
+    return (GENERIC_CHILD_YIELDS if book[parent.name].generic else CHILD_YIELDS) * parent.prominence
 
 
 def _replaces(other: TopCategory, category: TopCategory, book: Phrasebook) -> bool:
@@ -154,7 +154,7 @@ def _drop_generic_parents(
     action: TopCategory, subjects: dict[str, Candidate], book: Phrasebook, absorbed_into: dict[str, str]
 ) -> None:
     """A car honking its horn needs no "vehicle" beside it."""
-    for parent in book.ancestors(action.name) & subjects.keys() & GENERIC:
+    for parent in book.ancestors(action.name) & subjects.keys() & book.labels.generic:
         absorbed_into[parent] = action.name
         del subjects[parent]
 

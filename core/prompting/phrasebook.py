@@ -6,9 +6,6 @@ One row a label in `phrasebook.csv` (columns separated by `|`), written by hand:
 column     meaning
 =========  ====================================================================================
 label      AudioSet display name, exactly as YamNet says it
-role       `subject`, `action`, `setting:place|weather|acoustics`, `quality:genre|mood|texture`
-           or `ignore`
-parents    AudioSet parents, separated by `;`; a child absorbs its parents
 phrase     what is painted. An action's phrase holds `{noun}` or `{phrase}` of what it joins;
            a setting's or quality's phrase is appended to the sentence
 noun       the bare noun of a subject; for an action, the noun when it joins nothing
@@ -18,45 +15,51 @@ alone      the whole scene when nothing else was heard, where that differs from 
 later      a clause for weather that arrives later than the subject ("thunder gathers")
 =========  ====================================================================================
 
-This module knows the rows and the family tree; how rows become a sentence is `scene.py`'s business.
+What kind each label is, and the family tree, come from `core/hearing/labels.py`. This module joins the two; how rows
+become a sentence is `scene.py`'s business.
 """
 
 import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
-
-class Role(StrEnum):
-    """What a label contributes to a picture."""
-
-    SUBJECT = "subject"
-    ACTION = "action"
-    PLACE = "setting:place"
-    WEATHER = "setting:weather"
-    ACOUSTICS = "setting:acoustics"
-    GENRE = "quality:genre"
-    MOOD = "quality:mood"
-    TEXTURE = "quality:texture"
-    IGNORE = "ignore"
+from core.hearing.labels import Label, Labels, Role, load_labels
 
 
 @dataclass(frozen=True)
 class Entry:
     """One row of the phrasebook; see the module docstring for the columns."""
 
-    label: str
-    role: Role
-    parents: tuple[str, ...]
+    row: Label
     phrase: str
     noun: str
     joins: tuple[str, ...]
     alone: str
     later: str
+
+    @property
+    def label(self) -> str:
+        """Its label's name."""
+        return self.row.name
+
+    @property
+    def role(self) -> Role:
+        """What it contributes to a picture."""
+        return self.row.role
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The labels directly above it."""
+        return self.row.parents
+
+    @property
+    def generic(self) -> bool:
+        """Whether it names no thing one could point at."""
+        return self.row.generic
 
     def joined_to(self, subject: "Entry") -> str:
         """This action done by `subject`: "Bark" joined to "Dog" is "a barking dog"."""
@@ -74,6 +77,7 @@ class Phrasebook:
     """All rows by label, with the family tree over them."""
 
     entries: Mapping[str, Entry]
+    labels: Labels
 
     def __getitem__(self, label: str) -> Entry:
         """The row of `label`. Raises KeyError for a label that YamNet does not have."""
@@ -84,22 +88,11 @@ class Phrasebook:
 
     def ancestors(self, label: str) -> frozenset[str]:
         """Every label above `label` in AudioSet's tree, without `label` itself."""
-        return _ancestors(self.entries, label)
+        return self.labels.ancestors(label)
 
     def is_kind_of(self, label: str, kind: str) -> bool:
         """Whether `label` is `kind` or below it."""
-        return label == kind or kind in self.ancestors(label)
-
-
-def _ancestors(entries: Mapping[str, Entry], label: str) -> frozenset[str]:
-    found: set[str] = set()
-    waiting = list(entries[label].parents)
-    while waiting:
-        parent = waiting.pop()
-        if parent not in found:
-            found.add(parent)
-            waiting.extend(entries[parent].parents)
-    return frozenset(found)
+        return self.labels.is_kind_of(label, kind)
 
 
 _ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])(?!(?:uku|uni|use|one|euro))", re.IGNORECASE)
@@ -117,13 +110,12 @@ def _split(cell: str) -> tuple[str, ...]:
 @cache
 def load_phrasebook() -> Phrasebook:
     """The phrasebook that comes with the package, read once."""
+    labels = load_labels()
     with resources.files("core.prompting").joinpath("phrasebook.csv").open(encoding="utf-8") as file:
         rows = csv.DictReader(file, delimiter="|", restval="", quoting=csv.QUOTE_NONE)
         entries = {
             row["label"]: Entry(
-                label=row["label"],
-                role=Role(row["role"]),
-                parents=_split(row["parents"]),
+                row=labels[row["label"]],
                 phrase=row["phrase"],
                 noun=row["noun"],
                 joins=_split(row["joins"]),
@@ -132,4 +124,7 @@ def load_phrasebook() -> Phrasebook:
             )
             for row in rows
         }
-    return Phrasebook(MappingProxyType(entries))
+    return Phrasebook(MappingProxyType(entries), labels)
+
+
+__all__ = ["Entry", "Phrasebook", "Role", "load_phrasebook", "with_articles"]

@@ -13,7 +13,7 @@ length are `prompt.py`'s business.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from core.hearing.categories import CERTAIN, GENERIC, LIKELY, NOTEWORTHY, SILENCE, TopCategory
+from core.hearing.categories import CERTAIN, GENERIC_WEIGHT, LIKELY, NOTEWORTHY, SILENCE, TopCategory
 from core.prompting.merging import Candidate, Subject, absorb, join
 from core.prompting.phrasebook import Entry, Phrasebook, Role, load_phrasebook
 
@@ -84,14 +84,14 @@ def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | No
         weather=_weather_words(book[weather.name], follows) if weather else "",
         weather_follows=follows,
         mood=book[mood.name].phrase if mood else "",
-        uncertain=_surest(chosen[0].label, known, absorbed_into) < LIKELY,
+        uncertain=_surest(chosen[0].label, known, absorbed_into, book) < LIKELY,
         uses=tuple(_account(category, book, absorbed_into) for category in known),
     )
 
 
 def _choose(candidates: Sequence[Candidate], book: Phrasebook) -> list[Subject]:
     """Step 3: the main subject and what may stand beside it; a person speaking never crowds out the rest."""
-    ranked = sorted(candidates, key=lambda candidate: (-_weight(candidate.category), candidate.category.name))
+    ranked = sorted(candidates, key=lambda candidate: (-_weight(candidate), candidate.category.name))
     main = ranked[0]
     chosen: list[Candidate] = [main]
     phrases = {main.phrase}
@@ -109,9 +109,9 @@ def _choose(candidates: Sequence[Candidate], book: Phrasebook) -> list[Subject]:
     return [candidate.as_subject() for candidate in chosen[:MOST_SUBJECTS]]
 
 
-def _weight(category: TopCategory) -> float:
+def _weight(candidate: Candidate) -> float:
     """Prominence, with what names no thing one could point at counting half."""
-    return category.prominence * (0.5 if category.name in GENERIC else 1.0)
+    return candidate.category.prominence * (GENERIC_WEIGHT if candidate.entry.generic else 1.0)
 
 
 def _arrange(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
@@ -138,11 +138,11 @@ def _near_kin(one: str, other: str, book: Phrasebook) -> bool:
     return bool(set(a.parents) & set(b.parents)) or one in b.joins or other in a.joins
 
 
-def _surest(label: str, known: Sequence[TopCategory], absorbed_into: dict[str, str]) -> float:
+def _surest(label: str, known: Sequence[TopCategory], absorbed_into: dict[str, str], book: Phrasebook) -> float:
     """How sure it is that something of the kind was heard: a certain siren makes a doubtful police car certain enough,
     a certain "vehicle" makes nothing certain."""
     family = [category for category in known if category.name == label or absorbed_into[category.name] == label]
-    return max(category.score for category in family if category.name == label or category.name not in GENERIC)
+    return max(category.score for category in family if category.name == label or not book[category.name].generic)
 
 
 def _weather_words(entry: Entry, follows: bool) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import ModelUnusable
 from core.hearing.audio import SAMPLE_RATE, Clip, load_clip
-from core.hearing.categories import TopCategory, get_top_categories
+from core.hearing.categories import TopCategory, get_top_categories, walk
 from core.hearing.classifier import (
     WINDOW_SAMPLES,
     Category,
@@ -117,6 +117,36 @@ def test_silence_counts_if_there_is_nothing_else() -> None:
 def test_a_generic_parent_is_ranked_at_half_its_score() -> None:
     names = [c.name for c in get_top_categories([_window(0, ("Animal", 0.9), ("Dog", 0.6), ("Music", 0.3))])]
     assert names == ["Dog", "Animal", "Music"]
+
+
+def _names(**scores: float) -> list[str]:
+    window = _window(0, *((name.replace("_", " "), score) for name, score in scores.items()))
+    return [category.name for category in get_top_categories([window])]
+
+
+def test_what_a_generic_parent_clearly_stands_for_comes_just_before_it() -> None:
+    music = {"Music": 0.98, "Musical instrument": 0.5, "Plucked string instrument": 0.4, "Banjo": 0.36}
+    assert _names(**music) == ["Banjo", "Music", "Musical instrument", "Plucked string instrument"]
+    assert _names(**music, Speech=0.45)[:2] == ["Banjo", "Music"], "at half the score of Music, before Speech"
+    assert _names(**music, Speech=0.6)[:2] == ["Speech", "Banjo"]
+
+
+def test_where_no_child_is_clearly_the_best_a_generic_parent_stands_for_itself() -> None:
+    assert _names(Music=0.98, Banjo=0.3, Guitar=0.15) == ["Music", "Banjo", "Guitar"], "not three times the next"
+    assert _names(Music=0.98, Banjo=0.19) == ["Music", "Banjo"], "not a fifth of Music's"
+    assert _names(Music=0.1, Banjo=0.029)[0] == "Music", "too faint"
+    assert _names(Animal=0.9, **{"Domestic animals, pets": 0.8})[0] == "Animal", "neither is a thing"
+
+
+def test_the_walk_ends_at_the_first_thing_and_counts_what_is_below_it() -> None:
+    assert walk({"Animal": 0.9, "Domestic animals, pets": 0.3, "Dog": 0.05, "Bark": 0.5, "Bird": 0.1}) == {
+        "Animal": "Dog",
+        "Domestic animals, pets": "Dog",
+    }
+    canine = {"Animal": 0.9, "Domestic animals, pets": 0.5, "Dog": 0.4, "Canidae, dogs, wolves": 0.3}
+    assert walk(canine)["Animal"] == "Dog", "the wolves' kind is heard because of the dog"
+    assert walk({"Vehicle": 0.8, "Engine": 0.2, "Car": 0.3, "Car alarm": 0.3}) == {"Vehicle": "Car"}
+    assert walk({"Music": 0.9, "Rock music": 0.6, "Guitar": 0.4}) == {"Music": "Guitar"}, "a genre is no thing"
 
 
 def test_something_is_listed_even_if_nothing_is_certain() -> None:
