@@ -126,7 +126,7 @@ class Engine:
             raise NothingHeard
         prompt = await self.prompt_for(summary, options)
         _check_words(refuses, prompt.text, prompt.negative_text)
-        labels = tuple(f"{category.name} ({category.score:.2f})" for category in summary.top[:LABELS_IN_RECIPE])
+        labels = tuple(f"{category.name} ({category.certainty:.2f})" for category in summary.top[:LABELS_IN_RECIPE])
         async with aclosing(self.paint(prompt, options, heard=labels, user=user)) as events:
             async for event in events:
                 yield event

@@ -22,7 +22,7 @@ from bot.storage.records import Job, NewJob, ReplyAddress
 from bot.views.buttons import JOB_BUTTON, STYLE_SELECT
 from bot.views.editors import prompt_editor
 from bot.views.layouts import new_layout
-from bot.views.wording import confidence, figure_alt_text, heard_notes, note_text, picture_notes
+from bot.views.wording import figure_alt_text, heard_notes, how_sure, note_text, picture_notes, worth_saying
 from core.options import ImagineOptions
 from core.prompting.styles import Style
 from core.recipe import to_json
@@ -160,7 +160,8 @@ async def _show_heard(interaction: Interaction, job: Job) -> None:
     ]
     if len(job.heard.windows) > MOST_WINDOWS:
         lines.append("…")
-    sure = ", ".join(f"{inert(category.name)}: {confidence(t, category.score)}" for category in job.heard.top[:5])
+    said = worth_saying(job.heard.top)
+    sure = ", ".join(f"{inert(category.name)}: {how_sure(t, category.certainty)}" for category in said)
     view.add_item(display(Markdown(shortened("\n".join(lines), 3200))))
     view.add_item(display(Markdown(shortened(f"-# {sure}", 400))))
     await calls.answer_with(interaction, view, files)

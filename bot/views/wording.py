@@ -10,16 +10,16 @@ from bot.storage.records import Outcome
 from bot.views.texts import Translation
 from core.events import HeardSummary
 from core.generation.protocol import Note, Picture
-from core.hearing.categories import CERTAIN, LIKELY, VERY_CERTAIN, TopCategory
+from core.hearing.categories import CLEARLY, PERHAPS, PROBABLY, TopCategory
 
 LONGEST_THREAD_NAME = 100
 LONGEST_ALT_TEXT = 1024
 BAR = 8
 
-CONFIDENCE = (
-    (VERY_CERTAIN, "sure.certain"), (CERTAIN, "sure.very_likely"), (LIKELY, "sure.likely"), (0.0, "sure.maybe"),
-)  # fmt: skip
-"""From this score on, these words."""
+MOST_LABELS = 5
+
+SURE = ((CLEARLY, "sure.clearly"), (PROBABLY, "sure.probably"), (PERHAPS, "sure.perhaps"), (0.0, "sure.guess"))
+"""From this certainty on, these words."""
 
 
 def bar(share: float, length: int = BAR) -> Markdown:
@@ -28,23 +28,28 @@ def bar(share: float, length: int = BAR) -> Markdown:
     return Markdown("▰" * full + "▱" * (length - full))
 
 
-def confidence(t: Translation, score: float) -> Markdown:
-    """How sure a score is, in words."""
-    return t(next(key for least, key in CONFIDENCE if score >= least))
+def how_sure(t: Translation, certainty: float) -> Markdown:
+    """How sure a label is, in words."""
+    return t(next(key for least, key in SURE if certainty >= least))
 
 
-def label_lines(t: Translation, top: Sequence[TopCategory], most: int = 5) -> Markdown:
+def worth_saying(top: Sequence[TopCategory]) -> tuple[TopCategory, ...]:
+    """The labels that are more than a guess, at most MOST_LABELS; where none is, the first."""
+    return tuple(category for category in top if category.certainty >= PERHAPS)[:MOST_LABELS] or tuple(top[:1])
+
+
+def label_lines(t: Translation, top: Sequence[TopCategory]) -> Markdown:
     """The labels, one a line, with a bar and a word for how sure each is."""
     lines = (
-        f"`{bar(category.score)}` **{inert(category.name)}** · {confidence(t, category.score)}"
-        for category in top[:most]
+        f"`{bar(category.certainty)}` **{inert(category.name)}** · {how_sure(t, category.certainty)}"
+        for category in worth_saying(top)
     )
     return Markdown("\n".join(lines))
 
 
 def figure_alt_text(t: Translation, top: Sequence[TopCategory], duration_s: float) -> str:
     """What the figure shows, for those who cannot see it."""
-    names = ", ".join(f"{category.name} ({category.score:.0%})" for category in top[:5])
+    names = ", ".join(f"{category.name} ({category.certainty:.0%})" for category in worth_saying(top))
     return stripped(t.plain("alt.figure", seconds=f"{duration_s:.0f}", labels=names), LONGEST_ALT_TEXT)
 
 

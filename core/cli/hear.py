@@ -76,13 +76,14 @@ def print_heard(path: Path, heard: Heard, *, title: bool) -> None:
 
 def explanation(heard: Heard) -> Table:
     """Label, how sure, when, its role, its phrase, and what became of it."""
-    table = Table("label", "score", "share", "first", "role", "phrase", "became", title="What was heard")
+    table = Table("label", "certainty", "score", "share", "first", "role", "phrase", "became", title="What was heard")
     became = {row.label: row for row in heard.scene.uses}
     for category in heard.summary.top[:SHOWN]:
         row = became.get(category.name)
         into = "" if row is None else row.became
         table.add_row(
             category.name,
+            f"{category.certainty:.2f}",
             f"{category.score:.2f}",
             f"{category.coverage:.0%}",
             f"{category.first_ms / 1000:g} s",

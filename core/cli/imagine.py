@@ -110,7 +110,7 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> tuple[Heard | Non
             match event:
                 case Heard(summary):
                     heard = event
-                    top = ", ".join(f"{category.name} ({category.score:.2f})" for category in summary.top[:3])
+                    top = ", ".join(f"{category.name} ({category.certainty:.2f})" for category in summary.top[:3])
                     out.print(f"Heard:  {top}", markup=False)
                     for remark in remarks(summary):
                         out.print(f"        {remark}", markup=False)

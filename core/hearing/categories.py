@@ -20,8 +20,10 @@ that, next to none."""
 LISTED = 0.02
 """Labels whose average over the recording is below this are not listed, unless nothing else is."""
 
-VERY_CERTAIN = 0.7
-"""From this score on 97 % of YamNet's answers were right."""
+CLEARLY, PROBABLY, PERHAPS = 0.5, 0.2, 0.1
+"""From this certainty on it is said so of a label: right in at least 80 %, in 50 to 80 %, in 25 to 50 % of the cases.
+Below it is a guess, and said only where nothing better was heard."""
+
 CERTAIN = 0.4
 """From this score on 81 % of YamNet's answers were right: enough to be shown however briefly it was heard."""
 LIKELY = 0.2
@@ -55,6 +57,8 @@ class TopCategory:
     `coverage`: the share of the audible windows in which it was heard, 0 to 1.
     `first_ms`: when it was first heard.
     `level_db`: how loud its windows are, relative to the recording's loudest window (0 or below).
+    `certainty`: its score averaged over all audible windows, 0 to 1: what is said and shown of how sure it is. If left
+    out, as in what was stored before there was one, score x coverage, which is close to it.
     """
 
     name: str
@@ -62,10 +66,15 @@ class TopCategory:
     coverage: float
     first_ms: int
     level_db: float = 0.0
+    certainty: float = math.nan
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.certainty):
+            object.__setattr__(self, "certainty", self.prominence)
 
     @property
     def prominence(self) -> float:
-        """score x coverage: close to the label's average over the whole recording."""
+        """score x coverage: what the scene goes by, which is told how briefly or how weakly it was heard."""
         return self.score * self.coverage
 
 
@@ -170,6 +179,7 @@ def _draw_together(
         coverage=len(heard) / audible,
         first_ms=min(window.timestamp_ms for _, window in heard),
         level_db=min(0.0, level - loudest_dbfs),
+        certainty=math.fsum(score for score, _ in found) / audible,
     )
 
 

@@ -99,8 +99,8 @@ def _window(number: int, *categories: tuple[str, float], loudness: float = -20) 
 def test_windows_are_averaged_over_where_a_label_is_heard() -> None:
     top = get_top_categories([_window(0, ("Dog", 0.8), ("Rain", 0.3)), _window(1, ("Rain", 0.5), ("Dog", 0.01))])
     assert top == (
-        TopCategory("Dog", 0.8, 0.5, 0, 0.0),
-        TopCategory("Rain", 0.4, 1.0, 0, 0.0),
+        TopCategory("Dog", 0.8, 0.5, 0, 0.0, certainty=(0.8 + 0.01) / 2),
+        TopCategory("Rain", 0.4, 1.0, 0, 0.0, certainty=0.4),
     )
 
 

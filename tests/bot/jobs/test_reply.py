@@ -37,7 +37,7 @@ async def test_what_was_heard_is_shown_before_the_picture_with_a_figure_and_the_
 
     message = world.reply(world.channel)
     best = (await world.heard()).top[0]
-    assert re.search(rf"`[▰▱]{{8}}` \*\*{best.name}\*\* · (surely|very likely|likely|maybe)\n", text_of(message))
+    assert re.search(rf"`[▰▱]{{8}}` \*\*{best.name}\*\* · (clearly|probably|perhaps)\n", text_of(message))
     assert "Number 1 in the queue" in text_of(message)
     assert names_of(message) == ["heard.png"]
     assert list(buttons_of(message)) == ["Cancel"]
@@ -80,7 +80,7 @@ async def test_every_picture_has_an_alternative_text(world: World) -> None:
     best = (await world.heard()).top[0]
     assert after[0] == f"A picture painted by a model from a sound: {world.painter.orders[0].request.prompt.text}"
     assert after[1]
-    assert f"{best.name} ({best.score:.0%})" in after[1]
+    assert f"{best.name} ({best.certainty:.0%})" in after[1]
 
 
 async def test_thread_bears_the_sounds_name(world: World) -> None:

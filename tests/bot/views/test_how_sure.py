@@ -1,0 +1,53 @@
+"""The words and bars for how sure a label is go by its average over all of the recording that can be heard."""
+
+import pytest
+
+from bot.views.texts import LANGUAGES, Texts
+from bot.views.wording import MOST_LABELS, figure_alt_text, label_lines, worth_saying
+from core.hearing.categories import TopCategory, get_top_categories
+from core.hearing.classifier import Category, Prediction
+
+ENGLISH = Texts.load().translation("en-US")
+
+
+def _heard(*scores: float) -> tuple[TopCategory, ...]:
+    """What is heard where Dog has these scores in the windows, and the windows have no other label."""
+    return get_top_categories([Prediction(n * 975, (Category("Dog", s),), -20.0) for n, s in enumerate(scores)])
+
+
+@pytest.mark.parametrize(
+    ("scores", "line"),
+    [
+        ((0.5, 0.5), "`▰▰▰▰▱▱▱▱` **Dog** · clearly"),
+        ((0.98, 0.0), "`▰▰▰▰▱▱▱▱` **Dog** · probably"),
+        ((0.2, 0.2), "`▰▰▱▱▱▱▱▱` **Dog** · probably"),
+        ((0.19, 0.19), "`▰▰▱▱▱▱▱▱` **Dog** · perhaps"),
+        ((0.9, *[0.02] * 9), "`▰▱▱▱▱▱▱▱` **Dog** · perhaps"),
+        ((0.09, 0.05), "`▰▱▱▱▱▱▱▱` **Dog** · I am guessing"),
+    ],
+)
+def test_what_was_heard_in_one_window_of_many_is_not_sure(scores: tuple[float, ...], line: str) -> None:
+    assert label_lines(ENGLISH, _heard(*scores)) == line
+
+
+def test_guesses_are_not_listed_beside_what_is_more_than_a_guess() -> None:
+    dog, car, rain = (TopCategory(name, score, 1.0, 0) for name, score in [("Dog", 0.8), ("Car", 0.09), ("Rain", 0.1)])
+    assert worth_saying((dog, car, rain)) == (dog, rain)
+    assert worth_saying((car,)) == (car,)
+    assert worth_saying(()) == ()
+    assert figure_alt_text(ENGLISH, (dog, car), 5.0).endswith("Heard: Dog (80%).")
+    assert len(worth_saying([dog] * 10)) == MOST_LABELS
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_every_language_has_a_word_of_its_own_for_each(locale: str) -> None:
+    t = Texts.load().translation(locale)
+    lines = [label_lines(t, (TopCategory("Dog", certainty, 1.0, 0),)) for certainty in (0.5, 0.2, 0.1, 0.09)]
+    assert len({line.rsplit(" · ", 1)[1] for line in lines}) == 4
+
+
+def test_certainty_is_the_average_and_without_one_score_times_coverage() -> None:
+    (dog,) = _heard(0.9, 0.05, 0.05, 0.0)
+    assert dog.certainty == pytest.approx(0.25)
+    assert (dog.score, dog.coverage) == (0.9, 0.25)
+    assert TopCategory("Dog", 0.8, 0.5, 0).certainty == 0.4
