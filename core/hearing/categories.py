@@ -120,7 +120,7 @@ def walk(scores: Mapping[str, float]) -> dict[str, str]:
     labels = load_labels()
     generic = (name for name, score in scores.items() if score >= WALKED_FROM and name in labels.generic)
     ends = {name: _down_from(name, scores, labels) for name in generic}
-    return {name: end for name, end in ends.items() if end in scores and end not in labels.generic}
+    return {name: end for name, end in ends.items() if end not in labels.generic}
 
 
 def _down_from(name: str, scores: Mapping[str, float], labels: Labels) -> str:
@@ -128,9 +128,11 @@ def _down_from(name: str, scores: Mapping[str, float], labels: Labels) -> str:
     while name in labels.generic:
         step = _clear_child(name, score, scores, labels)
         if step is None:
-            break
+            return name
         name, score = step
-    return name
+    if name in scores:
+        return name
+    return max(_family(name, labels), key=lambda label: (scores.get(label, 0.0), label))  # only its bark was heard
 
 
 def _clear_child(name: str, score: float, scores: Mapping[str, float], labels: Labels) -> tuple[str, float] | None:

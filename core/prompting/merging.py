@@ -5,16 +5,13 @@ the account of it: by label, the label that it went into, "" while it stands for
 shown, and where, is `scene.py`'s business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.hearing.categories import CERTAIN, TopCategory
+from core.prompting.families import Families
 from core.prompting.phrasebook import Entry, Phrasebook, Role, with_articles
 
-CHILD_YIELDS = 0.2
-"""A child below this share of its parent's prominence is taken for a slip of the classifier."""
-GENERIC_CHILD_YIELDS = 0.04
-"""The same for a generic parent ("Vehicle"), which is hardly a picture."""
 WORTH_A_VERB = 0.5
 """An action replaces the verb of a subject that has one from this share of its prominence on."""
 
@@ -67,33 +64,31 @@ class Candidate:
         )
 
 
-def absorb(clear: Sequence[TopCategory], book: Phrasebook, absorbed_into: dict[str, str]) -> list[TopCategory]:
+def absorb(
+    clear: Sequence[TopCategory], stands_for: Mapping[str, str], book: Phrasebook, absorbed_into: dict[str, str]
+) -> list[TopCategory]:
     """Step 1: of each line of descent one label stays; `absorbed_into` notes into which one the others went.
 
-    First the slips go (children far weaker than a parent that was heard), then what remains absorbs its parents.
-    An action leaves the subjects above it to `join`: Bark does not replace Dog, it joins it.
+    First the slips go (labels that yield to a surer relative), then what remains absorbs its parents. An action leaves
+    the subjects above it to `join`: Bark does not replace Dog, it joins it. `stands_for` is the walk of all that was
+    heard (`categories.walk`).
     """
+    families = Families(clear, stands_for, book)
     strong: list[TopCategory] = []
     for category in clear:
-        parents = [other for other in clear if other.name in book.ancestors(category.name)]
-        over = next((parent for parent in parents if category.prominence < _yields_below(parent, book)), None)
+        over = families.yields_to(category)
         if over is None:
             strong.append(category)
         else:
             absorbed_into[category.name] = over.name
-    kept: list[TopCategory] = []
+    replaced = {one.name: [other for other in strong if _replaces(other, one, book)] for one in strong}
+    kept = {one.name for one in strong if not replaced[one.name]}
     for category in strong:
-        replacements = [other for other in strong if _replaces(other, category, book)]
-        if replacements:
-            absorbed_into[category.name] = max(replacements, key=lambda replacement: replacement.prominence).name
-        else:
-            kept.append(category)
-    return kept
-
-
-def _yields_below(parent: TopCategory, book: Phrasebook) -> float:
-    """The prominence under which a child of `parent` is a slip; nobody can paint "a vehicle", so any kind will do."""
-    return (GENERIC_CHILD_YIELDS if book[parent.name].generic else CHILD_YIELDS) * parent.prominence
+        # no chains: into what stays, where that is of the same line
+        others = sorted(replaced[category.name], key=lambda other: (other.name in kept, other.prominence))
+        if others:
+            absorbed_into[category.name] = others[-1].name
+    return [one for one in strong if one.name in kept]
 
 
 def _replaces(other: TopCategory, category: TopCategory, book: Phrasebook) -> bool:
@@ -138,7 +133,7 @@ def join(remaining: Sequence[TopCategory], book: Phrasebook, absorbed_into: dict
             absorbed_into[parent] = partner.category.name  # an aircraft engine is no engine beside the aircraft
             del subjects[parent]
     _merge_same_noun(subjects, alone, absorbed_into)
-    return [*subjects.values(), *alone.values()]
+    return _of_one_throat([*subjects.values(), *alone.values()], book, absorbed_into)
 
 
 def _says_more(action: TopCategory, partner: Candidate, book: Phrasebook) -> bool:
@@ -148,6 +143,26 @@ def _says_more(action: TopCategory, partner: Candidate, book: Phrasebook) -> boo
     bare = entry.phrase in (entry.noun, with_articles(f"a {entry.noun}"))
     strong = action.prominence >= WORTH_A_VERB * partner.category.prominence
     return bare or strong or book.is_kind_of(entry.label, "Speech")
+
+
+def _of_one_throat(candidates: Sequence[Candidate], book: Phrasebook, absorbed_into: dict[str, str]) -> list[Candidate]:
+    """Without the animals that are heard only while a surer one is: a cow that moos is no lion at times.
+
+    Windows are shared for sure where the surer one is heard in all of them.
+    """
+    animals = [one for one in candidates if book.is_kind_of(one.category.name, "Animal")]
+    kept = list(candidates)
+    for one in animals:
+        surer = [
+            other
+            for other in animals
+            if other.category.coverage >= 1 > one.category.coverage
+            and other.category.prominence >= one.category.prominence
+        ]
+        if surer:
+            kept.remove(one)
+            absorbed_into[one.category.name] = max(surer, key=lambda other: other.category.prominence).category.name
+    return kept
 
 
 def _drop_generic_parents(

@@ -3,9 +3,12 @@
 Pure functions over TopCategory and the phrasebook. It decides *what* is painted; the sentence, its style and its
 length are `prompt.py`'s business.
 
-  1. Children absorb parents (Dog, not Animal); a child that is much weaker than its parent yields to it.
+  1. Children absorb parents (Dog, not Animal); a child that is weaker than the surest of its line yields to it
+     (`families.py`).
   2. An action joins its subject (Dog + Bark: "a barking dog"), or stands for one of its own (both: `merging.py`).
-  3. Subjects are ranked by score x coverage; at most three are kept, near kin only when both are certain.
+     Of animals only the surer are left where they could be one throat.
+  3. A genre or ensemble far surer than every instrument is who plays. Subjects are ranked by score x coverage; at most
+     three are kept, near kin only when both are certain.
   4. Place, weather and mood come from the labels of these roles.
   5. What is uncertain, quiet or rare goes to the background; what comes later follows.
 """
@@ -13,7 +16,7 @@ length are `prompt.py`'s business.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from core.hearing.categories import CERTAIN, GENERIC_WEIGHT, LIKELY, NOTEWORTHY, SILENCE, TopCategory
+from core.hearing.categories import CERTAIN, GENERIC_WEIGHT, LIKELY, NOTEWORTHY, SILENCE, TopCategory, walk
 from core.prompting.merging import Candidate, Subject, absorb, join
 from core.prompting.phrasebook import Entry, Phrasebook, Role, load_phrasebook
 
@@ -24,6 +27,11 @@ QUIET_DB = -15.0
 """A subject this much quieter than the loudest moment is far away."""
 RARE = 0.3
 """Below this share of the main subject's prominence a subject stands in the background."""
+ENSEMBLES = frozenset({"Orchestra", "String section", "Choir"})
+ENSEMBLE_LEADS = 2.0
+"""A genre or an ensemble so many times as prominent as every instrument is who plays."""
+OUTWEIGHED = 1.25
+"""A place or weather so many times as prominent as all subjects, which are doubtful, is the event itself."""
 LATER_MS = 1900
 """Two windows later: the two did not sound together."""
 
@@ -65,12 +73,15 @@ def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | No
     clear = [category for category in known if category.score >= NOTEWORTHY] or known[:1]
     absorbed_into = {category.name: "" for category in known}
 
-    remaining = absorb(clear, book, absorbed_into)
+    stands_for = walk({category.name: category.certainty for category in known})
+    remaining = absorb(clear, stands_for, book, absorbed_into)
     subjects = join(remaining, book, absorbed_into)
     settings = _Settings.among(remaining, book)
+    subjects, settings = _led_by_ensemble(subjects, settings, book, absorbed_into)
     if not subjects or _outweighed_by_setting(subjects, settings):
         lead, settings = settings.take_lead(known, book)
         subjects = [lead, *subjects]
+    absorbed_into.update({name: _end_of(name, absorbed_into) for name in absorbed_into})
     chosen = _arrange(_choose(subjects, book))
     for subject in chosen:
         absorbed_into[subject.label] = subject.label
@@ -87,6 +98,38 @@ def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | No
         uncertain=_surest(chosen[0].label, known, absorbed_into, book) < LIKELY,
         uses=tuple(_account(category, book, absorbed_into) for category in known),
     )
+
+
+def _end_of(name: str, absorbed_into: dict[str, str]) -> str:
+    """Into what a label went in the end, "" while it stands for itself."""
+    end, passed = absorbed_into[name], {name}
+    while end not in passed and absorbed_into.get(end):
+        passed.add(end)
+        end = absorbed_into[end]
+    return end
+
+
+def _led_by_ensemble(
+    subjects: list[Candidate], settings: "_Settings", book: Phrasebook, absorbed_into: dict[str, str]
+) -> tuple[list[Candidate], "_Settings"]:
+    """A genre or an ensemble that is far surer than every instrument leads, and takes in the doubtful ones of them."""
+    instruments = [one for one in subjects if _is_instrument(one.category.name, book)]
+    groups = [one for one in subjects if one.category.name in ENSEMBLES]
+    genre = next((part for part in settings.moods if book[part.name].role is Role.GENRE), None)
+    if genre is not None:
+        groups.append(Candidate(genre, book[genre.name]))
+    lead = max(groups, key=lambda one: (one.category.prominence, one.category.name), default=None)
+    best = max((one.category.prominence for one in instruments), default=0.0)
+    if lead is None or not instruments or lead.category.prominence < ENSEMBLE_LEADS * best:
+        return subjects, settings
+    doubtful = {one.category.name for one in instruments if one.category.score < CERTAIN}
+    absorbed_into.update(dict.fromkeys(doubtful, lead.category.name))
+    others = [one for one in subjects if one.category.name not in doubtful | {lead.category.name}]
+    return [lead, *others], settings.without(lead.category, book)
+
+
+def _is_instrument(name: str, book: Phrasebook) -> bool:
+    return book.is_kind_of(name, "Musical instrument") and name not in ENSEMBLES
 
 
 def _choose(candidates: Sequence[Candidate], book: Phrasebook) -> list[Subject]:
@@ -195,8 +238,12 @@ class _Settings:
             category = next((c for c in known if book[c.name].alone), known[0])
             return Candidate(category, book[category.name]), self
         lead = max(parts, key=lambda part: (part.prominence, part.name))
+        return Candidate(lead, book[lead.name]), self.without(lead, book)
+
+    def without(self, lead: TopCategory, book: Phrasebook) -> "_Settings":
+        """What remains around a part that has become the picture."""
         rest = (tuple(c for c in kind if not _akin(lead, c, book)) for kind in (self.places, self.weathers, self.moods))
-        return Candidate(lead, book[lead.name]), _Settings(*rest)
+        return _Settings(*rest)
 
 
 def _akin(lead: TopCategory, other: TopCategory, book: Phrasebook) -> bool:
@@ -211,10 +258,10 @@ def _mere_colour(category: TopCategory, book: Phrasebook) -> bool:
 
 def _outweighed_by_setting(subjects: Sequence[Candidate], settings: _Settings) -> bool:
     """Whether rain or the sea was the event itself and what else was heard only doubtful."""
-    best = max(subject.category.prominence for subject in subjects)
+    best = max(_weight(subject) for subject in subjects)
     sure = any(subject.category.score >= CERTAIN for subject in subjects)
     around = max((part.prominence for part in (*settings.places, *settings.weathers)), default=0.0)
-    return not sure and around > 2 * best
+    return not sure and around > OUTWEIGHED * best
 
 
 def _quiet(known: Sequence[TopCategory], book: Phrasebook) -> Scene:

@@ -145,6 +145,7 @@ def test_the_walk_ends_at_the_first_thing_and_counts_what_is_below_it() -> None:
     }
     canine = {"Animal": 0.9, "Domestic animals, pets": 0.5, "Dog": 0.4, "Canidae, dogs, wolves": 0.3}
     assert walk(canine)["Animal"] == "Dog", "the wolves' kind is heard because of the dog"
+    assert walk({"Animal": 0.9, "Growling": 0.3}) == {"Animal": "Growling"}
     assert walk({"Vehicle": 0.8, "Engine": 0.2, "Car": 0.3, "Car alarm": 0.3}) == {"Vehicle": "Car"}
     assert walk({"Music": 0.9, "Rock music": 0.6, "Guitar": 0.4}) == {"Music": "Guitar"}, "a genre is no thing"
 

@@ -83,6 +83,20 @@ def test_every_known_label_is_accounted_for(heard: list[TopCategory]) -> None:
     assert [row.label for row in scene.uses] == [category.name for category in heard]
 
 
+@given(labels)
+@settings(max_examples=300, deadline=None)
+def test_no_label_goes_into_one_that_has_gone_into_another(heard: list[TopCategory]) -> None:
+    became = {row.label: row.became for row in compose_scene(heard).uses}
+    for label, into in became.items():
+        assert not into or became[into] in ("", into), f"{label} into {into} into {became[into]}"
+
+
+def test_a_label_goes_into_the_surest_of_its_line() -> None:
+    scores = {"Explosion": 0.85, "Gunshot, gunfire": 0.3, "Artillery fire": 0.22}
+    scene = compose_scene([TopCategory(name, score, 1.0, 0) for name, score in scores.items()])
+    assert {row.label: row.became for row in scene.uses} == dict.fromkeys(scores, "Explosion")
+
+
 def test_labels_that_the_phrasebook_does_not_know_are_left_out() -> None:
     heard = (TopCategory("Flux capacitor", 0.9, 1.0, 0), TopCategory("Dog", 0.8, 1.0, 0))
     assert build_prompt(heard).text == "a dog"
