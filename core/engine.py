@@ -35,6 +35,7 @@ from core.generation.protocol import (
     Loading,
     Painted,
 )
+from core.hearing.acoustics import measure
 from core.hearing.audio import Clip, load_clip
 from core.hearing.categories import SILENCE, get_top_categories
 from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
@@ -43,7 +44,7 @@ from core.models import ModelStore, find_adapters
 from core.options import ImagineOptions
 from core.painter import Painter
 from core.prompting.prompt import Prompt, describe, title_of
-from core.prompting.scene import Scene, compose_scene
+from core.prompting.scene import Scene, compose_scene, with_manner
 from core.prompting.spoken import is_spoken
 from core.settings import CoreSettings
 from core.threads import in_daemon_thread
@@ -165,7 +166,8 @@ class Engine:
         style = options.style or self.settings.style
         if options.prompt is None and style is heard.style:
             return _chosen(heard.prompt, options)
-        return await asyncio.to_thread(self._words, compose_scene(heard.top), heard.spoken, options)
+        scene = with_manner(compose_scene(heard.top), heard.manner)
+        return await asyncio.to_thread(self._words, scene, heard.spoken, options)
 
     async def paint(
         self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
@@ -280,6 +282,8 @@ class Engine:
                 windows = ears.hear(clip, passes)
                 top = get_top_categories(windows)
         scene = compose_scene(top)
+        manner = measure(clip.samples, windows, scene.subjects[0].label)
+        scene = with_manner(scene, manner)
         spoken = self._transcribe(clip) if self._may_transcribe(options) and is_spoken(top) else ""
         summary = HeardSummary(
             title=title_of(scene),
@@ -294,6 +298,7 @@ class Engine:
             mendings=clip.mendings,
             spoken=spoken,
             passes=passes,
+            manner=manner,
         )
         return Heard(summary, scene, clip)
 

@@ -7,6 +7,7 @@ to paint the sound again. Nothing here knows who reads.
 from dataclasses import dataclass, replace
 
 from core.generation.protocol import Loading, Painted, Painting, Queued
+from core.hearing.acoustics import NOTHING_TOLD, Manner
 from core.hearing.audio import Clip
 from core.hearing.categories import SILENCE, TopCategory
 from core.hearing.classifier import Prediction
@@ -23,7 +24,8 @@ class HeardSummary:
     `title` is a short English name of the sound. `prompt` is in `style`; None says that somebody chose its words.
     `shortened`, `damaged`, `begins_s` and `mendings` are the clip's. `spoken` are the recognised words, empty unless
     transcription is on. `passes`: of how many looks at the sound the scores are the mean; what was stored
-    before there were several was looked at once.
+    before there were several was looked at once. `manner` is how the main subject sounded; what was stored before it
+    was measured has none.
     """
 
     title: str
@@ -38,6 +40,7 @@ class HeardSummary:
     mendings: tuple[Mending, ...] = ()
     spoken: str = ""
     passes: int = 1
+    manner: Manner = NOTHING_TOLD
 
     @property
     def only_silence(self) -> bool:

@@ -18,7 +18,7 @@ WORTH_A_VERB = 0.5
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to be painted, with the label that it comes from and those it absorbed."""
+    """Something to be painted, with the label that it comes from, and `action`, that of what joined it."""
 
     phrase: str
     label: str
@@ -28,6 +28,7 @@ class Subject:
     background: bool = False
     follows: bool = False
     level_db: float = 0.0
+    action: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Candidate:
             prominence=category.prominence,
             first_ms=category.first_ms,
             level_db=category.level_db,
+            action=self.action.label if self.action else "",
         )
 
 

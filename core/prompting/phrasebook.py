@@ -9,6 +9,9 @@ label      AudioSet display name, exactly as YamNet says it
 phrase     what is painted. An action's phrase holds `{noun}` or `{phrase}` of what it joins;
            a setting's or quality's phrase is appended to the sentence
 noun       the bare noun of a subject; for an action, the noun when it joins nothing
+manners    what may be told of how it sounded, separated by `;`: `again` (and again), `each` (as many things
+           as events), `hall`, `motion`, `size`. An action's row says how often, and both rows the rest
+event      what happens once, where `again` or `each` may be told: "bark"
 joins      an action: the labels (or their children) that it merges with;
            a subject: labels that are the same sound under another name, which it absorbs
 alone      the whole scene when nothing else was heard, where that differs from the phrase
@@ -23,11 +26,22 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
 from core.hearing.labels import Label, Labels, Role, load_labels
+
+
+class Telling(StrEnum):
+    """What may be told of how a label sounded."""
+
+    AGAIN = "again"
+    EACH = "each"
+    HALL = "hall"
+    MOTION = "motion"
+    SIZE = "size"
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,15 @@ class Entry:
     joins: tuple[str, ...]
     alone: str
     later: str
+    manners: frozenset[Telling]
+    event: str
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for manners that cannot be told of the row's phrase."""
+        if bool(self.manners & {Telling.AGAIN, Telling.EACH}) is not bool(self.event):
+            raise ValueError(f"{self.label}: what happens again, or each time, has an event, and nothing else has.")
+        if Telling.SIZE in self.manners and not _ONE_THING.match(self.phrase):
+            raise ValueError(f'{self.label}: a size is told of one thing, which begins with "a".')
 
     @property
     def label(self) -> str:
@@ -98,6 +121,14 @@ class Phrasebook:
 _ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])(?!(?:uku|uni|use|one|euro))", re.IGNORECASE)
 
 
+_ONE_THING = re.compile(r"an? ")
+
+
+def with_size(phrase: str, size: str) -> str:
+    """`phrase` of one thing with the word for its size: "a tiny dog"."""
+    return with_articles(_ONE_THING.sub(f"a {size} ", phrase, count=1)) if _ONE_THING.match(phrase) else phrase
+
+
 def with_articles(phrase: str) -> str:
     """`phrase` with "a" turned into "an" where the next word begins with a vowel sound."""
     return _ARTICLE.sub(r"\1n ", phrase)
@@ -121,6 +152,8 @@ def load_phrasebook() -> Phrasebook:
                 joins=_split(row["joins"]),
                 alone=row["alone"],
                 later=row["later"],
+                manners=frozenset(map(Telling, _split(row["manners"]))),
+                event=row["event"],
             )
             for row in rows
         }

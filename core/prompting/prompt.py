@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from core.hearing.categories import SILENCE, TopCategory
+from core.prompting.manner import PLAIN
 from core.prompting.merging import Subject
-from core.prompting.phrasebook import Role
+from core.prompting.phrasebook import Role, with_size
 from core.prompting.scene import Scene, compose_scene
 from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
@@ -67,9 +68,12 @@ def describe(
     template = TEMPLATES[style]
     words = re.findall(r"[\w'’-]+", spoken)[:SPOKEN_WORDS]
     abouts = (f"about {' '.join(words[:count])}" for count in (SPOKEN_WORDS, SPOKEN_WORDS // 2)) if words else ()
+    plain = replace(scene, manner=PLAIN)
+    shorter_and_shorter = list(product(_shorter_and_shorter(plain), (*abouts, "")))
+    whole = (scene, shorter_and_shorter[0][1])  # how it sounded goes first when it is too long
     tellings = [
         ", ".join(filter(None, (sentence(shorter), about, template.words)))
-        for shorter, about in product(_shorter_and_shorter(scene), (*abouts, ""))
+        for shorter, about in (whole, *shorter_and_shorter)
     ]
     text = next((telling for telling in tellings if count_tokens(telling) <= max_tokens), tellings[-1])
     negative = ", ".join(filter(None, (UNWANTED, template.unwanted)))
@@ -77,12 +81,16 @@ def describe(
 
 
 def sentence(scene: Scene) -> str:
-    """One sentence without a full stop: who, where, in what weather, with what far off, in what mood."""
+    """One sentence without a full stop: who, how, where, in what weather, with what far off, in what mood."""
     main, *others = scene.subjects
     near = [other for other in others if not other.background and not other.follows]
     following = [other for other in others if not other.background and other.follows]
     far = [other for other in others if other.background]
-    text = _and([main.phrase, *(subject.phrase for subject in near)])
+    told = with_size(main.phrase, scene.manner.size) if scene.manner.size else main.phrase
+    if scene.manner.phrases:
+        told = ", ".join([told, *scene.manner.phrases])
+        told += "," if len(near) == 1 else ""
+    text = _and([told, *(subject.phrase for subject in near)])
     text += "".join(f" followed by {subject.phrase}" for subject in following)
     text += _unless_said(scene.place, text)
     if scene.weather and not scene.weather_follows:

@@ -11,12 +11,15 @@ length are `prompt.py`'s business.
      three are kept, near kin only when both are certain.
   4. Place, weather and mood come from the labels of these roles.
   5. What is uncertain, quiet or rare goes to the background; what comes later follows.
+  6. How the main subject sounded is added last (`with_manner`), where it is certain enough.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from core.hearing.acoustics import Manner
 from core.hearing.categories import CERTAIN, GENERIC_WEIGHT, LIKELY, NOTEWORTHY, SILENCE, TopCategory, walk
+from core.prompting.manner import PLAIN, Told, tell
 from core.prompting.merging import Candidate, Subject, absorb, join
 from core.prompting.phrasebook import Entry, Phrasebook, Role, load_phrasebook
 
@@ -49,7 +52,10 @@ class LabelUse:
 
 @dataclass(frozen=True)
 class Scene:
-    """The picture in parts. `subjects` holds one to three, the main one first; the other parts may be empty."""
+    """The picture in parts. `subjects` holds one to three, the main one first; the other parts may be empty.
+
+    `manner` is how the main subject sounded.
+    """
 
     subjects: tuple[Subject, ...]
     place: str = ""
@@ -58,6 +64,7 @@ class Scene:
     mood: str = ""
     uncertain: bool = False
     uses: tuple[LabelUse, ...] = ()
+    manner: Told = PLAIN
 
 
 def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | None = None) -> Scene:
@@ -130,6 +137,14 @@ def _led_by_ensemble(
 
 def _is_instrument(name: str, book: Phrasebook) -> bool:
     return book.is_kind_of(name, "Musical instrument") and name not in ENSEMBLES
+
+
+def with_manner(scene: Scene, manner: Manner, phrasebook: Phrasebook | None = None) -> Scene:
+    """`scene` with how its main subject sounded; what is only dimly seen has no manner."""
+    if scene.uncertain:
+        return scene
+    indoors = not scene.place and not scene.weather
+    return replace(scene, manner=tell(manner, scene.subjects[0], phrasebook or load_phrasebook(), indoors=indoors))
 
 
 def _choose(candidates: Sequence[Candidate], book: Phrasebook) -> list[Subject]:

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
@@ -17,6 +18,7 @@ from core.engine import Engine
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Queued
+from core.hearing.acoustics import Motion
 from core.hearing.samples import silence, siren, thunderstorm, write_wav
 from core.hearing.sound import frame_levels
 from core.options import ImagineOptions
@@ -295,3 +297,25 @@ async def test_a_model_that_cannot_be_found_is_said_and_looked_for_again(tmp_pat
         for _ in range(2):
             with pytest.raises(ModelMissing):
                 await _all(engine, siren_wav, FEW)
+
+
+async def test_how_it_sounded_is_told_again_in_every_style_also_of_what_was_stored(
+    settings: CoreSettings, tmp_path: Path
+) -> None:
+    sound = siren()
+    coming = write_wav(tmp_path / "coming.wav", sound * np.geomspace(0.1, 1, len(sound)).astype(np.float32))
+    as_json = TypeAdapter(HeardSummary)
+    comic = ImagineOptions(style=Style.COMIC)
+    async with Engine(settings) as engine:
+        summary = (await engine.hear(coming)).summary
+        assert summary.manner.motion is Motion.APPROACHING
+        assert summary.prompt.text == "a flashing siren light, coming closer"
+        stored = as_json.validate_json(as_json.dump_json(summary))
+        assert stored == summary
+        assert (await engine.prompt_for(stored, comic)).text.startswith("a flashing siren light, coming closer, comic")
+
+        older = as_json.dump_python(summary, mode="json")
+        del older["manner"]
+        told_before = as_json.validate_python(older)
+        assert told_before.prompt == summary.prompt
+        assert (await engine.prompt_for(told_before, comic)).text.startswith("a flashing siren light, comic")

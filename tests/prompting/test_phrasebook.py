@@ -2,11 +2,13 @@
 
 import re
 import zipfile
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from core.models import ModelStore
-from core.prompting.phrasebook import Entry, Role, load_phrasebook, with_articles
+from core.prompting.phrasebook import Entry, Role, Telling, load_phrasebook, with_articles, with_size
 from core.settings import CoreSettings
 
 BOOK = load_phrasebook()
@@ -76,6 +78,40 @@ def test_an_action_reads_well_with_everything_it_may_join(action: Entry) -> None
 )
 def test_articles_fit_the_next_word(given: str, expected: str) -> None:
     assert with_articles(given) == expected
+
+
+@pytest.mark.parametrize("entry", BOOK.entries.values(), ids=list(BOOK.entries))
+def test_what_may_be_told_of_a_row_can_be_told(entry: Entry) -> None:
+    assert not entry.manners >= {Telling.AGAIN, Telling.EACH}, "what counts each event says so"
+    assert re.fullmatch(r"|[a-z]+", entry.event)
+    if Telling.EACH in entry.manners:
+        assert not re.search(r"(s|sh|ch|x)$", entry.event), "its plural ends in a mere s"
+    if Telling.MOTION in entry.manners:
+        assert not re.search(r"\b(past|off|standing|open)\b", entry.phrase), "it moves already, or does not"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"event": ""}, "has an event"),
+        ({"manners": frozenset(), "event": "bark"}, "nothing else has"),
+        ({"manners": frozenset({Telling.SIZE}), "event": "", "phrase": "two dogs"}, "one thing"),
+    ],
+)
+def test_a_row_whose_manners_cannot_be_told_is_refused(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        replace(BOOK["Bark"], **changes)
+
+
+def test_an_unknown_manner_is_refused() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Telling("twice")
+
+
+def test_a_size_goes_before_the_noun() -> None:
+    assert with_size("an owl", "tiny") == "a tiny owl"
+    assert with_size("a barking dog", "huge") == "a huge barking dog"
+    assert with_size("two dogs", "huge") == "two dogs"
 
 
 def test_the_family_tree() -> None:
