@@ -28,6 +28,7 @@ from core.hearing.envelope import (
     in_db,
     levels,
     slope_of,
+    smooth,
 )
 from core.hearing.size import Size, size_of
 from core.hearing.sound import SAMPLE_RATE, Levels, Samples, peak
@@ -99,10 +100,10 @@ def measure(samples: Samples, predictions: Sequence[Prediction], label: str) -> 
     if len(samples) < SHORTEST_S * SAMPLE_RATE or _is_cut_off(samples):
         return NOTHING_TOLD
     level = levels(samples)
-    windows = _windows_of(label, predictions, len(samples))
+    windows = windows_of(label, predictions, len(samples))
     if not windows or float(level.max()) <= FAINTEST_DB:
         return NOTHING_TOLD
-    events = find_events(level, _hops_in(windows, len(level)))
+    events = find_events(level, _hops_near(windows, len(level)))
     return Manner(
         events=len(events),
         rate=_rate(events),
@@ -120,7 +121,7 @@ def _is_cut_off(samples: Samples) -> bool:
     return bool(np.count_nonzero(on_top & flat) > CLIPPED_SHARE * len(samples))
 
 
-def _windows_of(label: str, predictions: Sequence[Prediction], length: int) -> tuple[slice, ...]:
+def windows_of(label: str, predictions: Sequence[Prediction], length: int) -> tuple[slice, ...]:
     """The windows in which `label` was heard, as samples of a clip of `length`; the last one ends with the clip."""
     heard = (
         window
@@ -131,11 +132,12 @@ def _windows_of(label: str, predictions: Sequence[Prediction], length: int) -> t
     return tuple(slice(start, start + WINDOW_SAMPLES) for start in starts)
 
 
-def _hops_in(windows: Sequence[slice], hops: int) -> npt.NDArray[np.bool_]:
-    within = np.zeros(hops, np.bool_)
+def _hops_near(windows: Sequence[slice], hops: int) -> npt.NDArray[np.bool_]:
+    """The hops of `windows` and those beside them: where a window cuts a sound in two, one half may go unnamed."""
+    near = np.zeros(hops, np.bool_)
     for window in windows:
-        within[window.start // HOP : -(-window.stop // HOP)] = True
-    return within
+        near[max(0, window.start - WINDOW_SAMPLES) // HOP : (window.stop + WINDOW_SAMPLES) // HOP + 1] = True
+    return near
 
 
 def _rate(events: Indices) -> float | None:
@@ -158,14 +160,12 @@ def _motion(level: Levels) -> Motion | None:
     if steps * MOTION_HOPS < SHORTEST_MOTION_S * HOPS_A_SECOND:
         return None
     power = np.power(10.0, level[: steps * MOTION_HOPS] / 10).reshape(steps, MOTION_HOPS).mean(axis=1)
-    smooth = np.convolve(
-        np.pad(in_db(power), MOTION_SMOOTH // 2, mode="edge"), np.full(MOTION_SMOOTH, 1 / MOTION_SMOOTH), mode="valid"
-    )
-    slope, straightness = slope_of(smooth)
+    course = smooth(in_db(power), MOTION_SMOOTH)
+    slope, straightness = slope_of(course)
     change = slope * (steps - 1)
     if abs(change) >= MOTION_DB and straightness >= MOTION_STRAIGHT:
         return Motion.APPROACHING if change > 0 else Motion.LEAVING
-    loudest = int(smooth.argmax())
-    rises, falls = smooth[loudest] - smooth[0], smooth[loudest] - smooth[-1]
+    loudest = int(course.argmax())
+    rises, falls = course[loudest] - course[0], course[loudest] - course[-1]
     in_the_middle = MIDDLE * steps <= loudest < (1 - MIDDLE) * steps
     return Motion.PASSING if in_the_middle and min(rises, falls) >= MOTION_DB else Motion.STILL

@@ -1,12 +1,12 @@
-"""How something sounded, in words: "again and again", "in a vast hall", "coming closer", "a tiny".
+"""How something sounded, in words: "bark after bark", "in a vast hall", "coming closer", "a tiny one".
 
 Only what the phrasebook allows for a label is told. Events are not individuals (ten barks are one dog), so that their
 number is told only of what is as many things as it is events: knocks, shots, claps. It knows figures and words, but not
-the sentence.
+the sentence. The words hold no "and", which would be painted as one thing more, and none goes before the subject's
+noun: the bundled painter knows its subjects by the words it learnt.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from core.hearing.acoustics import Manner, Motion, Space
 from core.hearing.size import Size
@@ -20,23 +20,11 @@ FRANTIC_RATE = 5.0
 NUMBERS = ("no", "a single", "two", "three", "four", "five", "six")
 """How many things are told; more of them are many."""
 MOTIONS = {Motion.APPROACHING: "coming closer", Motion.LEAVING: "moving away", Motion.PASSING: "rushing past"}
-SIZES = {Size.SMALL: "tiny", Size.LARGE: "huge"}
+SIZES = {Size.SMALL: "a tiny one", Size.LARGE: "a huge one"}
 HALL = "in a vast hall"
 
 
-@dataclass(frozen=True)
-class Told:
-    """The words: `size` before the main subject's noun, `phrases` after it."""
-
-    size: str = ""
-    phrases: tuple[str, ...] = ()
-
-
-PLAIN = Told()
-"""Nothing is told of it."""
-
-
-def tell(manner: Manner, subject: Subject, book: Phrasebook, *, indoors: bool) -> Told:
+def tell(manner: Manner, subject: Subject, book: Phrasebook, *, indoors: bool) -> tuple[str, ...]:
     """What is told of `manner` where `subject` is the main one; of a hall only `indoors`, where it may be in one."""
     own = book[subject.label]
     allowed, event = own.manners, own.event
@@ -44,11 +32,12 @@ def tell(manner: Manner, subject: Subject, book: Phrasebook, *, indoors: bool) -
         action = book[subject.action]
         counting = frozenset({Telling.AGAIN, Telling.EACH})
         allowed, event = (own.manners & action.manners) - counting | action.manners & counting, action.event
-    size = SIZES[manner.size] if manner.size and Telling.SIZE in allowed else ""
-    return Told(size, tuple(_phrases(manner, allowed if indoors else allowed - {Telling.HALL}, event)))
+    return tuple(_phrases(manner, allowed if indoors else allowed - {Telling.HALL}, event))
 
 
 def _phrases(manner: Manner, allowed: frozenset[Telling], event: str) -> Iterator[str]:
+    if manner.size and Telling.SIZE in allowed:
+        yield SIZES[manner.size]
     often = _how_often(manner, event, each=Telling.EACH in allowed)
     if often and allowed & {Telling.AGAIN, Telling.EACH}:
         yield often
@@ -64,4 +53,4 @@ def _how_often(manner: Manner, event: str, *, each: bool) -> str:
         return f"{NUMBERS[events]} {event}{'s' if events > 1 else ''}"
     if events < OFTEN:
         return ""
-    return "frantically" if rate > FRANTIC_RATE else "again and again"
+    return "frantically" if rate > FRANTIC_RATE else f"{event} after {event}"

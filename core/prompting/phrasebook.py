@@ -61,7 +61,7 @@ class Entry:
         """Raises ValueError for manners that cannot be told of the row's phrase."""
         if bool(self.manners & {Telling.AGAIN, Telling.EACH}) is not bool(self.event):
             raise ValueError(f"{self.label}: what happens again, or each time, has an event, and nothing else has.")
-        if Telling.SIZE in self.manners and not _ONE_THING.match(self.phrase):
+        if Telling.SIZE in self.manners and not self.phrase.startswith(("a ", "an ")):
             raise ValueError(f'{self.label}: a size is told of one thing, which begins with "a".')
 
     @property
@@ -119,14 +119,6 @@ class Phrasebook:
 
 
 _ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])(?!(?:uku|uni|use|one|euro))", re.IGNORECASE)
-
-
-_ONE_THING = re.compile(r"an? ")
-
-
-def with_size(phrase: str, size: str) -> str:
-    """`phrase` of one thing with the word for its size: "a tiny dog"."""
-    return with_articles(_ONE_THING.sub(f"a {size} ", phrase, count=1)) if _ONE_THING.match(phrase) else phrase
 
 
 def with_articles(phrase: str) -> str:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from core.hearing.categories import SILENCE, TopCategory
-from core.prompting.manner import PLAIN
 from core.prompting.merging import Subject
-from core.prompting.phrasebook import Role, with_size
+from core.prompting.phrasebook import Role
 from core.prompting.scene import Scene, compose_scene
 from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
@@ -68,7 +67,7 @@ def describe(
     template = TEMPLATES[style]
     words = re.findall(r"[\w'’-]+", spoken)[:SPOKEN_WORDS]
     abouts = (f"about {' '.join(words[:count])}" for count in (SPOKEN_WORDS, SPOKEN_WORDS // 2)) if words else ()
-    plain = replace(scene, manner=PLAIN)
+    plain = replace(scene, manner=())
     shorter_and_shorter = list(product(_shorter_and_shorter(plain), (*abouts, "")))
     whole = (scene, shorter_and_shorter[0][1])  # how it sounded goes first when it is too long
     tellings = [
@@ -86,10 +85,7 @@ def sentence(scene: Scene) -> str:
     near = [other for other in others if not other.background and not other.follows]
     following = [other for other in others if not other.background and other.follows]
     far = [other for other in others if other.background]
-    told = with_size(main.phrase, scene.manner.size) if scene.manner.size else main.phrase
-    if scene.manner.phrases:
-        told = ", ".join([told, *scene.manner.phrases])
-        told += "," if len(near) == 1 else ""
+    told = ", ".join((main.phrase, *scene.manner)) + ("," if scene.manner and len(near) == 1 else "")
     text = _and([told, *(subject.phrase for subject in near)])
     text += "".join(f" followed by {subject.phrase}" for subject in following)
     text += _unless_said(scene.place, text)

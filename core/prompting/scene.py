@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from core.hearing.acoustics import Manner
 from core.hearing.categories import CERTAIN, GENERIC_WEIGHT, LIKELY, NOTEWORTHY, SILENCE, TopCategory, walk
-from core.prompting.manner import PLAIN, Told, tell
+from core.prompting.manner import tell
 from core.prompting.merging import Candidate, Subject, absorb, join
 from core.prompting.phrasebook import Entry, Phrasebook, Role, load_phrasebook
 
@@ -54,7 +54,7 @@ class LabelUse:
 class Scene:
     """The picture in parts. `subjects` holds one to three, the main one first; the other parts may be empty.
 
-    `manner` is how the main subject sounded.
+    `manner` holds the phrases for how the main subject sounded.
     """
 
     subjects: tuple[Subject, ...]
@@ -64,7 +64,7 @@ class Scene:
     mood: str = ""
     uncertain: bool = False
     uses: tuple[LabelUse, ...] = ()
-    manner: Told = PLAIN
+    manner: tuple[str, ...] = ()
 
 
 def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | None = None) -> Scene:

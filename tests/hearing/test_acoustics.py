@@ -3,14 +3,17 @@
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import acoustic_pairs as pairs
+from benchmarks.acoustic_pairs import ramped, repeated, single_event, unsteadiness_db
 from core.hearing.acoustics import NOTHING_TOLD, Manner, Motion, Space, measure
-from core.hearing.audio import SAMPLE_RATE, Samples
+from core.hearing.audio import SAMPLE_RATE, Samples, load_clip
 from core.hearing.classifier import WINDOW_SAMPLES, Category, Prediction, fill_windows
 from core.hearing.samples import rain
 from core.hearing.size import FEWEST_RECORDINGS, Range, Size, centroid_hz, load_sizes
@@ -77,7 +80,8 @@ def test_what_happens_faster_has_a_higher_rate() -> None:
 def test_events_are_those_of_the_label_alone() -> None:
     both = knocks(8, apart_s=0.56)
     assert manner(both).events == 8
-    assert manner(both, missing=(0, 1)).events == 4, "what happens while the label is not heard is something else"
+    assert manner(both, missing=(1, 3)).events == 8, "a window may cut a sound in two, so that one half has no name"
+    assert manner(both, missing=(0, 1, 2)).events == 4, "what happens far from where it is heard is something else"
     assert manner(both, missing=range(6)) == NOTHING_TOLD
 
 
@@ -215,3 +219,24 @@ def test_it_costs_at_most_five_milliseconds_for_five_seconds() -> None:
         return time.thread_time() - began
 
     assert min(seconds() for _ in range(5)) <= 0.005
+
+
+def test_of_real_recordings_nothing_false_is_told(recordings: Path) -> None:
+    """A few of what `python -m benchmarks.acoustics` measures of all."""
+    random = np.random.default_rng(2)
+    helicopters = [load_clip(path).samples for path in sorted((recordings / "007 - Helicopter").iterdir())[:20]]
+    steady = sorted(helicopters, key=unsteadiness_db)[:10]
+    coming = [manner(ramped(sound, 14)).motion for sound in steady]
+    going = [manner(ramped(sound, -14)).motion for sound in steady]
+    assert coming.count(Motion.APPROACHING) >= 8
+    assert going.count(Motion.LEAVING) >= 8
+    assert Motion.LEAVING not in coming
+    assert Motion.APPROACHING not in going
+
+    dogs = [load_clip(path).samples for path in sorted((recordings / "001 - Dog bark").iterdir())[:12]]
+    barks = [event for event in map(single_event, dogs) if event is not None]
+    assert len(barks) >= 10
+    assert sum(manner(repeated(bark, 3, random)).events == 3 for bark in barks) >= 0.9 * len(barks)
+    for t60_s, hall in ((0.3, False), (2.0, True)):
+        spaces = [manner(pairs.in_a_room(repeated(bark, 3, random), t60_s, random)).space for bark in barks]
+        assert sum((space is Space.HALL) is hall for space in spaces) >= 0.9 * len(barks)

@@ -33,15 +33,19 @@ DOG = scene(Dog=0.9, Bark=0.8)
         (DOG, NOTHING_TOLD, "a barking dog"),
         (DOG, ONCE, "a barking dog, a single bark"),
         (DOG, Manner(events=3, rate=2.0), "a barking dog"),
-        (DOG, OFTEN, "a barking dog, again and again"),
+        (DOG, OFTEN, "a barking dog, bark after bark"),
         (DOG, FRANTIC, "a barking dog, frantically"),
         (DOG, HALL, "a barking dog, in a vast hall"),
         (DOG, Manner(space=Space.DRY), "a barking dog"),
-        (DOG, SMALL, "a tiny barking dog"),
-        (DOG, LARGE, "a huge barking dog"),
+        (DOG, SMALL, "a barking dog, a tiny one"),
+        (DOG, LARGE, "a barking dog, a huge one"),
         (DOG, COMING, "a barking dog"),
-        (DOG, Manner(9, 2.0, Space.HALL, None, Size.LARGE), "a huge barking dog, again and again, in a vast hall"),
-        (scene(Owl=0.9), LARGE, "a huge owl"),
+        (
+            DOG,
+            Manner(9, 2.0, Space.HALL, None, Size.LARGE),
+            "a barking dog, a huge one, bark after bark, in a vast hall",
+        ),
+        (scene(Owl=0.9), LARGE, "an owl, a huge one"),
         (scene(Truck=0.9), COMING, "a truck, coming closer"),
         (scene(Truck=0.9), GOING, "a truck, moving away"),
         (scene(Truck=0.9), PASSING, "a truck, rushing past"),
@@ -63,7 +67,7 @@ def test_the_manner_is_told(heard: Scene, manner: Manner, told: str) -> None:
         ("Knock", 1, "a hand knocking on a door, a single knock"),
         ("Knock", 3, "a hand knocking on a door, three knocks"),
         ("Knock", 6, "a hand knocking on a door, six knocks"),
-        ("Knock", 7, "a hand knocking on a door, again and again"),
+        ("Knock", 7, "a hand knocking on a door, knock after knock"),
         ("Fireworks", 2, "fireworks in the night sky, two bursts"),
         ("Clapping", 4, "clapping hands, four claps"),
         ("Church bell", 3, "a church bell, three strokes"),
@@ -77,7 +81,7 @@ def test_things_are_numbered_only_where_each_event_is_one(label: str, events: in
 @pytest.mark.parametrize("events", range(2, 41))
 def test_ten_barks_are_one_dog(events: int) -> None:
     told = sentence(with_manner(DOG, Manner(events=events, rate=2.0)))
-    assert told in ("a barking dog", "a barking dog, again and again")
+    assert told in ("a barking dog", "a barking dog, bark after bark")
 
 
 def test_a_hall_is_told_only_where_nothing_says_another_place() -> None:
@@ -92,10 +96,10 @@ def test_what_is_only_dimly_seen_has_no_manner() -> None:
 
 def test_the_manner_is_the_main_subjects() -> None:
     assert (
-        sentence(with_manner(scene(Dog=0.9, Bark=0.9, Car=0.8), OFTEN)) == "a barking dog, again and again, and a car"
+        sentence(with_manner(scene(Dog=0.9, Bark=0.9, Car=0.8), OFTEN)) == "a barking dog, bark after bark, and a car"
     )
     three = scene(Dog=0.9, Bark=0.9, Car=0.8, Piano=0.7)
-    assert sentence(with_manner(three, OFTEN)) == "a barking dog, again and again, a car and a piano"
+    assert sentence(with_manner(three, OFTEN)) == "a barking dog, bark after bark, a car and a piano"
 
 
 def test_the_manner_goes_first_when_the_sentence_is_too_long() -> None:
@@ -103,7 +107,7 @@ def test_the_manner_goes_first_when_the_sentence_is_too_long() -> None:
     told = with_manner(heard, OFTEN)
     spoken = "one two three four five six"
     whole = describe(told, spoken=spoken).text
-    assert whole == f"a barking dog, again and again, about {spoken}"
+    assert whole == f"a barking dog, bark after bark, about {spoken}"
     assert describe(told, spoken=spoken, max_tokens=estimate_tokens(whole) - 1).text == f"a barking dog, about {spoken}"
 
 
@@ -130,7 +134,6 @@ def test_any_manner_makes_plain_words(heard: list[TopCategory], manner: Manner) 
     text = describe(with_manner(compose_scene(heard), manner)).text
     assert estimate_tokens(text) <= CLIP_TOKENS
     assert not re.search(r"[{}|;]|  | ,|,,", text), text
-    assert not re.search(r"\ba (tiny|huge) an? ", text), text
 
 
 @given(CATEGORIES, st.sampled_from([ONCE, OFTEN, FRANTIC, HALL, COMING, GOING, PASSING, SMALL, LARGE]))
@@ -164,7 +167,7 @@ def test_a_person_beside_anything_has_no_size(one: str, other: str) -> None:
     heard = [TopCategory(name, 0.9, 1.0, 0) for name in dict.fromkeys((one, other))]
     told = with_manner(compose_scene(heard), LARGE)
     if PERSONS.search(told.subjects[0].phrase):
-        assert told.manner.size == ""
+        assert "a huge one" not in told.manner
 
 
 def test_rain_has_no_manner_but_its_hall() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.models import ModelStore
-from core.prompting.phrasebook import Entry, Role, Telling, load_phrasebook, with_articles, with_size
+from core.prompting.phrasebook import Entry, Role, Telling, load_phrasebook, with_articles
 from core.settings import CoreSettings
 
 BOOK = load_phrasebook()
@@ -106,12 +106,6 @@ def test_a_row_whose_manners_cannot_be_told_is_refused(changes: dict[str, Any], 
 def test_an_unknown_manner_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         Telling("twice")
-
-
-def test_a_size_goes_before_the_noun() -> None:
-    assert with_size("an owl", "tiny") == "a tiny owl"
-    assert with_size("a barking dog", "huge") == "a huge barking dog"
-    assert with_size("two dogs", "huge") == "two dogs"
 
 
 def test_the_family_tree() -> None:
