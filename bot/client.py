@@ -8,7 +8,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import final
@@ -99,7 +98,6 @@ class ImagineBot(ServiceClient):
             max_messages=None,
             http_trace=clock.trace(),
         )
-        self._drawing = ThreadPoolExecutor(1, thread_name_prefix="drawing")
         self._reader = FileReader(engine.settings.audio_limits.max_bytes)
         self.services = self._build(settings, engine, clock.now, read_file or self._reader)
         self._listener = Listener(self)
@@ -118,7 +116,6 @@ class ImagineBot(ServiceClient):
             recordings=Recordings(self, read_file),
             turns=Turns(),
             refused_words=_refused_words(settings.data_dir),
-            drawing=self._drawing,
             now=now,
         )
         return Services(
@@ -180,7 +177,6 @@ class ImagineBot(ServiceClient):
         await self._reader.close()
         await self.services.engine.close()
         await self.services.store.close()
-        self._drawing.shutdown(wait=False, cancel_futures=True)  # whoever waited for a figure has ended
 
     async def _sync_commands(self) -> None:
         """Tell Discord about the commands, if they have changed since the last time: it allows this rarely."""

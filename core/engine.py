@@ -39,6 +39,7 @@ from core.hearing.acoustics import measure
 from core.hearing.audio import Clip, load_clip
 from core.hearing.categories import SILENCE, get_top_categories
 from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
+from core.hearing.strip import Strip, weave
 from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import ModelStore, find_adapters
 from core.options import ImagineOptions
@@ -160,6 +161,13 @@ class Engine:
             stop.set()
             self._heard_now.discard(stop)
             self._waiting_to_be_heard.discard(stop)  # it may have been given up before its turn
+
+    async def weave(self, heard: Heard) -> Strip:
+        """The strip of what was heard, woven in a hearing thread. Raises ShuttingDown."""
+        if self._closed:
+            raise ShuttingDown
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._hearing, weave, heard.clip.samples, heard.summary.windows)
 
     async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
         """The words that are painted for what was heard: those it was told in already, unless `options` change them."""

@@ -28,7 +28,8 @@ from bot.views.wording import picture_alt_text, picture_notes
 from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
-from core.hearing.figure import draw_heard
+from core.hearing.palette import Palette, palette_of
+from core.hearing.strip import Strip, strip_png
 from core.pictures import PictureFile, encode_picture, read_image
 from core.prompting.words import WordList
 
@@ -38,7 +39,8 @@ ACKNOWLEDGE_WITHIN_S = 2.0
 """If hearing takes longer than this, the message is there before what was heard."""
 LABELS_A_WINDOW = 5
 SIZE_ATTEMPTS = 3
-FIGURE = "heard.png"
+INK_STRIP, STRIP = "strip-ink.png", "strip.png"
+"""Two names, since a file that is attached already is not sent again."""
 
 
 @lru_cache(256)
@@ -71,6 +73,7 @@ class JobRun:
         self._message = LiveMessage(services, job, self._t, resumed=resumed)
         self._screen = Screen(job.id, self._t("status.listening"))
         self._files: dict[str, bytes] = {}
+        self._strip: Strip | None = None
         self._keeping: asyncio.Task[None] | None = None
 
     async def run(self) -> End:
@@ -195,7 +198,7 @@ class JobRun:
             case Painting(step, steps, preview):
                 if preview is not None:
                     name = f"preview-{step}.jpg"
-                    self._files = {**self._figure_file(), name: preview}
+                    self._files = {**self._strip_file(), name: preview}
                     self._screen = replace(self._screen, picture=name, alt_text=self._t("alt.preview"))
                 self._change(progress=(step, steps), status=self._t("status.painting"))
             case Painted(picture):
@@ -211,7 +214,7 @@ class JobRun:
         await asyncio.to_thread(self._services.store.unmark, self._job.id)
         self._job = replace(self._job, heard=summary)
         self._screen = replace(self._screen, heard=summary, prompt=summary.prompt.text, status=self._t("status.heard"))
-        self._keeping = asyncio.create_task(self._draw_and_keep(heard, summary), name=f"figure of job {self._job.id}")
+        self._keeping = asyncio.create_task(self._weave_and_keep(heard, summary), name=f"strip of job {self._job.id}")
         if self._can_be_painted:  # if not, the stream ends with the reason
             self._change()
 
@@ -220,34 +223,33 @@ class JobRun:
         heard = self._job.heard
         if heard is None:
             return
-        figure = await self._services.store.figure(self._job)
         prompt = await self._services.engine.prompt_for(heard, self._job.options)
-        self._files = {FIGURE: figure} if figure is not None else {}
-        self._screen = replace(
-            self._screen, heard=heard, prompt=prompt.text, figure=FIGURE if figure is not None else None
-        )
+        self._screen = replace(self._screen, heard=heard, prompt=prompt.text)
+        await self._show_in_ink(await self._services.store.strip(self._job))
 
-    async def _draw_and_keep(self, heard: Heard, summary: HeardSummary) -> None:
-        """Draw the figure while the picture is waited for, and write down what was heard, both at once."""
-        figure = await self._draw(heard)
-        await self._services.store.set_heard(self._job.id, summary, figure)
-        if figure is None:
-            return
-        self._files = {FIGURE: figure, **self._files}
-        self._screen = replace(self._screen, figure=FIGURE)
-        if self._message.is_posted:
+    async def _weave_and_keep(self, heard: Heard, summary: HeardSummary) -> None:
+        """Weave the strip once the words are on their way, and write down what was heard, both at once."""
+        strip = await self._weave(heard)
+        await self._services.store.set_heard(self._job.id, summary, strip)
+        await self._show_in_ink(strip)
+        if self._strip is not None and self._message.is_posted:
             with suppress(Gone):  # which the run will notice
                 self._change()
 
-    async def _draw(self, heard: Heard) -> bytes | None:
-        """The figure of what was heard; without it the picture comes all the same."""
+    async def _weave(self, heard: Heard) -> Strip | None:
+        """The sound's strip; without it the picture comes all the same."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._services.drawing, draw_heard, heard.clip, heard.summary.windows, heard.summary.top
-            )
+            return await self._services.engine.weave(heard)
         except Exception:
-            log.exception("job %d: no figure of what was heard", self._job.id)
+            log.exception("job %d: no strip of its sound", self._job.id)
             return None
+
+    async def _show_in_ink(self, strip: Strip | None) -> None:
+        """Put the strip on the screen as it is before there is a picture."""
+        if strip is not None:
+            ink = await asyncio.to_thread(strip_png, strip)
+            self._strip, self._files = strip, {INK_STRIP: ink, **self._files}
+            self._screen = replace(self._screen, strip=INK_STRIP)
 
     def _change(self, **changes: object) -> None:
         """Change the screen and show it soon. Raises Gone once the message is gone."""
@@ -258,22 +260,29 @@ class JobRun:
         """A picture is kept before anybody sees it: after a crash it is shown, and not another one painted."""
         await self._finish_keeping()  # what was heard is written down first, or the picture would be of nothing
         file = await asyncio.to_thread(encode_picture, picture, self._services.places.file_limit(self._job))
-        outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, picture.notes)
+        palette = await asyncio.to_thread(palette_of, picture.image)
+        outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, picture.notes, palette)
         await self._services.store.keep_picture(self._job.id, outcome, file.data, file.ending)
         await asyncio.to_thread(self._services.store.unmark, self._job.id)
-        await self._finish(picture, file)
+        await self._finish(picture, file, palette)
 
-    async def _painted_before(self) -> tuple[Picture, PictureFile] | None:
+    async def _painted_before(self) -> tuple[Picture, PictureFile, Palette] | None:
         """The picture that an earlier run painted and did not get to show."""
         outcome, data = self._job.outcome, await self._services.store.kept_picture(self._job)
         if outcome is None or data is None:
             return None
         image = await asyncio.to_thread(read_image, data)
         picture = Picture(image, outcome.recipe, outcome.seconds, outcome.is_miniature, outcome.notes)
-        return picture, PictureFile(data, str(self._job.picture).rpartition(".")[2])
+        palette = outcome.palette
+        if palette is None:  # it was painted by an older version
+            palette = await asyncio.to_thread(palette_of, image)
+        return picture, PictureFile(data, str(self._job.picture).rpartition(".")[2]), palette
 
-    async def _finish(self, picture: Picture, file: PictureFile) -> None:
+    async def _finish(self, picture: Picture, file: PictureFile, palette: Palette) -> None:
         """The picture in the message, as large as Discord takes it, and the job's end in the store."""
+        if self._strip is not None:
+            self._files = {STRIP: await asyncio.to_thread(strip_png, self._strip, palette)}
+            self._screen = replace(self._screen, strip=STRIP)
         words = picture.recipe.prompt.text
         self._screen = replace(
             self._screen,
@@ -287,7 +296,7 @@ class JobRun:
         )
         for _ in range(SIZE_ATTEMPTS):
             name = f"{PICTURE}.{file.ending}"
-            self._files = {**self._figure_file(), name: file.data}
+            self._files = {**self._strip_file(), name: file.data}
             self._screen = replace(self._screen, picture=name)
             try:
                 await self._message.finish(self._screen, self._files)
@@ -311,7 +320,7 @@ class JobRun:
         if not self._job.asked and not await self._message.is_there():
             log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, ending.sentence)
         else:
-            self._files = self._figure_file()
+            self._files = self._strip_file()
             self._screen = replace(
                 self._screen,
                 status=Markdown(ending.sentence),  # as it was written down
@@ -323,7 +332,7 @@ class JobRun:
             try:
                 await self._message.finish(self._screen, self._files)
             except TooLarge:
-                await self._message.finish(replace(self._screen, figure=None), {})
+                await self._message.finish(replace(self._screen, strip=None), {})
         await self._services.store.finish(self._job.id, ending.state)
 
     async def _finish_keeping(self) -> None:
@@ -331,8 +340,8 @@ class JobRun:
             await asyncio.wait({self._keeping})
             self._keeping.result()
 
-    def _figure_file(self) -> dict[str, bytes]:
-        return {FIGURE: self._files[FIGURE]} if FIGURE in self._files else {}
+    def _strip_file(self) -> dict[str, bytes]:
+        return {name: data for name, data in self._files.items() if name == self._screen.strip}
 
     @property
     def _is_unnoticed(self) -> bool:

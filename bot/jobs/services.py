@@ -1,7 +1,6 @@
 """What every job under way works with."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +18,7 @@ from core.prompting.words import WordList
 
 @dataclass(frozen=True)
 class JobServices:
-    """`refused_words` are not painted anywhere, `drawing` runs what draws figures, `now` tells the time."""
+    """`refused_words` are not painted anywhere, `now` tells the time."""
 
     client: discord.Client
     engine: Engine
@@ -30,5 +29,4 @@ class JobServices:
     recordings: Recordings
     turns: Turns
     refused_words: WordList
-    drawing: Executor
     now: Callable[[], datetime]

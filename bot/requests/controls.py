@@ -21,8 +21,10 @@ from bot.requests.services import Interaction
 from bot.storage.records import Job, NewJob, ReplyAddress
 from bot.views.buttons import JOB_BUTTON, STYLE_SELECT
 from bot.views.editors import prompt_editor
-from bot.views.layouts import new_layout
-from bot.views.wording import figure_alt_text, heard_notes, how_sure, note_text, picture_notes, worth_saying
+from bot.views.layouts import media, new_layout
+from bot.views.wording import heard_notes, label_lines, note_text, picture_notes, strip_alt_text
+from core.hearing.strip import strip_png
+from core.hearing.timeline import clock
 from core.options import ImagineOptions
 from core.prompting.styles import Style
 from core.recipe import to_json
@@ -118,7 +120,7 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
         source_id=job.source_id,
         options=replace(options, seed=None),
         heard=job.heard,
-        figure_of=job.figure_of or job.id,
+        strip_of=job.strip_of or job.id,
         author_id=job.author_id,
         request_key=f"i:{interaction.id}",
     )
@@ -137,7 +139,7 @@ async def _show_prompt_editor(interaction: Interaction, job: Job) -> None:
 
 
 async def _show_heard(interaction: Interaction, job: Job) -> None:
-    """The labels of every window and the figure, for the one who clicked."""
+    """The strip, in the picture's colours, and the labels of every window, for the one who clicked."""
     services, t = interaction.client.services, language_of(interaction)
     if job.heard is None:
         await calls.answer(interaction, t("answer.forgotten"))
@@ -145,25 +147,19 @@ async def _show_heard(interaction: Interaction, job: Job) -> None:
     view = new_layout()
     view.add_item(display(Markdown(f"### {t('button.heard')}: {inert(job.heard.title)}")))
     files = {}
-    figure = await services.store.figure(job)
-    if figure is not None:
-        files["heard.png"] = figure
-        gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
-        gallery.add_item(
-            media="attachment://heard.png", description=figure_alt_text(t, job.heard.top, job.heard.duration_s)
-        )
-        view.add_item(gallery)
+    strip = await services.store.strip(job)
+    if strip is not None:
+        files["strip.png"] = await asyncio.to_thread(strip_png, strip, job.outcome.palette if job.outcome else None)
+        view.add_item(media("strip.png", strip_alt_text(t, job.heard)))
+    view.add_item(display(label_lines(t, job.heard)))
     lines = [
-        f"`{window.timestamp_ms / 1000:5.1f} s` "
+        f"`{clock(job.heard.begins_s + window.timestamp_ms / 1000)}` "
         + ", ".join(f"{inert(category.name)} ({category.score:.2f})" for category in window.categories[:3])
         for window in job.heard.windows[:MOST_WINDOWS]
     ]
     if len(job.heard.windows) > MOST_WINDOWS:
         lines.append("…")
-    said = worth_saying(job.heard.top)
-    sure = ", ".join(f"{inert(category.name)}: {how_sure(t, category.certainty)}" for category in said)
-    view.add_item(display(Markdown(shortened("\n".join(lines), 3200))))
-    view.add_item(display(Markdown(shortened(f"-# {sure}", 400))))
+    view.add_item(display(Markdown(shortened("\n".join(lines), 2800))))
     await calls.answer_with(interaction, view, files)
 
 

@@ -19,6 +19,7 @@ from bot.requests.services import Interaction
 from bot.storage.records import Job
 from bot.views.buttons import PRIVACY_BUTTON, privacy_button
 from bot.views.layouts import new_layout
+from core.hearing.strip import Strip, strip_png
 
 EXPORT_EVERY = timedelta(days=1)
 MOST_BYTES = 8_000_000
@@ -82,13 +83,16 @@ async def _send_export(interaction: Interaction) -> None:
         await calls.answer(interaction, t("answer.exported", count=len(kept)))
 
 
-def export(kept: Sequence[tuple[Job, bytes | None]]) -> bytes:
-    """A zip: all that is known of each request as JSON, and the figures, as many as Discord takes. Blocks."""
+def export(kept: Sequence[tuple[Job, Strip | None]]) -> bytes:
+    """A zip: all that is known of each request as JSON, and the sounds' strips, as many as Discord takes. Blocks."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         requests = [asdict(job) for job, _ in kept]
         archive.writestr("requests.json", json.dumps(requests, indent=2, ensure_ascii=False, default=str))
-        for job, figure in reversed(kept):  # the newest first: Discord takes no files of more than 10 MB
-            if figure is not None and out.tell() + len(figure) < MOST_BYTES:
-                archive.writestr(f"heard-{job.id}.png", figure)
+        for job, strip in reversed(kept):  # the newest first: Discord takes no files of more than 10 MB
+            if strip is None:
+                continue
+            png = strip_png(strip, job.outcome.palette if job.outcome else None)
+            if out.tell() + len(png) < MOST_BYTES:
+                archive.writestr(f"strip-{job.id}.png", png)
     return out.getvalue()

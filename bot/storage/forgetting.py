@@ -7,7 +7,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from bot.storage.records import JobState
-from bot.storage.tables import ErasureRow, FigureRow, JobRow
+from bot.storage.tables import ErasureRow, JobRow, StripRow
 from core.options import ImagineOptions
 
 
@@ -23,13 +23,13 @@ def forget_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None
         "reply",
         "reply_id",
         "source_id",
-        "figure_of",
+        "strip_of",
     )
     nothing = dict.fromkeys((*columns, "ending", "interaction"))
     nobody = {"user_id": 0, "channel_id": 0, "locale": "", "filename": "", "options": ImagineOptions()}
     mine = update(JobRow).where(JobRow.id.in_(job_ids))
     session.execute(mine.values(**nothing, **nobody, state=JobState.FORGOTTEN, created=now))
-    session.execute(delete(FigureRow).where(FigureRow.job_id.in_(job_ids)))
+    session.execute(delete(StripRow).where(StripRow.job_id.in_(job_ids)))
 
 
 def forget_recordings(session: Session, author_id: int, now: datetime) -> None:
@@ -40,7 +40,7 @@ def forget_recordings(session: Session, author_id: int, now: datetime) -> None:
     shown = [row for row in rows if row.reply is not None]
     session.add_all(ErasureRow(job_id=row.id, since=now, reply=row.reply, but_picture=True) for row in shown)
     session.flush()
-    what_was_heard = dict.fromkeys(("heard", "outcome", "figure_of", "author_id", "source_id", "attachment"))
+    what_was_heard = dict.fromkeys(("heard", "outcome", "strip_of", "author_id", "source_id", "attachment"))
     of_theirs = update(JobRow).where(JobRow.id.in_(theirs))
     session.execute(of_theirs.values(**what_was_heard, filename="", options=ImagineOptions()))
-    session.execute(delete(FigureRow).where(FigureRow.job_id.in_(theirs)))
+    session.execute(delete(StripRow).where(StripRow.job_id.in_(theirs)))

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.records import Job
-from bot.storage.tables import ExportRow, FigureRow, JobRow, UnheardRow
+from bot.storage.tables import ExportRow, JobRow, StripRow, UnheardRow
+from core.hearing.strip import Strip
 
 
 class People:
@@ -17,13 +18,13 @@ class People:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def kept_of(self, user_id: int) -> list[tuple[Job, bytes | None]]:
-        """All jobs of a person, and of their recordings, with the figures."""
+    async def kept_of(self, user_id: int) -> list[tuple[Job, Strip | None]]:
+        """All jobs of a person, and of their recordings, with the strips of their sounds."""
         about = (JobRow.user_id == user_id) | (JobRow.author_id == user_id)
-        query = select(JobRow, FigureRow.data).outerjoin(FigureRow, FigureRow.job_id == JobRow.id)
+        query = select(JobRow, StripRow.strip).outerjoin(StripRow, StripRow.job_id == JobRow.id)
         async with self._database.read() as session:
             found = await session.execute(query.where(about).order_by(JobRow.id))
-            return [(row.as_job(), figure) for row, figure in found]
+            return [(row.as_job(), strip) for row, strip in found]
 
     async def claim_export(self, user_id: int, now: datetime, every: timedelta) -> bool:
         """Whether a person has not been sent what is kept about them within `every`; notes that they are now."""

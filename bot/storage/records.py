@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from core.events import HeardSummary
 from core.generation.protocol import Note
+from core.hearing.palette import Palette
 from core.options import ImagineOptions
 from core.prompting.styles import Style
 from core.recipe import Recipe
@@ -60,12 +61,13 @@ class ReplyAddress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished picture: its recipe, and what a person should know about it."""
+    """A finished picture: its recipe, what a person should know about it, and the colours of its sound's strip."""
 
     recipe: Recipe
     seconds: float
     is_miniature: bool
     notes: tuple[Note, ...] = ()
+    palette: Palette | None = None
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,9 @@ class Ending:
 class NewJob:
     """A request about to be accepted.
 
-    `asked`: somebody wanted it; the bot did not take the recording up by itself. `figure_of` names the job whose figure
-    shows what was heard. `request_key` is what the request is known by, however often Discord tells of it. `author_id`
-    sent the recording; None: whoever asks.
+    `asked`: somebody wanted it; the bot did not take the recording up by itself. `strip_of` names the job that the
+    sound's strip is kept with. `request_key` is what the request is known by, however often Discord tells of it.
+    `author_id` sent the recording; None: whoever asks.
     """
 
     user_id: int
@@ -154,7 +156,7 @@ class NewJob:
     options: ImagineOptions = field(default_factory=ImagineOptions)
     heard: HeardSummary | None = None
     reply: ReplyAddress | None = None
-    figure_of: int | None = None
+    strip_of: int | None = None
     request_key: str | None = None
     interaction: InteractionAddress | None = None
     author_id: int | None = None
@@ -216,7 +218,7 @@ class Job:
     options: ImagineOptions
     heard: HeardSummary | None
     reply: ReplyAddress | None
-    figure_of: int | None
+    strip_of: int | None
     request_key: str | None
     run: int
     outcome: Outcome | None

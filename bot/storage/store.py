@@ -39,14 +39,15 @@ from bot.storage.servers import Servers
 from bot.storage.tables import (
     ErasureRow,
     ExportRow,
-    FigureRow,
     GuildRow,
     JobRow,
     LedgerRow,
     RunRow,
+    StripRow,
 )
 from bot.storage.upgrade import delete_old_copies
 from core.events import HeardSummary
+from core.hearing.strip import Strip
 
 log = logging.getLogger(__name__)
 
@@ -156,10 +157,10 @@ class Store:
         """The work has ended, however. Any thread."""
         self._files.unmark(job_id)
 
-    async def figure(self, job: Job) -> bytes | None:
-        """The figure (PNG) of what `job` heard."""
+    async def strip(self, job: Job) -> Strip | None:
+        """The strip of the sound that `job` is about."""
         async with self._sessions() as session:
-            return await session.scalar(select(FigureRow.data).where(FigureRow.job_id == (job.figure_of or job.id)))
+            return await session.scalar(select(StripRow.strip).where(StripRow.job_id == (job.strip_of or job.id)))
 
     async def set_reply(self, job_id: int, reply: ReplyAddress) -> None:
         """Note where the job's message is. Of a job that was withdrawn meanwhile, that is what is to be removed."""
@@ -172,14 +173,14 @@ class Store:
 
         await self._write(note)
 
-    async def set_heard(self, job_id: int, heard: HeardSummary, figure: bytes | None) -> None:
-        """Note what was heard, and its figure (PNG); the recording is no longer needed and is deleted."""
+    async def set_heard(self, job_id: int, heard: HeardSummary, strip: Strip | None) -> None:
+        """Note what was heard, and the sound's strip; the recording is no longer needed and is deleted."""
 
         def note(session: Session) -> None:
             kept = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.WAITING).values(heard=heard)
             is_wanted = session.execute(kept.returning(JobRow.id)).one_or_none() is not None
-            if is_wanted and figure is not None:
-                session.merge(FigureRow(job_id=job_id, data=figure))
+            if is_wanted and strip is not None:
+                session.merge(StripRow(job_id=job_id, strip=strip))
 
         await self._write(note)
         await asyncio.to_thread(self._files.remove, _recording_of(job_id))

@@ -22,6 +22,7 @@ from bot.storage.records import (
     ReplyAddress,
 )
 from core.events import HeardSummary
+from core.hearing.strip import Strip
 from core.options import ImagineOptions
 
 
@@ -56,6 +57,19 @@ class _Moment(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
 
 
+class _Cells(TypeDecorator[Strip]):
+    """A strip as the bytes of its cells."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Strip | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else value.cells
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Strip | None:
+        return None if value is None else Strip(value)
+
+
 class Base(DeclarativeBase):
     """What all tables derive from."""
 
@@ -82,7 +96,7 @@ class JobRow(Base):
     heard: Mapped[HeardSummary | None] = mapped_column(_Plain(HeardSummary))
     reply: Mapped[ReplyAddress | None] = mapped_column(_Plain(ReplyAddress))
     reply_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    figure_of: Mapped[int | None]
+    strip_of: Mapped[int | None]
     request_key: Mapped[str | None] = mapped_column(unique=True, index=True)
     run: Mapped[int] = mapped_column(server_default=text("0"))
     outcome: Mapped[Outcome | None] = mapped_column(_Plain(Outcome))
@@ -105,13 +119,13 @@ class RunRow(Base):
     started: Mapped[datetime] = mapped_column(_Moment)
 
 
-class FigureRow(Base):
-    """The figure of what was heard (PNG)."""
+class StripRow(Base):
+    """The strip of a sound that was heard."""
 
-    __tablename__ = "figures"
+    __tablename__ = "strips"
 
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    data: Mapped[bytes] = mapped_column(LargeBinary)
+    strip: Mapped[Strip] = mapped_column("cells", _Cells)
 
 
 class LedgerRow(Base):

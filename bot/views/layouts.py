@@ -13,7 +13,7 @@ from discord import ui
 from bot.discord_api.markdown import Markdown, display, inert
 from bot.views.buttons import job_button, style_select
 from bot.views.texts import Translation
-from bot.views.wording import bar, figure_alt_text, heard_notes, label_lines, note_text
+from bot.views.wording import bar, heard_notes, label_lines, note_text, strip_alt_text
 from core.events import HeardSummary
 from core.generation.protocol import Note
 
@@ -37,13 +37,13 @@ class Controls(Enum):
 
 @dataclass(frozen=True)
 class Screen:
-    """All that a job's message shows. `figure` and `picture` are names of files attached to the message."""
+    """All that a job's message shows. `strip` and `picture` are names of files attached to the message."""
 
     job_id: int
     status: Markdown
     heard: HeardSummary | None = None
     prompt: str = ""
-    figure: str | None = None
+    strip: str | None = None
     picture: str | None = None
     alt_text: str = ""
     progress: tuple[int, int] | None = None
@@ -67,11 +67,11 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     if screen.heard is not None:
         container.add_item(display(Markdown(f"### {inert(screen.heard.title)}")))
     if screen.picture is not None:
-        gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
-        gallery.add_item(media=f"attachment://{screen.picture}", description=screen.alt_text or None)
-        container.add_item(gallery)
+        container.add_item(media(screen.picture, screen.alt_text or None))
     if screen.heard is not None:
-        _add_heard(container, screen, screen.heard, t)
+        if screen.strip is not None:  # right below the picture, which stands on it
+            container.add_item(media(screen.strip, strip_alt_text(t, screen.heard)))
+        container.add_item(display(label_lines(t, screen.heard)))
     if screen.prompt:
         container.add_item(display(Markdown(f"> {inert(screen.prompt, LONGEST_PROMPT)}")))
     if screen.progress is not None:
@@ -102,20 +102,11 @@ def is_marked(message: discord.Message, marker: int) -> bool:
     return any(getattr(component, "id", None) == marker for component in message.components)
 
 
-def _add_heard(container: "ui.Container[ui.LayoutView]", screen: Screen, heard: HeardSummary, t: Translation) -> None:
-    """The labels; the figure is large until there is a picture, then a thumbnail beside them."""
-    labels = display(label_lines(t, heard.top))
-    if screen.figure is None:
-        container.add_item(labels)
-        return
-    media = f"attachment://{screen.figure}"
-    description = figure_alt_text(t, heard.top, heard.duration_s)
-    if screen.picture is not None:
-        container.add_item(ui.Section(labels, accessory=ui.Thumbnail(media, description=description)))
-        return
+def media(name: str, description: str | None) -> "ui.MediaGallery[ui.LayoutView]":
+    """An attached picture by its file's name, as wide as the message."""
     gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
-    gallery.add_item(media=media, description=description)
-    container.add_item(gallery).add_item(labels)
+    gallery.add_item(media=f"attachment://{name}", description=description)
+    return gallery
 
 
 def _rows(screen: Screen, t: Translation) -> "list[ui.ActionRow[ui.LayoutView]]":

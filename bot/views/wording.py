@@ -11,10 +11,14 @@ from bot.views.texts import Translation
 from core.events import HeardSummary
 from core.generation.protocol import Note, Picture
 from core.hearing.categories import CLEARLY, PERHAPS, PROBABLY, TopCategory
+from core.hearing.timeline import WINDOW_S, clock, when_heard
 
 LONGEST_THREAD_NAME = 100
 LONGEST_ALT_TEXT = 1024
 BAR = 8
+MOST_LABELS = 5
+MOST_TIMES = 3
+"""Stretches that are named of one label."""
 
 MOST_LABELS = 5
 
@@ -38,19 +42,32 @@ def worth_saying(top: Sequence[TopCategory]) -> tuple[TopCategory, ...]:
     return tuple(category for category in top if category.certainty >= PERHAPS)[:MOST_LABELS] or tuple(top[:1])
 
 
-def label_lines(t: Translation, top: Sequence[TopCategory]) -> Markdown:
-    """The labels, one a line, with a bar and a word for how sure each is."""
+def label_lines(t: Translation, heard: HeardSummary) -> Markdown:
+    """The labels, one a line, with a bar and a word for how sure each is, and when it was heard."""
     lines = (
-        f"`{bar(category.certainty)}` **{inert(category.name)}** · {how_sure(t, category.certainty)}"
-        for category in worth_saying(top)
+        f"`{bar(category.certainty)}` {times(t, heard, category)} **{inert(category.name)}** · "
+        f"{how_sure(t, category.certainty)}"
+        for category in worth_saying(heard.top)
     )
     return Markdown("\n".join(lines))
 
 
-def figure_alt_text(t: Translation, top: Sequence[TopCategory], duration_s: float) -> str:
-    """What the figure shows, for those who cannot see it."""
-    names = ", ".join(f"{category.name} ({category.certainty:.0%})" for category in worth_saying(top))
-    return stripped(t.plain("alt.figure", seconds=f"{duration_s:.0f}", labels=names), LONGEST_ALT_TEXT)
+def times(t: Translation, heard: HeardSummary, category: TopCategory) -> str:
+    """When a label was heard, by the clock of the whole recording."""
+    stretches = when_heard(category, heard.windows)
+    spans = []
+    for stretch in stretches[:MOST_TIMES]:
+        begin = clock(heard.begins_s + stretch.begin_s)
+        end = clock(heard.begins_s + min(stretch.end_s, heard.duration_s))
+        is_short = stretch.end_s - stretch.begin_s < 2 * WINDOW_S or begin == end
+        spans.append(begin if is_short else t.plain("heard.span", begin=begin, end=end))
+    return ", ".join([*spans, *(["…"] if len(stretches) > MOST_TIMES else [])])
+
+
+def strip_alt_text(t: Translation, heard: HeardSummary) -> str:
+    """What the sound's strip shows, for those who cannot see it."""
+    labels = ", ".join(f"{times(t, heard, category)} {category.name}" for category in worth_saying(heard.top))
+    return stripped(t.plain("alt.strip", seconds=f"{heard.duration_s:.0f}", labels=labels), LONGEST_ALT_TEXT)
 
 
 def picture_alt_text(t: Translation, prompt: str) -> str:
@@ -63,8 +80,7 @@ def heard_notes(heard: HeardSummary) -> tuple[Note, ...]:
     notes = []
     seconds = f"{heard.duration_s:.0f}"
     if heard.shortened and heard.begins_s:
-        minutes, rest = divmod(int(heard.begins_s), 60)
-        notes.append(Note("stretch", {"begin": f"{minutes}:{rest:02d}", "seconds": seconds}))
+        notes.append(Note("stretch", {"begin": clock(heard.begins_s), "seconds": seconds}))
     elif heard.shortened:
         notes.append(Note("shortened", {"seconds": seconds}))
     if heard.damaged:

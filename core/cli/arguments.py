@@ -40,6 +40,8 @@ def _add_hear(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings: any sound or video file")
     parser.add_argument("--json", action="store_true", help="print one JSON object a file and line")
     parser.add_argument("--style", type=str, help="the style of the prompt (see .env.example)")
+    parser.add_argument("--figure", type=Path, metavar="PNG", help="draw a chart of one recording: spectrogram, labels")
+    parser.add_argument("--force", action="store_true", help="let --figure replace a file that is there")
 
 
 def _add_imagine(parser: argparse.ArgumentParser) -> None:

@@ -16,9 +16,10 @@ from core.cli.imagine import watch_events
 from core.cli.output import written_whole
 from core.engine import Engine
 from core.errors import ExitCode, WrongSetting
-from core.hearing.categories import TopCategory
-from core.hearing.figure import draw_heard
+from core.hearing.palette import palette_of
 from core.hearing.samples import DEMO, write_wav
+from core.hearing.strip import strip_png
+from core.hearing.timeline import clock, when_heard
 from core.options import ImagineOptions
 from core.pictures import to_png
 
@@ -27,14 +28,23 @@ SEED = 7
 
 
 @dataclass(frozen=True)
+class Label:
+    """Something that was heard: when it began, by the clock, and how sure that is, 0 to 1."""
+
+    name: str
+    begins: str
+    score: float
+
+
+@dataclass(frozen=True)
 class Shown:
     """One sound on the page; the paths are relative to it."""
 
     title: str
     sound: str
-    figure: str
+    strip: str
     picture: str
-    labels: tuple[TopCategory, ...]
+    labels: tuple[Label, ...]
     prompt: str
     model: str
     seconds: float
@@ -84,8 +94,8 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
         heard, picture = await watch_events(events)
     assert heard is not None  # the stream of a recording begins with it
     summary = heard.summary
-    figure = directory / f"{path.stem}-heard.png"
-    figure.write_bytes(await asyncio.to_thread(draw_heard, heard.clip, summary.windows, summary.top))
+    strip = directory / f"{path.stem}-strip.png"
+    strip.write_bytes(strip_png(await engine.weave(heard), palette_of(picture.image)))
     out = directory / f"{path.stem}.png"
     if out == path:  # a sound file may be called .png
         out = directory / f"{path.stem}-imagined.png"
@@ -94,9 +104,12 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
     return Shown(
         title=title,
         sound=path.name,
-        figure=figure.name,
+        strip=strip.name,
         picture=out.name,
-        labels=summary.top[:5],
+        labels=tuple(
+            Label(category.name, clock(when_heard(category, summary.windows)[0].begin_s), category.score)
+            for category in summary.top[:5]
+        ),
         prompt=picture.recipe.prompt.text,
         model=picture.recipe.model,
         seconds=picture.seconds,

@@ -1,4 +1,4 @@
-"""`imagine-sound hear`: what is in each recording, window by window, and how it becomes a prompt."""
+"""`imagine-sound hear`: what is in each recording, window by window, and how it becomes a prompt; or as a chart."""
 
 import argparse
 import asyncio
@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from core.cli.common import load_settings, read_style, remarks
+from core.cli.figure import draw_heard
+from core.cli.output import check_output, written_whole
 from core.engine import Engine
-from core.errors import ExitCode, ModelError, RecordingError
+from core.errors import ExitCode, ModelError, RecordingError, WrongSetting
 from core.events import Heard, HeardSummary
 from core.log_lines import one_line
 from core.options import ImagineOptions
@@ -24,7 +26,11 @@ SHOWN = 8
 
 
 def run(options: argparse.Namespace) -> int:
-    """Hear every file; 0 if all could be heard, else 2. Raises ModelError."""
+    """Hear every file; 0 if all could be heard, else 2. Raises ModelError, WrongSetting and WouldOverwrite."""
+    if options.figure is not None:
+        if len(options.files) > 1:
+            raise WrongSetting("A figure shows one recording; name only one FILE with --figure.")
+        check_output(options.figure, options.files, replace=options.force)
     return asyncio.run(_hear_all(options))
 
 
@@ -45,6 +51,9 @@ async def _hear_all(options: argparse.Namespace) -> int:
                 else:
                     print(one_line(f"{path}: {why}"), file=sys.stderr)
                 continue
+            if options.figure is not None:
+                with written_whole(options.figure) as temporary:
+                    temporary.write_bytes(draw_heard(heard.clip, heard.summary.windows, heard.summary.top))
             if options.json:
                 print(
                     json.dumps(

@@ -120,7 +120,7 @@ class World:
 
     async def jobs_remembered(self) -> int:
         """How many jobs are in the database of which more is kept than their key."""
-        columns = "guild_id, author_id, source_id, attachment, interaction, reply, heard, figure_of, outcome, picture"
+        columns = "guild_id, author_id, source_id, attachment, interaction, reply, heard, strip_of, outcome, picture"
         async with aiosqlite.connect(self.bot.services.store.path) as database:
             rows = await database.execute_fetchall(f"SELECT user_id, channel_id, filename, {columns} FROM jobs")
             return sum(any(row) for row in rows)

@@ -6,7 +6,6 @@ It can end at any moment without anything of its clean-up being done.
 import asyncio
 import io
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,6 +33,7 @@ from core.generation.protocol import Painted, Painting, Picture, Queued
 from core.hearing.audio import Clip
 from core.hearing.categories import TopCategory
 from core.hearing.classifier import Category, Prediction
+from core.hearing.strip import COLUMNS, ROWS, Strip
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 from core.prompting.scene import Scene
@@ -49,6 +49,7 @@ SUMMARY = HeardSummary(
     1.0,
     Prompt("rain", "text"),
 )
+STRIP = Strip(bytes(ROWS * COLUMNS))
 WRITING_S = 0.01
 SWEEP_S = 30.0
 QUEUES_S = (1, 400)
@@ -64,6 +65,9 @@ def fate_of(seed: int) -> ImagineSoundError | None:
 
 class SeedEngine:
     """What becomes of a request follows from its seed: its picture, or how it fails, and how long it waits."""
+
+    async def weave(self, heard: Heard) -> Strip:
+        return STRIP
 
     async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
         return heard.prompt
@@ -114,9 +118,7 @@ class OneStart:
     is_alive: bool = True
 
     @classmethod
-    async def begin(
-        cls, model: DiscordModel, database: Path, drawing: ThreadPoolExecutor, now: Callable[[], datetime]
-    ) -> "OneStart":
+    async def begin(cls, model: DiscordModel, database: Path, now: Callable[[], datetime]) -> "OneStart":
         client, store = await model.client(), Store(database)
         await store.open()
         services = JobServices(
@@ -129,7 +131,6 @@ class OneStart:
             recordings=Recordings(client, client.http.get_from_cdn),
             turns=Turns(),
             refused_words=WordList(),
-            drawing=drawing,
             now=now,
         )
         start = cls(client, store, services.places, JobRunner(services, give_up_after=timedelta(hours=24)))

@@ -8,7 +8,6 @@ import logging
 import sqlite3
 import tempfile
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,6 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from bot.jobs import job_run
 from bot.jobs.identity import place_of
 from bot.storage.records import AttachmentAddress, Job, NewJob, ReplyAddress
 from core.options import ImagineOptions
@@ -45,10 +43,8 @@ class Situation:
         self._doing: set[object] = set()
         self._left = ExitStack()
         self._left.callback(self.loop.close)
-        self._drawing = self._left.enter_context(ThreadPoolExecutor(1))
         self._database = Path(self._left.enter_context(tempfile.TemporaryDirectory())) / "bot.sqlite3"
         self._left.enter_context(sqlite_in_the_same_thread())
-        self._left.enter_context(mock.patch.object(job_run, "draw_heard", return_value=b"figure"))
         clock = SimpleNamespace(time=lambda: EPOCH.timestamp() + self.loop.now, monotonic=self.loop.time)
         self._left.enter_context(mock.patch.object(loopback_state, "time", clock))
         log, handler = logging.getLogger("bot"), _Faults(self.faults)
@@ -154,7 +150,7 @@ class Situation:
     # How it is done
 
     def _start(self) -> None:
-        beginning = OneStart.begin(self.discord, self._database, self._drawing, self._now)
+        beginning = OneStart.begin(self.discord, self._database, self._now)
         self.bot = self.loop.run_until_complete(beginning)
         self._do(self.bot.go_on())
 

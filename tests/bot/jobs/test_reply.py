@@ -15,10 +15,11 @@ from PIL import Image
 from simcord.http import router
 
 from bot.jobs import job_run
+from core import engine
 from core.engine import DEFAULTS
 from core.errors import OutOfMemory
 from core.events import Heard
-from core.hearing.figure import draw_heard
+from core.hearing.strip import Strip, weave
 from core.options import ImagineOptions
 from tests.bot.sounds import noise, silence
 from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
@@ -30,16 +31,16 @@ def jpeg() -> bytes:
     return out.getvalue()
 
 
-async def test_what_was_heard_is_shown_before_the_picture_with_a_figure_and_the_queue(world: World) -> None:
+async def test_what_was_heard_is_shown_before_the_picture_with_its_strip_and_the_queue(world: World) -> None:
     world.painter.held = True
 
     await world.post_voice_note(world.alice, world.channel)
 
     message = world.reply(world.channel)
     best = (await world.heard()).top[0]
-    assert re.search(rf"`[▰▱]{{8}}` \*\*{best.name}\*\* · (clearly|probably|perhaps)\n", text_of(message))
+    assert re.search(rf"`[▰▱]{{8}}` 0:00 \*\*{best.name}\*\* · (clearly|probably|perhaps)\n", text_of(message))
     assert "Number 1 in the queue" in text_of(message)
-    assert names_of(message) == ["heard.png"]
+    assert names_of(message) == ["strip-ink.png"]
     assert list(buttons_of(message)) == ["Cancel"]
 
 
@@ -58,9 +59,9 @@ async def test_progress_preview_and_picture_come_in_the_same_message(world: Worl
 
     assert first.id == painting.id == painted.id
     assert "2/4" in text_of(painting)
-    assert names_of(painting) == ["heard.png", "preview-2.jpg"]
+    assert names_of(painting) == ["strip-ink.png", "preview-2.jpg"]
     assert "painted by a model in 2 s" in text_of(painted)
-    assert names_of(painted) == ["heard.png", "picture.png"]
+    assert names_of(painted) == ["strip.png", "picture.png"]
     assert "2/4" not in text_of(painted)
 
 
@@ -80,7 +81,7 @@ async def test_every_picture_has_an_alternative_text(world: World) -> None:
     best = (await world.heard()).top[0]
     assert after[0] == f"A picture painted by a model from a sound: {world.painter.orders[0].request.prompt.text}"
     assert after[1]
-    assert f"{best.name} ({best.certainty:.0%})" in after[1]
+    assert f"0:00 {best.name}" in after[1]
 
 
 async def test_thread_bears_the_sounds_name(world: World) -> None:
@@ -150,7 +151,7 @@ async def test_picture_that_discord_finds_too_large_is_sent_smaller(world: World
     world.painter.finish_all()
     await world.env.settle()
 
-    assert names_of(world.reply(world.channel)) == ["heard.png", "picture.webp"]
+    assert names_of(world.reply(world.channel)) == ["strip.png", "picture.webp"]
 
 
 async def test_final_state_is_sent_although_discord_has_a_bad_minute(world: World) -> None:
@@ -188,7 +189,7 @@ async def test_bad_recording_gets_one_friendly_sentence_and_the_next_is_heard(
     said = world.said(threads[0] if threads else world.channel)
     assert len(said) == 1
     assert sentence in text_of(said[0])
-    assert names_of(said[0]) in ([], ["heard.png"])
+    assert names_of(said[0]) in ([], ["strip-ink.png"])
 
     await world.post_voice_note(world.bob, world.channel)
     assert any("picture.png" in names_of(message) for t in world.channel.threads for message in world.said(t))
@@ -277,11 +278,11 @@ async def test_message_comes_before_what_was_heard_where_hearing_takes_long(worl
     await world.env.settle()
 
     assert "Listening" in text_of(listening)
-    assert names_of(world.reply(world.channel)) == ["heard.png", "picture.png"]
+    assert names_of(world.reply(world.channel)) == ["strip.png", "picture.png"]
     assert world.thread_of(world.channel).name == (await world.heard()).title
 
 
-async def test_what_was_heard_is_sent_before_its_figure_is_drawn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_heard_is_sent_before_its_strip_is_woven(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sent, in_time = threading.Event(), []
     dispatch = router.dispatch
 
@@ -291,37 +292,40 @@ async def test_what_was_heard_is_sent_before_its_figure_is_drawn(world: World, m
             sent.set()
         return answer
 
-    def draw_later(*heard: Any) -> bytes:
+    def weave_later(*heard: Any) -> Strip:
         in_time.append(sent.wait(10))
-        return draw_heard(*heard)
+        return weave(*heard)
 
     monkeypatch.setattr(router, "dispatch", notice)
-    monkeypatch.setattr(job_run, "draw_heard", draw_later)
+    monkeypatch.setattr(engine, "weave", weave_later)
 
     await world.post_voice_note(world.alice, world.channel)
 
     assert in_time == [True]
-    assert names_of(world.reply(world.channel)) == ["heard.png", "picture.png"]
+    assert names_of(world.reply(world.channel)) == ["strip.png", "picture.png"]
 
 
-async def test_figure_that_cannot_be_drawn_keeps_no_picture_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> bytes:
-        raise ValueError("no font")
+async def test_strip_that_cannot_be_woven_keeps_no_picture_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Strip:
+        raise ValueError("no sound")
 
-    monkeypatch.setattr(job_run, "draw_heard", fail)
+    monkeypatch.setattr(engine, "weave", fail)
 
     await world.post_voice_note(world.alice, world.channel)
 
     assert names_of(world.reply(world.channel)) == ["picture.png"]
 
 
-async def test_hearing_drawing_and_encoding_leave_the_event_loop_free(
+IN_THREADS = ((engine, "weave"), (job_run, "strip_png"), (job_run, "palette_of"), (job_run, "encode_picture"))
+
+
+async def test_hearing_weaving_and_encoding_leave_the_event_loop_free(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: dict[str, str] = {}
 
-    def noticing(name: str) -> Callable[..., object]:
-        function = getattr(job_run, name)
+    def noticing(module: object, name: str) -> Callable[..., object]:
+        function = getattr(module, name)
 
         def call(*args: object) -> object:
             threads[name] = threading.current_thread().name
@@ -329,12 +333,12 @@ async def test_hearing_drawing_and_encoding_leave_the_event_loop_free(
 
         return call
 
-    for name in ("draw_heard", "encode_picture"):
-        monkeypatch.setattr(job_run, name, noticing(name))
+    for module, name in IN_THREADS:
+        monkeypatch.setattr(module, name, noticing(module, name))
 
     await world.post_voice_note(world.alice, world.channel)
 
-    assert set(threads) == {"draw_heard", "encode_picture"}
+    assert set(threads) == {name for _, name in IN_THREADS}
     assert threading.main_thread().name not in threads.values()
 
 

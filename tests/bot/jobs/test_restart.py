@@ -27,7 +27,7 @@ async def test_job_that_a_crash_interrupted_is_finished_in_the_same_message_with
 
     after = world.reply(world.channel)
     assert after.id == before.id
-    assert names_of(after) == ["heard.png", "picture.png"]
+    assert names_of(after) == ["strip.png", "picture.png"]
     assert world.env.backend.get_message(after.channel.id, after.id).ping_user_ids == []
     assert await state(world) is JobState.DONE
 
@@ -147,7 +147,7 @@ async def test_stopping_puts_off_what_is_not_done_by_the_deadline_and_the_next_s
     world.painter.held = False
     await world.restart()
 
-    assert names_of(world.reply(world.channel)) == ["heard.png", "picture.png"]
+    assert names_of(world.reply(world.channel)) == ["strip.png", "picture.png"]
 
 
 async def test_orderly_stops_do_not_count_as_failures(world: World) -> None:

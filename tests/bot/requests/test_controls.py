@@ -77,14 +77,14 @@ async def test_style_select_paints_what_was_heard_in_that_style(painted: World) 
     assert "watercolour" in order.request.prompt.text
 
 
-async def test_what_i_heard_shows_windows_and_figure_to_the_one_who_asks(painted: World) -> None:
+async def test_what_i_heard_shows_windows_and_strip_to_the_one_who_asks(painted: World) -> None:
     result = await painted.bob.click(painted.reply(painted.channel), label="What I heard")
 
     assert result.ephemeral
     assert result.response is not None
     best = (await painted.heard()).windows[0].categories[0]
-    assert f"`  0.0 s` {best.name} ({best.score:.2f})" in text_of(result.response)
-    assert names_of(result.response) == ["heard.png"]
+    assert f"`0:00` {best.name} ({best.score:.2f})" in text_of(result.response)
+    assert names_of(result.response) == ["strip.png"]
 
 
 async def test_recipe_tells_all_that_is_needed_to_paint_it_again(painted: World) -> None:

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import discord
+from PIL import Image
 
 from bot.storage.lifetimes import LIFETIMES
 from bot.storage.records import Job, JobState, NewJob, Outcome
@@ -19,6 +20,7 @@ from bot.storage.tables import Base
 from bot.views.hiding import is_hidden
 from core.events import HeardSummary
 from core.hearing.classifier import Category, Prediction
+from core.hearing.strip import COLUMNS, ROWS, Strip
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 from docs.lifetimes_table import render
@@ -166,7 +168,8 @@ async def test_export_is_sent_once_a_day(world: World) -> None:
     assert names_of(sent) == ["imagine-sound.zip"]
     archive = zipfile.ZipFile(BytesIO(await sent.attachments[0].read()))
     assert WORDS in archive.read("requests.json").decode()
-    assert "heard-1.png" in archive.namelist()
+    strip = Image.open(BytesIO(archive.read("strip-1.png")))
+    assert (strip.format, strip.size) == ("PNG", (1280, 108))
     await world.alice.click(panel.response, custom_id="privacy:export")
     assert len(world.said(world.alice.user.dm_channel)) == 1
 
@@ -192,7 +195,8 @@ async def remembered(store: Store, number: int, secret: str) -> Job:
     heard = HeardSummary(
         f"{secret} title", (), (window,), 1.0, Prompt(f"{secret} prompt", ""), spoken=f"{secret} words"
     )
-    await store.set_heard(job.id, heard, secret.encode() * 1000)
+    cells = (secret.encode() * ROWS * COLUMNS)[: ROWS * COLUMNS].ljust(ROWS * COLUMNS, b"\0")
+    await store.set_heard(job.id, heard, Strip(cells))
     recipe = Recipe(heard.prompt, 1, 2, 3.0, (64, 64), "model", "1", None, (f"{secret} label",))
     await store.keep_picture(job.id, Outcome(recipe, 1.0, is_miniature=True), secret.encode() * 1000, "png")
     await store.finish(job.id, JobState.DONE)

@@ -20,6 +20,7 @@ from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.hearing.categories import TopCategory
 from core.hearing.classifier import Category, Prediction
+from core.hearing.strip import Strip
 from core.prompting.prompt import Prompt
 from core.prompting.styles import Style
 from core.recipe import Recipe
@@ -35,12 +36,13 @@ HEARD = HeardSummary(
     damaged=True,
 )
 
+STRIP = Strip(bytes(range(256)) * 6)
 
 PLACE = Place(20, 10, 30, 12345)
 
 
-def new_job(user_id: int = 1, figure_of: int | None = None) -> NewJob:
-    return NewJob(user_id, 10, 20, "en-US", "dog.ogg", source_id=30, figure_of=figure_of)
+def new_job(user_id: int = 1, strip_of: int | None = None) -> NewJob:
+    return NewJob(user_id, 10, 20, "en-US", "dog.ogg", source_id=30, strip_of=strip_of)
 
 
 async def accepted(store: Store, new: NewJob, now: datetime, recording: bytes | None = None) -> Job:
@@ -113,12 +115,12 @@ async def test_folder_that_everybody_shares_is_left_as_it_is(tmp_path: Path) -> 
 async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
     job = await accepted(store, new_job(), NOW, b"sound")
 
-    await store.set_heard(job.id, HEARD, b"figure")
+    await store.set_heard(job.id, HEARD, STRIP)
 
     again = await store.job(job.id)
     assert again is not None
     assert again.heard == HEARD
-    assert await store.figure(again) == b"figure"
+    assert await store.strip(again) == STRIP
     assert await store.recording(again.id) is None
     assert list((store.path.parent / "work").iterdir()) == []
 
@@ -188,32 +190,32 @@ async def test_something_is_said_once_however_many_ask(store: Store) -> None:
     assert await store.notes.claim("hello")
 
 
-async def painted(store: Store, user_id: int, now: datetime, figure_of: int | None = None) -> Job:
-    job = await accepted(store, new_job(user_id, figure_of), now)
-    await store.set_heard(job.id, HEARD, b"figure" if figure_of is None else None)
+async def painted(store: Store, user_id: int, now: datetime, strip_of: int | None = None) -> Job:
+    job = await accepted(store, new_job(user_id, strip_of), now)
+    await store.set_heard(job.id, HEARD, STRIP if strip_of is None else None)
     await store.finish(job.id, JobState.DONE)
     return await store.job(job.id) or job
 
 
-async def test_figure_of_a_recording_is_forgotten_with_whoever_sent_it(store: Store) -> None:
+async def test_strip_of_a_recording_is_forgotten_with_whoever_sent_it(store: Store) -> None:
     mine = await painted(store, 1, NOW)
-    theirs = await painted(store, 2, NOW, figure_of=mine.id)
-    assert await store.figure(theirs) == b"figure"
+    theirs = await painted(store, 2, NOW, strip_of=mine.id)
+    assert await store.strip(theirs) == STRIP
 
     assert await store.forget_user(1, NOW) == 1
 
-    assert await store.figure(theirs) is None
+    assert await store.strip(theirs) is None
     assert await store.job(theirs.id) == theirs
 
 
 async def test_what_is_heard_after_its_job_was_withdrawn_is_not_kept(store: Store) -> None:
     job = await accepted(store, new_job(), NOW, b"sound")
     await store.withdraw(job.id, PLACE, None, NOW)
-    await store.set_heard(job.id, HEARD, b"figure")
+    await store.set_heard(job.id, HEARD, STRIP)
     kept = await store.job(job.id)
     assert kept is not None
     assert kept.heard is None
-    assert await store.figure(job) is None
+    assert await store.strip(job) is None
 
 
 async def test_message_that_turns_up_after_its_job_was_withdrawn_is_to_be_removed(store: Store) -> None:

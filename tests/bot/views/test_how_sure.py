@@ -3,11 +3,17 @@
 import pytest
 
 from bot.views.texts import LANGUAGES, Texts
-from bot.views.wording import MOST_LABELS, figure_alt_text, label_lines, worth_saying
+from bot.views.wording import MOST_LABELS, label_lines, strip_alt_text, worth_saying
+from core.events import HeardSummary
 from core.hearing.categories import TopCategory, get_top_categories
 from core.hearing.classifier import Category, Prediction
+from core.prompting.prompt import Prompt
 
 ENGLISH = Texts.load().translation("en-US")
+
+
+def _summary(*top: TopCategory) -> HeardSummary:
+    return HeardSummary("A sound", top, (), 5.0, Prompt("a dog", ""))
 
 
 def _heard(*scores: float) -> tuple[TopCategory, ...]:
@@ -18,16 +24,16 @@ def _heard(*scores: float) -> tuple[TopCategory, ...]:
 @pytest.mark.parametrize(
     ("scores", "line"),
     [
-        ((0.5, 0.5), "`▰▰▰▰▱▱▱▱` **Dog** · clearly"),
-        ((0.98, 0.0), "`▰▰▰▰▱▱▱▱` **Dog** · probably"),
-        ((0.2, 0.2), "`▰▰▱▱▱▱▱▱` **Dog** · probably"),
-        ((0.19, 0.19), "`▰▰▱▱▱▱▱▱` **Dog** · perhaps"),
-        ((0.9, *[0.02] * 9), "`▰▱▱▱▱▱▱▱` **Dog** · perhaps"),
-        ((0.09, 0.05), "`▰▱▱▱▱▱▱▱` **Dog** · I am guessing"),
+        ((0.5, 0.5), "`▰▰▰▰▱▱▱▱` 0:00 **Dog** · clearly"),
+        ((0.98, 0.0), "`▰▰▰▰▱▱▱▱` 0:00 **Dog** · probably"),
+        ((0.2, 0.2), "`▰▰▱▱▱▱▱▱` 0:00 **Dog** · probably"),
+        ((0.19, 0.19), "`▰▰▱▱▱▱▱▱` 0:00 **Dog** · perhaps"),
+        ((0.9, *[0.02] * 9), "`▰▱▱▱▱▱▱▱` 0:00 **Dog** · perhaps"),
+        ((0.09, 0.05), "`▰▱▱▱▱▱▱▱` 0:00 **Dog** · I am guessing"),
     ],
 )
 def test_what_was_heard_in_one_window_of_many_is_not_sure(scores: tuple[float, ...], line: str) -> None:
-    assert label_lines(ENGLISH, _heard(*scores)) == line
+    assert label_lines(ENGLISH, _summary(*_heard(*scores))) == line
 
 
 def test_guesses_are_not_listed_beside_what_is_more_than_a_guess() -> None:
@@ -35,14 +41,14 @@ def test_guesses_are_not_listed_beside_what_is_more_than_a_guess() -> None:
     assert worth_saying((dog, car, rain)) == (dog, rain)
     assert worth_saying((car,)) == (car,)
     assert worth_saying(()) == ()
-    assert figure_alt_text(ENGLISH, (dog, car), 5.0).endswith("Heard: Dog (80%).")
+    assert strip_alt_text(ENGLISH, _summary(dog, car)).endswith("Heard: 0:00 Dog.")
     assert len(worth_saying([dog] * 10)) == MOST_LABELS
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)
 def test_every_language_has_a_word_of_its_own_for_each(locale: str) -> None:
     t = Texts.load().translation(locale)
-    lines = [label_lines(t, (TopCategory("Dog", certainty, 1.0, 0),)) for certainty in (0.5, 0.2, 0.1, 0.09)]
+    lines = [label_lines(t, _summary(TopCategory("Dog", certainty, 1.0, 0))) for certainty in (0.5, 0.2, 0.1, 0.09)]
     assert len({line.rsplit(" · ", 1)[1] for line in lines}) == 4
 
 

@@ -11,7 +11,7 @@ import bot
 from bot.discord_api.markdown import inert, stripped
 from bot.views.layouts import Controls, Screen, build_layout
 from bot.views.texts import LANGUAGES, Texts
-from bot.views.wording import figure_alt_text, note_text, picture_alt_text
+from bot.views.wording import note_text, picture_alt_text, strip_alt_text
 from core.errors import InvalidOptions, RecordingTooLong
 from core.events import HeardSummary
 from core.generation.protocol import Note
@@ -78,9 +78,9 @@ def test_hostile_words_in_every_place_of_a_message(text: str, locale: str) -> No
     layout = build_layout(screen, t, 77)
     for content in contents(layout.to_components()):  # type: ignore[no-untyped-call]
         for line in content.replace(t("note.prompt_cut", end=inert("")), "").split("\n"):
-            harmless = re.sub(r"^(?:### |> |-# |`[▰▱]+` \*\*)|\*\*(?= · )", "", line)
+            harmless = re.sub(r"^(?:### |> |-# |`[▰▱]+` 0:00 \*\*)|\*\*(?= · )", "", line)
             assert_harmless(harmless, renders=True)
-    for alt in (picture_alt_text(t, text), figure_alt_text(t, heard.top, 1.0)):
+    for alt in (picture_alt_text(t, text), strip_alt_text(t, heard)):
         assert_harmless(alt, renders=False)
 
 

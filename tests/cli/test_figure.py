@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.cli.figure import RANGE_DB, draw_heard, spectrogram_db
 from core.hearing.audio import SAMPLE_RATE, Clip
 from core.hearing.categories import TopCategory
 from core.hearing.classifier import Category, Prediction
-from core.hearing.figure import RANGE_DB, draw_heard, spectrogram_db
 
 
 def tone(hertz: float, seconds: float = 1.0) -> np.ndarray:

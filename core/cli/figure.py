@@ -1,4 +1,4 @@
-"""A figure of what was heard: the spectrogram above, the labels on a time line below.
+"""A chart of what was heard: the spectrogram above, the labels on a time line below.
 
 A pure function from samples and predictions to PNG bytes. It draws on its own Figure, never through pyplot, so that
 any thread may call it; drawing takes a few hundred milliseconds. Matplotlib loads when it is first used.
