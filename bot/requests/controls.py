@@ -151,7 +151,8 @@ async def _show_heard(interaction: Interaction, job: Job) -> None:
     if strip is not None:
         files["strip.png"] = await asyncio.to_thread(strip_png, strip, job.outcome.palette if job.outcome else None)
         view.add_item(media("strip.png", strip_alt_text(t, job.heard)))
-    view.add_item(display(label_lines(t, job.heard)))
+    if job.heard.top:
+        view.add_item(display(label_lines(t, job.heard)))
     lines = [
         f"`{clock(job.heard.begins_s + window.timestamp_ms / 1000)}` "
         + ", ".join(f"{inert(category.name)} ({category.score:.2f})" for category in window.categories[:3])

@@ -71,7 +71,8 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     if screen.heard is not None:
         if screen.strip is not None:  # right below the picture, which stands on it
             container.add_item(media(screen.strip, strip_alt_text(t, screen.heard)))
-        container.add_item(display(label_lines(t, screen.heard)))
+        if screen.heard.top:
+            container.add_item(display(label_lines(t, screen.heard)))
     if screen.prompt:
         container.add_item(display(Markdown(f"> {inert(screen.prompt, LONGEST_PROMPT)}")))
     if screen.progress is not None:

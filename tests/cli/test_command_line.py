@@ -16,6 +16,7 @@ from PIL import Image
 from core.cli.common import note_text
 from core.cli.output import free_name
 from core.generation.protocol import Note, Picture
+from core.hearing.palette import palette_of
 from core.hearing.samples import birdsong, silence, siren, write_wav
 from core.pictures import read_recipe, to_png
 from core.prompting.prompt import Prompt
@@ -62,6 +63,28 @@ def test_hear_json_prints_one_object_a_file_and_goes_on_after_a_bad_one(siren_wa
     assert set(first["prompt"]) == {"text", "negative_text"}
     assert set(second) == set(third) == {"file", "error"}
     assert fourth["top"][0]["name"] == "Bird"
+
+
+def test_hear_draws_a_chart_of_one_recording_and_overwrites_nothing(siren_wav: Path, tmp_path: Path) -> None:
+    chart = tmp_path / "siren.png"
+    done = run("hear", "--figure", chart, siren_wav)
+    assert done.returncode == 0, done.stderr
+    assert "Siren" in done.stdout
+    with Image.open(chart) as image:
+        assert image.size == (1000, 560)
+
+    before = chart.read_bytes()
+    for refused in (
+        run("hear", "--figure", chart, siren_wav),
+        run("hear", "--figure", siren_wav, siren_wav, "--force"),
+    ):
+        assert (refused.returncode, refused.stdout) == (2, "")
+    two = run("hear", "--figure", tmp_path / "two.png", siren_wav, siren_wav)
+    assert two.returncode == 2
+    assert "only one FILE" in two.stderr
+    assert run("hear", "--json", "--figure", chart, "--force", siren_wav).returncode == 0
+    assert chart.read_bytes() == before, "the same chart"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["siren.png"]
 
 
 def test_silence_is_heard_but_not_painted(tmp_path: Path, tiny_pipeline: Path) -> None:
@@ -193,7 +216,12 @@ def test_the_demo_keeps_a_sound_that_is_called_png(siren_wav: Path, tmp_path: Pa
     done = run("demo", "--sound", sound, "--out", tmp_path / "demo", IMAGE_MODEL=str(tiny_pipeline))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "demo" / "dog.png").read_bytes() == siren_wav.read_bytes()
-    assert (tmp_path / "demo" / "dog-imagined.png").is_file()
+    with Image.open(tmp_path / "demo" / "dog-imagined.png") as picture:
+        palette = palette_of(picture)
+    with Image.open(tmp_path / "demo" / "dog-strip.png") as strip:
+        assert palette.loud in {colour for _, colour in strip.convert("RGB").getcolors(256) or ()}
+    page = (tmp_path / "demo" / "index.html").read_text()
+    assert re.search(r"<span>0:0\d</span><span>Siren</span>", page)
 
 
 def test_notes_are_english_sentences() -> None:

@@ -12,14 +12,12 @@ import discord
 import numpy as np
 import pytest
 from PIL import Image
-from simcord.http import router
 
 from bot.jobs import job_run
 from core import engine
 from core.engine import DEFAULTS
 from core.errors import OutOfMemory
 from core.events import Heard
-from core.hearing.strip import Strip, weave
 from core.options import ImagineOptions
 from tests.bot.sounds import noise, silence
 from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
@@ -280,40 +278,6 @@ async def test_message_comes_before_what_was_heard_where_hearing_takes_long(worl
     assert "Listening" in text_of(listening)
     assert names_of(world.reply(world.channel)) == ["strip.png", "picture.png"]
     assert world.thread_of(world.channel).name == (await world.heard()).title
-
-
-async def test_what_was_heard_is_sent_before_its_strip_is_woven(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent, in_time = threading.Event(), []
-    dispatch = router.dispatch
-
-    def notice(backend: Any, method: str, path: str, **options: Any) -> Any:
-        answer = dispatch(backend, method, path, **options)
-        if method == "POST" and path.endswith("/messages"):
-            sent.set()
-        return answer
-
-    def weave_later(*heard: Any) -> Strip:
-        in_time.append(sent.wait(10))
-        return weave(*heard)
-
-    monkeypatch.setattr(router, "dispatch", notice)
-    monkeypatch.setattr(engine, "weave", weave_later)
-
-    await world.post_voice_note(world.alice, world.channel)
-
-    assert in_time == [True]
-    assert names_of(world.reply(world.channel)) == ["strip.png", "picture.png"]
-
-
-async def test_strip_that_cannot_be_woven_keeps_no_picture_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> Strip:
-        raise ValueError("no sound")
-
-    monkeypatch.setattr(engine, "weave", fail)
-
-    await world.post_voice_note(world.alice, world.channel)
-
-    assert names_of(world.reply(world.channel)) == ["picture.png"]
 
 
 IN_THREADS = ((engine, "weave"), (job_run, "strip_png"), (job_run, "palette_of"), (job_run, "encode_picture"))

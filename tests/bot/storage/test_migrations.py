@@ -133,6 +133,21 @@ async def test_file_that_cannot_be_understood_is_left_as_it_was_and_named(tmp_pa
     assert len(path.read_bytes()) == len(before)
 
 
+async def test_figures_of_older_versions_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    write_database(path, VERSION_1.read_text())
+    figure = b"\x89PNG\r\n\x1a\n"
+    assert figure in path.read_bytes()
+    store = Store(path)
+    await store.open()
+    painted = await store.job(1)
+    assert painted is not None
+    assert await store.strip(painted) is None
+    await store.close()
+
+    assert figure not in path.read_bytes()
+
+
 async def test_new_database_has_the_tables_that_the_code_knows(tmp_path: Path) -> None:
     """Each step of the schema was written by hand; nothing may be missing from them, and nothing left over."""
     store = Store(tmp_path / "store.sqlite3")
