@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from PIL import Image, ImageChops
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
-from core.engine import Engine, Event, ImagineOptions
+from core.engine import DEFAULTS, Engine, Event, ImagineOptions
 from core.hearing.audio import load_clip
 from core.hearing.samples import birdsong, write_wav
 from core.prompting.prompt import Prompt
@@ -59,8 +59,6 @@ body { background: #1a1a1e; color: #dbdee1; font: 15px/1.4 "DejaVu Sans", sans-s
   display: flex; flex-direction: column; gap: 9px; margin-top: 4px }
 .box h3 { color: white; font-size: 18px }
 .box img { width: 100%; border-radius: 6px; display: block; image-rendering: auto }
-.section { display: flex; gap: 12px; justify-content: space-between }
-.section img { width: 84px; height: 84px; object-fit: cover }
 code { background: #1a1a1e; border-radius: 4px; padding: 0 4px; font: 13px "DejaVu Sans Mono", monospace }
 blockquote { border-left: 4px solid #4e5058; padding-left: 10px }
 small { color: #949ba4; font-size: 12.5px }
@@ -79,10 +77,11 @@ class WatchedEngine(Engine):
     env: simcord.Env
 
     async def paint(
-        self, prompt: Prompt, options: ImagineOptions | None = None, *, heard: tuple[str, ...] = ()
+        self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
     ) -> AsyncGenerator[Event, None]:
         """As Engine.paint."""
-        async with aclosing(super().paint(prompt, options, heard=heard)) as events:
+        await self.env.external_wait(asyncio.sleep(2), reason="painter")  # what was heard is to be seen first
+        async with aclosing(super().paint(prompt, options, heard=heard, user=user)) as events:
             while True:
                 try:
                     yield await self.env.external_wait(anext(events), reason="painter")
@@ -93,7 +92,12 @@ class WatchedEngine(Engine):
 async def converse(recording: bytes, data_dir: Path) -> tuple[str, list[dict[str, Any]]]:
     """Post `recording` as Alice's voice note; the thread's name, and the reply at three moments."""
     engine = WatchedEngine(CoreSettings(preview_every=4))
-    bot = ImagineBot(BotSettings(data_dir=data_dir, shard_count=1, edit_interval_s=0, drain_seconds=0), engine)
+
+    def read_file(url: str) -> Awaitable[bytes]:
+        return bot.http.get_from_cdn(url)
+
+    settings = BotSettings(data_dir=data_dir, shard_count=1, edit_interval_s=0, drain_seconds=0)
+    bot = ImagineBot(settings, engine, read_file=read_file)
     await asyncio.gather(engine.ears(), engine.info())  # models load before the simulator counts seconds
     async with simcord.run(bot, settle_timeout=60) as env:
         engine.env = env
@@ -118,8 +122,8 @@ async def converse(recording: bytes, data_dir: Path) -> tuple[str, list[dict[str
                         stages["painted"] = shot
                     elif "preview" in names:
                         stages.setdefault("painting", shot)
-                    elif "heard" in names:
-                        stages.setdefault("heard", shot)
+                    elif "strip" in names or not stages:
+                        stages["heard"] = shot
         name = channel.threads[0].name or ""
     await bot.close()
     return name, [stages[stage] for stage in ("heard", "painting", "painted") if stage in stages]
@@ -145,8 +149,8 @@ def draw(component: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
     def image(media: Mapping[str, Any]) -> str:
         return f'<img src="data:image;base64,{base64.b64encode(files[media["url"]]).decode()}">'
 
-    def inside(key: str = "components") -> str:
-        return "".join(draw(child, files) for child in component.get(key) or [])
+    def inside() -> str:
+        return "".join(draw(child, files) for child in component.get("components") or [])
 
     match component["type"]:
         case 17:
@@ -155,8 +159,6 @@ def draw(component: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
             return f"<div>{markdown(component['content'])}</div>"
         case 12:
             return "".join(image(item["media"]) for item in component["items"])
-        case 9:
-            return f'<div class="section"><div>{inside()}</div>{image(component["accessory"]["media"])}</div>'
         case 1:
             return f'<div class="buttons">{inside()}</div>'
         case 2:

@@ -58,7 +58,8 @@ def times(t: Translation, heard: HeardSummary, category: TopCategory) -> str:
     spans = []
     for stretch in stretches[:MOST_TIMES]:
         begin = clock(heard.begins_s + stretch.begin_s)
-        end = clock(heard.begins_s + min(stretch.end_s, heard.duration_s))
+        lasts = stretch.end_s > heard.duration_s - WINDOW_S / 2  # what is shorter is no window of its own
+        end = clock(heard.begins_s + (heard.duration_s if lasts else stretch.end_s))
         is_short = stretch.end_s - stretch.begin_s < 2 * WINDOW_S or begin == end
         spans.append(begin if is_short else t.plain("heard.span", begin=begin, end=end))
     return ", ".join([*spans, *(["…"] if len(stretches) > MOST_TIMES else [])])

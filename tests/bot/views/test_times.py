@@ -41,6 +41,10 @@ def test_times_are_those_of_the_whole_recording() -> None:
     assert dogs_times(heard(0, 0, 0, 0.9, 0.9, 0.9, begins_s=598.0)) == "10:00 to 10:03"
 
 
+def test_what_lasts_to_the_last_window_lasts_to_the_end() -> None:
+    assert dogs_times(replace(heard(0.9, 0.9, 0.9, 0.9, 0.9), duration_s=5.0)) == "0:00 to 0:05"
+
+
 def test_no_end_is_after_the_sounds() -> None:
     assert dogs_times(replace(heard(0.9, 0.9, 0.9), duration_s=2.5)) == "0:00 to 0:02"
     assert dogs_times(replace(heard(0.9), duration_s=0.05)) == "0:00"
