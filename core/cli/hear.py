@@ -85,7 +85,7 @@ def print_heard(path: Path, heard: Heard, *, title: bool) -> None:
 
 def explanation(heard: Heard) -> Table:
     """Label, how sure, when, its role, its phrase, and what became of it."""
-    table = Table("label", "certainty", "score", "share", "first", "role", "phrase", "became", title="What was heard")
+    table = Table("label", "sure", "score", "share", "first", "role", "phrase", "became", title="What was heard")
     became = {row.label: row for row in heard.scene.uses}
     for category in heard.summary.top[:SHOWN]:
         row = became.get(category.name)

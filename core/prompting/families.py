@@ -16,8 +16,9 @@ CHILD_YIELDS = 0.2
 """The same for verbs, for all below verbs, and for things below a generic label that does not stand for them."""
 SETTING_YIELDS = 0.04
 """The same for rain, the sea and rock below a generic label: they are around what is painted, and not in its place."""
-RIVALS = 2.0
-"""Two kinds of a thing less than so many times apart are two names for one sound, if one of them is doubtful."""
+RIVALS = 2.5
+"""Two kinds of a thing less than so many times apart are two names for one sound, if one of them is doubtful. With 2.5
+the main subject of 421 recordings is right in 52 instead of 50.5 %, and names the thing in 45 instead of 43.5 %."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Families:
             needed = SUBJECT_YIELDS if takes_its_place else CHILD_YIELDS
             if category.prominence < needed * surest.prominence or self._has_rival(category, surest):
                 return surest
+            gone = (one for one in above if not self.book[one.name].generic and one.prominence > category.prominence)
+            taken_along = next(filter(None, map(self.yields_to, gone)), None)
+            if taken_along is not None:
+                return taken_along  # without gunfire there is no volley
         generic = sorted((one for one in above if self.book[one.name].generic), key=_prominence, reverse=True)
         return next((one for one in generic if not self._follows(category, one)), None)
 
@@ -94,7 +99,6 @@ class Families:
             self._is_thing(other)
             and parent.name in self.book.ancestors(other.name)
             and not self._are_of_one_line(other.name, category.name)
-            and other.prominence >= SUBJECT_YIELDS * parent.prominence
             and max(other.prominence, category.prominence) < RIVALS * min(other.prominence, category.prominence)
             and min(other.score, category.score) < CERTAIN
             and other.coverage + category.coverage > 1
