@@ -3,11 +3,13 @@
     apt-get download $(python -m benchmarks.hearing --list-packages)      # 3.7 GB; some of them will do
     python -m benchmarks.hearing --packages DIR [--recordings ESC10] [--half report]
     python -m benchmarks.hearing --packages DIR --against benchmarks/results/hearing-before.json
+    python -m benchmarks.hearing --packages DIR --passes 1 2 4 8          # the price list
     python -m benchmarks.hearing --packages DIR --save FILE.json
 
 Each recording goes the way that it goes in the bot, from its bytes to the scene. Printed are the scores with 95 %
 intervals, with `--against` what they rose by, how right labels of each certainty are, the labels that are next to
-never right, and the CPU time. It hears with the model that the settings name. docs/hearing.md says what is measured.
+never right, and the CPU time. It hears with the models and the budget that the settings name. docs/hearing.md says
+what is measured.
 """
 
 import argparse
@@ -19,7 +21,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.hearing_results import (
-    Cost,
     Run,
     as_json,
     calibration_table,
@@ -33,10 +34,10 @@ from benchmarks.hearing_scores import Count, Heard, calibrate, phantoms
 from benchmarks.hearing_sounds import Group, Sound, from_esc10, from_packages, load_table
 from core.errors import RecordingError
 from core.hearing.audio import AudioLimits, Clip, load_clip
-from core.hearing.categories import GENERIC, SILENCE, get_top_categories
-from core.hearing.classifier import SoundClassifier
+from core.hearing.categories import SILENCE, get_top_categories
+from core.hearing.ears import MOST_PASSES, Ears
+from core.hearing.labels import Role, load_labels
 from core.models import ModelStore
-from core.prompting.phrasebook import Role, load_phrasebook
 from core.prompting.scene import compose_scene
 from core.settings import CoreSettings
 
@@ -56,11 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clips, reading_s = read(_recordings(options), settings.audio_limits)
     if not clips:
         sys.exit("There is nothing to hear; --packages or --recordings names a folder with recordings.")
-    model = ModelStore(settings).yamnet()
-    heard = hear_all(clips, reading_s, model.path, model.name)
-    _print(heard, load_heard(options.against) if options.against else {})
+    models = ModelStore(settings)
+    name, ears = models.yamnet().name, Ears(models.ears())
+    runs = []
+    for passes in options.passes:
+        heard, hearing_s = timed(partial(hear_all, clips, ears, passes, settings.hearing_budget))
+        runs.append(Run(name, passes, heard, sum(clip.duration_s for clip in clips.values()), reading_s, hearing_s))
+    ears.close()
+    _print(runs, load_heard(options.against) if options.against else {})
     if options.save:
-        options.save.write_text(as_json(heard, calibration_of(heard), phantoms_of(heard), GENERIC), encoding="utf-8")
+        document = as_json(runs[-1], calibration_of(runs[-1]), phantoms_of(runs[-1]), load_labels().generic)
+        options.save.write_text(document, encoding="utf-8")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -68,8 +75,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--packages", type=Path, help="folder with the packages, packed or unpacked")
     parser.add_argument("--recordings", type=Path, help="ESC-10, a folder for each class")
     parser.add_argument("--half", type=Group, choices=(Group.CHOOSE, Group.REPORT), help="only these packages")
+    parser.add_argument(
+        "--passes", type=int, nargs="+", choices=range(1, MOST_PASSES + 1), default=[None], metavar="N",
+        help="so many for each recording, whatever the budget; several for a price list",
+    )  # fmt: skip
     parser.add_argument("--against", type=Path, help="a saved run to compare with")
-    parser.add_argument("--save", type=Path, help="where to save this run")
+    parser.add_argument("--save", type=Path, help="where to save this run, of several the last")
     parser.add_argument("--list-packages", action="store_true", help="print the packages' names, and do nothing else")
     return parser.parse_args(arguments)
 
@@ -83,13 +94,14 @@ def _recordings(options: argparse.Namespace) -> Iterator[tuple[Sound, bytes]]:
         yield from from_esc10(options.recordings, ACCEPTED)
 
 
-def _print(heard: Run, before: Mapping[str, Heard]) -> None:
-    print(scores_table([heard], GENERIC), "", sep="\n")
+def _print(runs: Sequence[Run], before: Mapping[str, Heard]) -> None:
+    generic = load_labels().generic
+    print(scores_table(runs, generic), "", sep="\n")
     if before:
-        print("Since then, in points:", differences_table([heard], before, GENERIC), "", sep="\n\n")
-    print("Labels that are right, by certainty:", calibration_table(calibration_of(heard)), "", sep="\n\n")
-    print("Next to never right:", phantoms_table(phantoms_of(heard)), "", sep="\n\n")
-    print(costs_table([heard]))
+        print("Since then, in points:", differences_table(runs, before, generic), "", sep="\n\n")
+    print("Labels that are right, by certainty:", calibration_table(calibration_of(runs[-1])), "", sep="\n\n")
+    print("Next to never right:", phantoms_table(phantoms_of(runs[-1])), "", sep="\n\n")
+    print(costs_table(runs))
 
 
 def read(recordings: Iterable[tuple[Sound, bytes]], limits: AudioLimits) -> tuple[dict[Sound, Clip], float]:
@@ -113,37 +125,33 @@ def timed(work: Callable[[], Result]) -> tuple[Result, float]:
     return result, sum(os.times()[:4]) - sum(before[:4])
 
 
-def hear_all(clips: Mapping[Sound, Clip], reading_s: float, model: Path, name: str) -> Run:
-    """All clips with one model."""
-    classifier = SoundClassifier(model)
-    heard, hearing_s = timed(lambda: {sound: hear(clip, classifier) for sound, clip in clips.items()})
-    classifier.close()
-    seconds = sum(clip.duration_s for clip in clips.values())
-    return Run(name, 1, heard, seconds, Cost(1000 * reading_s / seconds, 1000 * hearing_s / seconds))
+def hear_all(clips: Mapping[Sound, Clip], ears: Ears, passes: int | None, budget: int) -> dict[Sound, Heard]:
+    """All clips, in so many passes, or in as many as the budget (in windows) allows each."""
+    return {sound: hear(clip, ears, passes or ears.passes_for(clip, budget=budget)) for sound, clip in clips.items()}
 
 
-def hear(clip: Clip, classifier: SoundClassifier) -> Heard:
+def hear(clip: Clip, ears: Ears, passes: int) -> Heard:
     """One clip, as the engine hears it."""
-    top = get_top_categories(classifier.classify(clip))
+    top = get_top_categories(ears.hear(clip, passes))
     if not clip.silent and all(category.name == SILENCE for category in top):
-        top = get_top_categories(classifier.classify(clip.turned_up()))
-    labels = tuple((category.name, category.prominence) for category in top)
+        top = get_top_categories(ears.hear(clip.turned_up(), 1))
+    labels = tuple((category.name, category.certainty) for category in top)
     return Heard(labels, compose_scene(top).subjects[0].label)
 
 
-def calibration_of(heard: Run) -> dict[Group, tuple[Count, ...]]:
+def calibration_of(run: Run) -> dict[Group, tuple[Count, ...]]:
     """By group, how right labels of each certainty are."""
-    return {group: calibrate(heard.answers(group), judged_labels()) for group in heard.groups()}
+    return {group: calibrate(run.answers(group), judged_labels()) for group in run.groups()}
 
 
-def phantoms_of(heard: Run) -> dict[str, Count]:
+def phantoms_of(run: Run) -> dict[str, Count]:
     """The labels that are next to never right in the packages for choosing."""
-    return phantoms(heard.answers(Group.CHOOSE), judged_labels())
+    return phantoms(run.answers(Group.CHOOSE), judged_labels())
 
 
 def judged_labels() -> frozenset[str]:
     """The labels of which a file's name can say whether they are right."""
-    return frozenset(label for label, entry in load_phrasebook().entries.items() if entry.role in JUDGED_ROLES)
+    return frozenset(name for name, label in load_labels().rows.items() if label.role in JUDGED_ROLES)
 
 
 if __name__ == "__main__":

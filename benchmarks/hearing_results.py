@@ -18,22 +18,19 @@ KEPT_LABELS = 3
 
 
 @dataclass(frozen=True)
-class Cost:
-    """CPU milliseconds for each second of sound, ffmpeg's with them: for reading it, and for hearing what is in it."""
-
-    reading: float
-    hearing: float
-
-
-@dataclass(frozen=True)
 class Run:
-    """One way of hearing, with what it heard in each recording."""
+    """One way of hearing, with what it heard in each recording.
+
+    `passes`: for each recording, None where the budget decides. `seconds`: of sound. `reading_s`, `hearing_s`: the CPU
+    time that it took to decode the sound, with ffmpeg's, and to hear what is in it.
+    """
 
     model: str
-    passes: int
+    passes: int | None
     heard: Mapping[Sound, Heard]
     seconds: float
-    cost: Cost
+    reading_s: float
+    hearing_s: float
 
     def answers(self, group: Group) -> list[Answer]:
         """What was heard of a group's recordings beside what is accepted."""
@@ -56,7 +53,10 @@ def as_json(
         "passes": run.passes,
         "recordings": {group: len(run.answers(group)) for group in run.groups()},
         "seconds": round(run.seconds, 1),
-        "cpu_ms_a_second": {name: round(cost, 2) for name, cost in asdict(run.cost).items()},
+        "cpu_ms_a_second": {
+            "reading": round(_ms_a_second(run.reading_s, run), 2),
+            "hearing": round(_ms_a_second(run.hearing_s, run), 2),
+        },
         "scores": {
             group: {name: [round(figure, 4) for figure in asdict(share).values()] for name, share in found.items()}
             for group, found in scores.items()
@@ -90,7 +90,7 @@ def scores_table(runs: Sequence[Run], generic: Collection[str]) -> str:
     rows = []
     for run, group in _lines(runs):
         answers = run.answers(group)
-        rows.append([group, run.model, run.passes, len(answers), *map(_share, shares(score_all(answers, generic)))])
+        rows.append([group, run.model, _passes(run), len(answers), *map(_share, shares(score_all(answers, generic)))])
     return table(["", "model", "passes", "recordings", *SCORES], rows)
 
 
@@ -102,7 +102,7 @@ def differences_table(runs: Sequence[Run], before: Mapping[str, Heard], generic:
         if both:
             now = score_all([Answer(run.heard[sound], sound.accepted) for sound in both], generic)
             then = score_all([Answer(before[sound.key], sound.accepted) for sound in both], generic)
-            rows.append([group, run.model, run.passes, len(both), *map(_difference, shares(now, then))])
+            rows.append([group, run.model, _passes(run), len(both), *map(_difference, shares(now, then))])
     return table(["", "model", "passes", "in both", *SCORES], rows)
 
 
@@ -130,7 +130,10 @@ def phantoms_table(found: Mapping[str, Count]) -> str:
 
 def costs_table(runs: Sequence[Run]) -> str:
     """The price list."""
-    rows = [[run.model, run.passes, f"{run.cost.reading:.1f}", f"{run.cost.hearing:.1f}"] for run in runs]
+    rows = [
+        [run.model, _passes(run), f"{_ms_a_second(run.reading_s, run):.1f}", f"{_ms_a_second(run.hearing_s, run):.1f}"]
+        for run in runs
+    ]
     return table(["model", "passes", "reading, CPU ms a second", "hearing, CPU ms a second"], rows)
 
 
@@ -138,6 +141,14 @@ def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _passes(run: Run) -> str:
+    return "by budget" if run.passes is None else str(run.passes)
+
+
+def _ms_a_second(cpu_s: float, run: Run) -> float:
+    return 1000 * cpu_s / run.seconds
 
 
 def _share(share: Share) -> str:

@@ -131,6 +131,17 @@ def test_one_half_alone(packages: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "| report |" not in capsys.readouterr().out
 
 
+def test_the_price_list_has_a_line_for_each_number_of_passes(
+    packages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--packages", str(packages), "--passes", "1", "4"])
+
+    prices = capsys.readouterr().out.splitlines()[-2:]
+    hearing = [float(line.split("|")[-2]) for line in prices]
+    assert [line.split("|")[2].strip() for line in prices] == ["1", "4"]
+    assert hearing[1] > hearing[0]
+
+
 def test_a_folder_without_packages_is_said(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="nothing to hear"):
         main(["--packages", str(tmp_path)])
