@@ -27,7 +27,8 @@ from benchmarks.acoustic_pairs import in_a_room, ramped, repeated, single_event,
 from core.hearing.acoustics import HALL_T60_S, Manner, Motion, Space, measure, windows_of
 from core.hearing.audio import Clip, load_clip
 from core.hearing.categories import get_top_categories
-from core.hearing.classifier import Category, Prediction, SoundClassifier
+from core.hearing.classifier import Category, Prediction
+from core.hearing.ears import Ears
 from core.hearing.size import FEWEST_RECORDINGS, centroid_hz
 from core.hearing.sound import Samples
 from core.models import ModelStore, Origin
@@ -64,12 +65,13 @@ class Heard:
 class Ear:
     """Hears samples as the engine does, and counts the processor time that measuring takes."""
 
-    def __init__(self, classifier: SoundClassifier) -> None:
-        self._classifier = classifier
+    def __init__(self, ears: Ears) -> None:
+        self._ears = ears
         self.milliseconds: list[float] = []
 
     def hear(self, samples: Samples) -> Heard:
-        windows = self._classifier.classify(Clip(samples))
+        clip = Clip(samples)
+        windows = self._ears.hear(clip, self._ears.passes_for(clip, budget=CoreSettings().hearing_budget))
         scene = compose_scene(get_top_categories(windows))
         began = time.thread_time()
         manner = measure(samples, windows, scene.subjects[0].label)
@@ -100,9 +102,9 @@ def main() -> None:
     parser.add_argument("--recordings", type=Path, required=True, help="a folder with a folder a class, as ESC-10 has")
     parser.add_argument("--sizes", type=Path, help="write the table of sizes to this file, and nothing else")
     args = parser.parse_args()
-    model = ModelStore(CoreSettings()).yamnet()
-    with closing(SoundClassifier(model.path)) as classifier:
-        run(Ear(classifier), args.recordings, args.sizes, model.origin)
+    models = ModelStore(CoreSettings())
+    with closing(Ears(models.ears())) as ears:
+        run(Ear(ears), args.recordings, args.sizes, models.yamnet().origin)
 
 
 def run(ear: Ear, recordings: Path, sizes: Path | None, origin: Origin) -> None:

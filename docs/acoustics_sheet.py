@@ -23,7 +23,7 @@ from core.generation.protocol import Painted
 from core.hearing.acoustics import Manner, Motion, Space, measure
 from core.hearing.audio import Clip, Samples, load_clip
 from core.hearing.categories import get_top_categories
-from core.hearing.classifier import SoundClassifier
+from core.hearing.ears import EarPool
 from core.hearing.samples import siren
 from core.hearing.size import Size
 from core.options import ImagineOptions
@@ -123,12 +123,14 @@ KINDS = (
 class Ear:
     """Hears samples as the engine does."""
 
-    def __init__(self, classifier: SoundClassifier) -> None:
-        self._classifier = classifier
+    def __init__(self, pool: EarPool) -> None:
+        self._pool = pool
 
     def hear(self, samples: Samples, label: str) -> tuple[Scene, Manner]:
         """What is seen in the sound, and how `label` sounded."""
-        windows = self._classifier.classify(Clip(samples))
+        clip = Clip(samples)
+        with self._pool.lent() as ears:
+            windows = ears.hear(clip, ears.passes_for(clip, budget=CoreSettings().hearing_budget))
         return compose_scene(get_top_categories(windows)), measure(samples, windows, label)
 
 
@@ -163,7 +165,7 @@ async def make_sheet(recordings: Path, target: Path) -> None:
     sheet = Image.new("RGB", (PAIRS_A_ROW * (2 * tile + GAP), rows * (tile + CAPTION)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
     async with Engine(settings) as engine:
-        ear = Ear(await engine.classifier())
+        ear = Ear(await engine.ears())
         for number, kind in enumerate(KINDS):
             sounds = (
                 [load_clip(path).samples for path in sorted((recordings / kind.folder).iterdir())]
