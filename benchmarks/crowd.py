@@ -109,9 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recordings = (found[::step] * chosen.count)[: chosen.count]
     crowd = asyncio.run(measure(recordings, CoreSettings(), painting_s=chosen.painting))
     words, lag = crowd.first_words_s, crowd.lag
-    print(
-        f"{len(words)} recordings of {SECONDS:g} s at once on {os.cpu_count()} cores, {crowd.pictures} painted by the end"
-    )
+    print(f"{len(words)} recordings of {SECONDS:g} s at once on {os.cpu_count()} cores, {crowd.pictures} pictures")
     print(f"first words: median {statistics.median(words):.2f} s, last {words[-1]:.2f} s; looks: {set(crowd.passes)}")
     print(f"strips: median {statistics.median(crowd.strips_s):.2f} s, last {crowd.strips_s[-1]:.2f} s")
     print(

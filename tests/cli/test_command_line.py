@@ -58,7 +58,7 @@ def test_hear_json_prints_one_object_a_file_and_goes_on_after_a_bad_one(siren_wa
     assert set(first) >= {"file", "duration_s", "windows", "top", "prompt"}
     assert first["duration_s"] == 5.0
     assert set(first["windows"][0]) == {"timestamp_ms", "categories", "loudness_dbfs"}
-    assert set(first["top"][0]) == {"name", "score", "coverage", "first_ms", "level_db"}
+    assert set(first["top"][0]) == {"name", "score", "certainty", "coverage", "first_ms", "level_db"}
     assert first["top"][0]["name"] == "Siren"
     assert set(first["prompt"]) == {"text", "negative_text"}
     assert set(second) == set(third) == {"file", "error"}
