@@ -55,7 +55,7 @@ def test_a_line_and_the_alternative_text_say_when(locale: str) -> None:
     t, summary = Texts.load().translation(locale), heard(0, 0, 0, 0.9, 0.9, 0.9)
     span = t.plain("heard.span", begin="0:02", end="0:05")
 
-    assert label_lines(t, summary).startswith(f"`▰▰▰▰▰▰▰▱` {span} **Dog** · ")
+    assert label_lines(t, summary).startswith(f"`▰▰▰▰▱▱▱▱` {span} **Dog** · ")
     assert f"{span} Dog" in strip_alt_text(t, summary)
     assert "\n" not in strip_alt_text(t, summary)
 
