@@ -38,7 +38,8 @@ from core.hearing.categories import SILENCE, get_top_categories
 from core.hearing.ears import MOST_PASSES, Ears
 from core.hearing.labels import Role, load_labels
 from core.models import ModelStore
-from core.prompting.scene import compose_scene
+from core.prompting.phrasebook import Entry, load_phrasebook
+from core.prompting.scene import Scene, compose_scene
 from core.settings import CoreSettings
 
 JUDGED_ROLES = (Role.SUBJECT, Role.ACTION, Role.WEATHER)
@@ -136,7 +137,18 @@ def hear(clip: Clip, ears: Ears, passes: int) -> Heard:
     if not clip.silent and all(category.name == SILENCE for category in top):
         top = get_top_categories(ears.hear(clip.turned_up(), 1))
     labels = tuple((category.name, category.certainty) for category in top)
-    return Heard(labels, compose_scene(top).subjects[0].label)
+    return Heard(labels, painted_for(compose_scene(top)))
+
+
+def painted_for(scene: Scene) -> tuple[str, ...]:
+    """The labels that the main subject is painted for: its own, and that of what it does, where the words tell it."""
+    subject, book = scene.subjects[0], load_phrasebook()
+
+    def is_told(action: Entry) -> bool:
+        return subject.phrase in (action.joined_to(book[subject.label]), action.by_itself())
+
+    actions = (use.label for use in scene.uses if use.became == subject.label and use.role is Role.ACTION)
+    return (subject.label, *(label for label in actions if label != subject.label and is_told(book[label])))
 
 
 def calibration_of(run: Run) -> dict[Group, tuple[Count, ...]]:

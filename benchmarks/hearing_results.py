@@ -80,7 +80,7 @@ def load_heard(file: Path) -> dict[str, Heard]:
     """What a saved run heard, by the recordings' keys. Raises KeyError or ValueError for a file that is none."""
     saved = json.loads(file.read_text(encoding="utf-8"))["heard"]
     return {
-        key: Heard(tuple((name, certainty) for name, certainty in labels), main)
+        key: Heard(tuple((name, certainty) for name, certainty in labels), tuple(main))
         for key, (main, labels) in saved.items()
     }
 

@@ -27,11 +27,11 @@ Hits = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Heard:
-    """The answer for one recording: its labels with their certainty (0 to 1), the first first, and the main subject's
-    label."""
+    """The answer for one recording: its labels with their certainty (0 to 1), the first first, and those that the main
+    subject is painted for: its own, and that of what it does."""
 
     labels: tuple[tuple[str, float], ...]
-    main: str
+    main: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ def score(answer: Answer, generic: Collection[str]) -> tuple[bool, ...]:
     strict = answer.accepted.difference(generic)
     return (
         *(not accepted.isdisjoint(names[:first]) for accepted in (answer.accepted, strict) for first in (1, 3)),
-        answer.heard.main in answer.accepted,
-        answer.heard.main in strict,
+        *(not accepted.isdisjoint(answer.heard.main) for accepted in (answer.accepted, strict)),
     )
 
 

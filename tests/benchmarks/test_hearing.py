@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.hearing import main
+from benchmarks.hearing import main, painted_for
 from benchmarks.hearing_results import load_heard
 from benchmarks.hearing_sounds import Group, Sound, from_packages, load_table
+from core.hearing.categories import TopCategory
 from core.hearing.samples import birdsong, siren, write_wav
 from core.prompting.phrasebook import load_phrasebook
+from core.prompting.scene import compose_scene
 
 KEPT_FOR_JUDGING = {
     "asterisk-core-sounds-en-wav",
@@ -97,6 +99,23 @@ def test_a_package_that_was_cut_off_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(subprocess.CalledProcessError):
         list(from_packages(tmp_path, load_table()))
+
+
+@pytest.mark.parametrize(
+    ("heard", "labels"),
+    [
+        (("Speech", "Screaming"), ("Speech", "Screaming")),
+        (("Dog", "Bark"), ("Dog", "Bark")),
+        (("Piano",), ("Piano",)),
+        (("Bark",), ("Bark",)),
+    ],
+)
+def test_the_main_subject_is_painted_for_itself_and_for_what_it_does(
+    heard: tuple[str, ...], labels: tuple[str, ...]
+) -> None:
+    scene = compose_scene([TopCategory(name, 0.6, 1.0, 0) for name in heard])
+
+    assert painted_for(scene) == labels
 
 
 def test_from_packages_to_figures(packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ BANJO = frozenset({"Banjo", "Guitar", "Music"})
 
 
 def answer(*labels: str, main: str = "", accepted: frozenset[str] = BANJO, certainty: float = 0.3) -> Answer:
-    return Answer(Heard(tuple((label, certainty) for label in labels), main or labels[0]), accepted)
+    return Answer(Heard(tuple((label, certainty) for label in labels), (main or labels[0],)), accepted)
 
 
 def by_name(one: Answer) -> dict[str, bool]:
@@ -54,6 +54,12 @@ def test_the_main_subject_need_not_be_the_first_label() -> None:
 
     assert right["main strictly"]
     assert not right["top-1"]
+
+
+def test_a_main_subject_is_right_by_what_it_does() -> None:
+    screaming = Answer(Heard((("Speech", 0.3),), ("Speech", "Screaming")), frozenset({"Screaming", "Yell"}))
+
+    assert by_name(screaming)["main strictly"]
 
 
 def test_hits_have_a_row_for_each_answer() -> None:
@@ -107,7 +113,7 @@ def test_nothing_says_nothing() -> None:
 
 
 def test_calibration_counts_by_tenths() -> None:
-    heard = Heard((("Banjo", 1.0), ("Dog", 0.5), ("Guitar", 0.59), ("Cat", 0.0), ("Echo", 0.5)), "Banjo")
+    heard = Heard((("Banjo", 1.0), ("Dog", 0.5), ("Guitar", 0.59), ("Cat", 0.0), ("Echo", 0.5)), ("Banjo",))
 
     counts = calibrate([Answer(heard, BANJO)], {"Banjo", "Dog", "Guitar", "Cat"})
 
