@@ -21,6 +21,9 @@ from bot.storage.writer import Writer
 
 log = logging.getLogger(__name__)
 
+LONGEST_LINE_S = 600.0
+"""How long a read may stand in line. Of 500 recordings at once, on a busy computer, four waited for more than the
+usual 30 s; a read that gives up loses the message that it is about."""
 READERS = 4
 WAIT_S = 0.5
 """How long SQLite itself waits for another process that holds the file; the writer then tries again."""
@@ -114,7 +117,7 @@ def _pool(connections: int) -> dict[str, Any]:
     """Options of an engine with so many connections."""
     options = {"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False}
     return {"connect_args": options, "poolclass": AsyncAdaptedQueuePool if connections > 1 else QueuePool,
-            "pool_size": connections, "max_overflow": 0, "hide_parameters": True}  # fmt: skip
+            "pool_size": connections, "max_overflow": 0, "pool_timeout": LONGEST_LINE_S, "hide_parameters": True}  # fmt: skip
 
 
 def _begin_with(statement: str, engine: Engine) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool
 
+from bot.storage.database import READERS
 from bot.storage.records import Job, JobState, NewJob, Outcome, Place, ReplyAddress, Usage
 from bot.storage.store import Store
 from bot.storage.writer import CannotWrite
@@ -311,3 +313,19 @@ async def test_copies_from_before_an_update_go_after_a_week(store: Store) -> Non
         os.utime(folder / name, (then, then))
     await store.purge(NOW, NOW)
     assert [path.name for path in folder.iterdir()] == ["before-0002.sqlite3"]
+
+
+async def test_read_stands_in_line_longer_than_a_crowd_lasts(store: Store) -> None:
+    """What gives up loses the message that it is about; the library's own 30 s were too short on a busy computer."""
+    held = [store._database.read() for _ in range(READERS)]
+    for session in held:
+        await session.connection()
+    reading = asyncio.create_task(store.job(1))
+    pool = store._database._readers.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.timeout() >= 600
+    await asyncio.sleep(0.1)
+    assert not reading.done()
+    for session in held:
+        await session.close()
+    assert await reading is None
