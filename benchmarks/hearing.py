@@ -27,6 +27,7 @@ from benchmarks.hearing_results import (
     costs_table,
     differences_table,
     load_heard,
+    phantoms_file,
     phantoms_table,
     scores_table,
 )
@@ -37,6 +38,7 @@ from core.hearing.audio import AudioLimits, Clip, load_clip
 from core.hearing.categories import SILENCE, get_top_categories
 from core.hearing.ears import MOST_PASSES, Ears
 from core.hearing.labels import Role, load_labels
+from core.hearing.voice import VOICE
 from core.models import ModelStore
 from core.prompting.phrasebook import Entry, load_phrasebook
 from core.prompting.scene import Scene, compose_scene
@@ -69,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.save:
         document = as_json(runs[-1], calibration_of(runs[-1]), phantoms_of(runs[-1]), load_labels().generic)
         options.save.write_text(document, encoding="utf-8")
+    if options.phantoms:
+        options.phantoms.write_text(phantoms_file(phantoms_of(runs[-1])), encoding="utf-8")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -82,6 +86,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--against", type=Path, help="a saved run to compare with")
     parser.add_argument("--save", type=Path, help="where to save this run, of several the last")
+    parser.add_argument("--phantoms", type=Path, help="where to write the labels that are next to never right")
     parser.add_argument("--list-packages", action="store_true", help="print the packages' names, and do nothing else")
     return parser.parse_args(arguments)
 
@@ -157,8 +162,8 @@ def calibration_of(run: Run) -> dict[Group, tuple[Count, ...]]:
 
 
 def phantoms_of(run: Run) -> dict[str, Count]:
-    """The labels that are next to never right in the packages for choosing."""
-    return phantoms(run.answers(Group.CHOOSE), judged_labels())
+    """The labels that are next to never right in the packages for choosing. Voices are too rare there to tell."""
+    return phantoms(run.answers(Group.CHOOSE), judged_labels() - VOICE)
 
 
 def judged_labels() -> frozenset[str]:

@@ -123,6 +123,12 @@ def calibration_table(calibration: Mapping[Group, Sequence[Count]]) -> str:
     return table(["certainty", *calibration], rows)
 
 
+def phantoms_file(found: Mapping[str, Count]) -> str:
+    """The table as `core/prompting/phantoms.csv` has it."""
+    rows = (f"{label}|{count.listed}|{count.right}" for label, count in found.items())
+    return "\n".join(["label|listed|right", *rows]) + "\n"
+
+
 def phantoms_table(found: Mapping[str, Count]) -> str:
     """Labels with how often they were right."""
     return table(["label", "right"], [[label, f"{count.right} of {count.listed}"] for label, count in found.items()])

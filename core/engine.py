@@ -286,7 +286,7 @@ class Engine:
             windows = ears.hear(clip, passes)
             top = get_top_categories(windows)
             if not clip.silent and all(category.name == SILENCE for category in top):
-                clip, passes = clip.turned_up(), 1  # the first look is at the loudest
+                clip, passes = clip.turned_up(), 1
                 windows = ears.hear(clip, passes)
                 top = get_top_categories(windows)
         scene = compose_scene(top)

@@ -38,8 +38,8 @@ GENERIC_WEIGHT = 0.5
 
 WALKED_FROM = 0.05
 """A generic label below this score stands for nothing else."""
-SHARE = 0.2
-CLEAR_BY = 3
+SHARE = 0.15
+CLEAR_BY = 2
 LEAST = 0.03
 """A step from a generic label to its best child needs this share of the label's score, so many times the next child's,
 and at least this score. A frontier, measured on 421 recordings of Debian packages (and alike on 400 of ESC-10): 0.1

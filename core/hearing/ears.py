@@ -41,15 +41,19 @@ CATEGORIES_PER_WINDOW = 25
 
 
 class View(Enum):
-    """How the sound is looked at; all but the first begin with the first."""
+    """How the sound is looked at; all but the first begin with the sound at its level.
 
-    LEVEL = auto()
+    As it was recorded a single look hears a little better than at a level: of 837 recordings the first label is right
+    in 49.8 instead of 48.9 % (docs/hearing.md).
+    """
+
+    AS_RECORDED = auto()
     QUIETER = auto()
     NOISE = auto()
     FASTER = auto()
 
 
-_VIEWS = (View.LEVEL, View.QUIETER, View.NOISE, View.FASTER)
+_VIEWS = (View.AS_RECORDED, View.QUIETER, View.NOISE, View.FASTER)
 
 PASSES = MappingProxyType(
     {
@@ -114,12 +118,12 @@ class Ears:
 
     def _viewed(self, clip: Clip, view: View) -> Samples:
         """The clip's sound in a view: never longer than it is, nor louder than full scale."""
+        if view is View.AS_RECORDED:
+            return clip.samples
         level = level_view(clip)
         if not level.any():
             return level
         match view:
-            case View.LEVEL:
-                return level
             case View.QUIETER:
                 return level * np.float32(QUIETER)
             case View.NOISE:

@@ -21,6 +21,7 @@ from core.hearing.acoustics import Manner
 from core.hearing.categories import CERTAIN, GENERIC_WEIGHT, LIKELY, NOTEWORTHY, SILENCE, TopCategory, walk
 from core.prompting.manner import tell
 from core.prompting.merging import Candidate, Subject, absorb, join
+from core.prompting.phantoms import load_phantoms
 from core.prompting.phrasebook import Entry, Phrasebook, Role, load_phrasebook
 
 MOST_SUBJECTS = 3
@@ -82,7 +83,7 @@ def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | No
 
     stands_for = walk({category.name: category.certainty for category in known})
     remaining = absorb(clear, stands_for, book, absorbed_into)
-    subjects = join(remaining, book, absorbed_into)
+    subjects = _without_phantoms(join(remaining, book, absorbed_into))
     settings = _Settings.among(remaining, book)
     subjects, settings = _led_by_ensemble(subjects, settings, book, absorbed_into)
     if not subjects or _outweighed_by_setting(subjects, settings):
@@ -105,6 +106,14 @@ def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | No
         uncertain=_surest(chosen[0].label, known, absorbed_into, book) < LIKELY,
         uses=tuple(_account(category, book, absorbed_into) for category in known),
     )
+
+
+def _without_phantoms(subjects: list[Candidate]) -> list[Candidate]:
+    """Only what can be believed, unless there is nothing else. It comes this late since a phantom makes others
+    doubtful, too."""
+    phantoms = load_phantoms()
+    believed = [one for one in subjects if one.category.score >= CERTAIN or one.category.name not in phantoms]
+    return believed or subjects
 
 
 def _end_of(name: str, absorbed_into: dict[str, str]) -> str:

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.hearing.categories import TopCategory
+from core.hearing.voice import VOICE
+from core.prompting.phantoms import load_phantoms
 from core.prompting.phrasebook import Role, load_phrasebook
 from core.prompting.prompt import CLIP_TOKENS, build_prompt, estimate_tokens
 from core.prompting.scene import MOST_SUBJECTS, compose_scene
@@ -110,3 +112,10 @@ def test_what_is_much_quieter_than_the_main_subject_is_far_away() -> None:
     dog = TopCategory("Dog", 0.9, 1.0, 0, 0.0)
     assert build_prompt((dog, TopCategory("Car", 0.8, 1.0, 0, -5.0))).text == "a dog and a car"
     assert build_prompt((dog, TopCategory("Car", 0.8, 1.0, 0, -30.0))).text == "a dog, with a car in the distance"
+
+
+def test_phantoms_are_labels_of_the_phrasebook_and_no_voices() -> None:
+    phantoms = load_phantoms()
+    assert phantoms
+    assert all(name in load_phrasebook() for name in phantoms)
+    assert not phantoms & VOICE
