@@ -115,9 +115,14 @@ class Database:
 
 def _pool(connections: int) -> dict[str, Any]:
     """Options of an engine with so many connections."""
-    options = {"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False}
-    return {"connect_args": options, "poolclass": AsyncAdaptedQueuePool if connections > 1 else QueuePool,
-            "pool_size": connections, "max_overflow": 0, "pool_timeout": LONGEST_LINE_S, "hide_parameters": True}  # fmt: skip
+    return {
+        "connect_args": {"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
+        "poolclass": AsyncAdaptedQueuePool if connections > 1 else QueuePool,
+        "pool_size": connections,
+        "max_overflow": 0,
+        "pool_timeout": LONGEST_LINE_S,
+        "hide_parameters": True,
+    }
 
 
 def _begin_with(statement: str, engine: Engine) -> None:
