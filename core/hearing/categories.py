@@ -43,9 +43,9 @@ CLEAR_BY = 2
 LEAST = 0.03
 """A step from a generic label to its best child needs this share of the label's score, so many times the next child's,
 and at least this score. A frontier, measured on 421 recordings of Debian packages (and alike on 400 of ESC-10): 0.1
-and 2 names more strictly (the first label names the right thing in 48.7 instead of 47.0 %), 0.2 and 3 loses fewer
-answers that are right though they name nothing (the first label is right in 55.1 instead of 54.4 %). At half score,
-without any walk, they were 43.9 and 55.8 %."""
+and 2 names more strictly (the first label names the right thing in 48.7 %), 0.2 and 3 loses fewer answers that are
+right though they name nothing (the first label is right in 55.1 %, and names it in 47.0 %); this is between them (53.7
+and 47.5 %). At half score, without any walk, they were 55.8 and 43.9 %."""
 
 _NAMING = (Role.SUBJECT, Role.ACTION)
 
