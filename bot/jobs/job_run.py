@@ -108,7 +108,7 @@ class JobRun:
                 await self.announce_restart()
                 raise
             except WordsRefused as error:
-                self._screen = replace(self._screen, prompt="")
+                self._screen = replace(self._screen, words="")
                 await self._fail(self._t.error(error))
             except ImagineSoundError as error:
                 log.info("job %d failed: %s (%r)", self._job.id, error, error.__cause__)
@@ -213,7 +213,9 @@ class JobRun:
         summary = heard.summary.with_fewer_labels(LABELS_A_WINDOW)
         await asyncio.to_thread(self._services.store.unmark, self._job.id)
         self._job = replace(self._job, heard=summary)
-        self._screen = replace(self._screen, heard=summary, prompt=summary.prompt.text, status=self._t("status.heard"))
+        self._screen = replace(
+            self._screen, heard=summary, words=self._job.options.prompt or "", status=self._t("status.heard")
+        )
         self._keeping = asyncio.create_task(self._weave_and_keep(heard, summary), name=f"strip of job {self._job.id}")
         if self._can_be_painted:  # if not, the stream ends with the reason
             self._change()
@@ -223,8 +225,7 @@ class JobRun:
         heard = self._job.heard
         if heard is None:
             return
-        prompt = await self._services.engine.prompt_for(heard, self._job.options)
-        self._screen = replace(self._screen, heard=heard, prompt=prompt.text)
+        self._screen = replace(self._screen, heard=heard, words=self._job.options.prompt or "")
         await self._show_in_ink(await self._services.store.strip(self._job))
 
     async def _weave_and_keep(self, heard: Heard, summary: HeardSummary) -> None:
@@ -283,11 +284,10 @@ class JobRun:
         if self._strip is not None:
             self._files = {STRIP: await asyncio.to_thread(strip_png, self._strip, palette)}
             self._screen = replace(self._screen, strip=STRIP)
-        words = picture.recipe.prompt.text
+        assert self._job.heard is not None  # nothing is painted of what was not heard
         self._screen = replace(
             self._screen,
-            prompt=words,
-            alt_text=picture_alt_text(self._t, words),
+            alt_text=picture_alt_text(self._t, self._job.heard, self._job.options),
             progress=None,
             status=self._t("status.painted", user=mention(self._job.user_id), seconds=round(picture.seconds)),
             notes=picture_notes(picture),

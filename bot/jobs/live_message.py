@@ -12,14 +12,13 @@ import discord
 
 from bot.discord_api import calls
 from bot.discord_api.calls import CallFailed, Files, Gone, NotNow, Refused
-from bot.discord_api.markdown import stripped
 from bot.jobs.identity import nonce_of, place_of
 from bot.jobs.reply import Reply
 from bot.jobs.services import JobServices
 from bot.storage.records import Job
 from bot.views.layouts import Screen, build_layout
+from bot.views.naming import title_of
 from bot.views.texts import Translation
-from bot.views.wording import LONGEST_THREAD_NAME
 from core.generation.protocol import Note
 
 log = logging.getLogger(__name__)
@@ -167,8 +166,8 @@ class LiveMessage:
 
     async def _post_new(self, content: Screen, files: Files) -> None:
         """Post the message where the job's reply belongs."""
-        title = content.heard.title if content.heard else self._t("thread.listening")
-        place = await self._services.places.open(self._job, stripped(title, LONGEST_THREAD_NAME))
+        title = title_of(self._t, content.heard.top) if content.heard else self._t("thread.listening")
+        place = await self._services.places.open(self._job, title)
         if content.heard is None:
             self._unnamed = place.new_thread
         if place.missing_for_thread and await self._services.store.notes.claim(f"thread:{self._job.channel_id}"):
@@ -205,7 +204,7 @@ class LiveMessage:
         """Give a thread that was made before its sound was heard the sound's name."""
         if self._unnamed is not None and content.heard is not None:
             thread, self._unnamed = self._unnamed, None
-            title = stripped(content.heard.title, LONGEST_THREAD_NAME)
+            title = title_of(self._t, content.heard.top)
             await calls.attempt_quietly(thread.edit(name=title), "name a thread")
 
     async def _keep_address(self, reply: Reply) -> None:

@@ -22,7 +22,9 @@ from bot.storage.records import Job, NewJob, ReplyAddress
 from bot.views.buttons import JOB_BUTTON, STYLE_SELECT
 from bot.views.editors import prompt_editor
 from bot.views.layouts import media, new_layout
+from bot.views.naming import title_of
 from bot.views.wording import heard_notes, label_lines, note_text, picture_notes, strip_alt_text
+from core.hearing.labels import name_in
 from core.hearing.strip import strip_png
 from core.hearing.timeline import clock
 from core.options import ImagineOptions
@@ -145,7 +147,7 @@ async def _show_heard(interaction: Interaction, job: Job) -> None:
         await calls.answer(interaction, t("answer.forgotten"))
         return
     view = new_layout()
-    view.add_item(display(Markdown(f"### {t('button.heard')}: {inert(job.heard.title)}")))
+    view.add_item(display(Markdown(f"### {t('button.heard')}: {inert(title_of(t, job.heard.top))}")))
     files = {}
     strip = await services.store.strip(job)
     if strip is not None:
@@ -153,9 +155,12 @@ async def _show_heard(interaction: Interaction, job: Job) -> None:
         view.add_item(media("strip.png", strip_alt_text(t, job.heard)))
     if job.heard.top:
         view.add_item(display(label_lines(t, job.heard)))
+    between = t("list.between")
     lines = [
         f"`{clock(job.heard.begins_s + window.timestamp_ms / 1000)}` "
-        + ", ".join(f"{inert(category.name)} ({category.score:.2f})" for category in window.categories[:3])
+        + between.join(
+            f"{inert(name_in(category.name, t.locale))} ({category.score:.2f})" for category in window.categories[:3]
+        )
         for window in job.heard.windows[:MOST_WINDOWS]
     ]
     if len(job.heard.windows) > MOST_WINDOWS:

@@ -12,6 +12,7 @@ from discord import ui
 
 from bot.discord_api.markdown import Markdown, display, inert
 from bot.views.buttons import job_button, style_select
+from bot.views.naming import title_of
 from bot.views.texts import Translation
 from bot.views.wording import bar, heard_notes, label_lines, note_text, strip_alt_text
 from core.events import HeardSummary
@@ -20,7 +21,7 @@ from core.generation.protocol import Note
 ACCENT = discord.Colour(0x5865F2)
 GOOD = discord.Colour(0x3BA55D)
 BAD = discord.Colour(0xED4245)
-LONGEST_PROMPT = 600
+LONGEST_WORDS = 600
 PICTURE = "picture"
 """The name of the file with the picture, without its ending."""
 
@@ -37,12 +38,15 @@ class Controls(Enum):
 
 @dataclass(frozen=True)
 class Screen:
-    """All that a job's message shows. `strip` and `picture` are names of files attached to the message."""
+    """All that a job's message shows. `strip` and `picture` are names of files attached to the message.
+
+    `words`: what is painted, where somebody said so; a prompt that was made from a sound is not shown.
+    """
 
     job_id: int
     status: Markdown
     heard: HeardSummary | None = None
-    prompt: str = ""
+    words: str = ""
     strip: str | None = None
     picture: str | None = None
     alt_text: str = ""
@@ -65,7 +69,7 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=screen.colour, id=marker)
     view.add_item(container)
     if screen.heard is not None:
-        container.add_item(display(Markdown(f"### {inert(screen.heard.title)}")))
+        container.add_item(display(Markdown(f"### {inert(title_of(t, screen.heard.top))}")))
     if screen.picture is not None:
         container.add_item(media(screen.picture, screen.alt_text or None))
     if screen.heard is not None:
@@ -73,8 +77,8 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
             container.add_item(media(screen.strip, strip_alt_text(t, screen.heard)))
         if screen.heard.top:
             container.add_item(display(label_lines(t, screen.heard)))
-    if screen.prompt:
-        container.add_item(display(Markdown(f"> {inert(screen.prompt, LONGEST_PROMPT)}")))
+    if screen.words:
+        container.add_item(display(Markdown(f"> {inert(screen.words, LONGEST_WORDS)}")))
     if screen.progress is not None:
         step, steps = screen.progress
         container.add_item(display(Markdown(f"`{bar(step / steps, 16)}` {step}/{steps}")))

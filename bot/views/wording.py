@@ -1,26 +1,26 @@
-"""Short pure texts about what was heard and painted: the thread's title, words for confidence, alt texts, notes.
+"""Short pure texts about what was heard and painted: words for confidence, alt texts, notes.
 
-It knows the core's labels and scenes, and nothing of Discord but its lengths.
+It knows the core's labels, and nothing of Discord but its lengths. What labels are called: `naming.py`.
 """
 
 from collections.abc import Sequence
 
 from bot.discord_api.markdown import Markdown, inert, stripped
 from bot.storage.records import Outcome
+from bot.views.naming import listed, name_of, worth_saying
 from bot.views.texts import Translation
 from core.events import HeardSummary
 from core.generation.protocol import Note, Picture
 from core.hearing.categories import CLEARLY, PERHAPS, PROBABLY, TopCategory
 from core.hearing.timeline import WINDOW_S, clock, when_heard
+from core.options import ImagineOptions
+from core.prompting.styles import Style
 
-LONGEST_THREAD_NAME = 100
 LONGEST_ALT_TEXT = 1024
 BAR = 8
 MOST_LABELS = 5
 MOST_TIMES = 3
 """Stretches that are named of one label."""
-
-MOST_LABELS = 5
 
 SURE = ((CLEARLY, "sure.clearly"), (PROBABLY, "sure.probably"), (PERHAPS, "sure.perhaps"), (0.0, "sure.guess"))
 """From this certainty on, these words."""
@@ -37,15 +37,10 @@ def how_sure(t: Translation, certainty: float) -> Markdown:
     return t(next(key for least, key in SURE if certainty >= least))
 
 
-def worth_saying(top: Sequence[TopCategory]) -> tuple[TopCategory, ...]:
-    """The labels that are more than a guess, at most MOST_LABELS; where none is, the first."""
-    return tuple(category for category in top if category.certainty >= PERHAPS)[:MOST_LABELS] or tuple(top[:1])
-
-
 def label_lines(t: Translation, heard: HeardSummary) -> Markdown:
     """The labels, one a line, with a bar and a word for how sure each is, and when it was heard."""
     lines = (
-        f"`{bar(category.certainty)}` {times(t, heard, category)} **{inert(category.name)}** · "
+        f"`{bar(category.certainty)}` {times(t, heard, category)} **{inert(name_of(t, category))}** · "
         f"{how_sure(t, category.certainty)}"
         for category in worth_saying(heard.top)
     )
@@ -62,18 +57,26 @@ def times(t: Translation, heard: HeardSummary, category: TopCategory) -> str:
         end = clock(heard.begins_s + (heard.duration_s if lasts else stretch.end_s))
         is_short = stretch.end_s - stretch.begin_s < 2 * WINDOW_S or begin == end
         spans.append(begin if is_short else t.plain("heard.span", begin=begin, end=end))
-    return ", ".join([*spans, *(["…"] if len(stretches) > MOST_TIMES else [])])
+    return t.plain("list.between").join([*spans, *(["…"] if len(stretches) > MOST_TIMES else [])])
 
 
 def strip_alt_text(t: Translation, heard: HeardSummary) -> str:
     """What the sound's strip shows, for those who cannot see it."""
-    labels = ", ".join(f"{times(t, heard, category)} {category.name}" for category in worth_saying(heard.top))
+    labels = t.plain("list.between").join(
+        f"{times(t, heard, category)} {name_of(t, category)}" for category in worth_saying(heard.top)
+    )
     return stripped(t.plain("alt.strip", seconds=f"{heard.duration_s:.0f}", labels=labels), LONGEST_ALT_TEXT)
 
 
-def picture_alt_text(t: Translation, prompt: str) -> str:
-    """What the picture shows, for those who cannot see it."""
-    return stripped(t.plain("alt.picture", prompt=prompt), LONGEST_ALT_TEXT)
+def picture_alt_text(t: Translation, heard: HeardSummary, options: ImagineOptions) -> str:
+    """What the picture was painted from and in which style, for those who cannot see it."""
+    if options.prompt is not None:
+        return stripped(t.plain("alt.words", words=options.prompt), LONGEST_ALT_TEXT)
+    style = options.style or heard.style
+    if style in (None, Style.NONE):
+        return stripped(t.plain("alt.picture", labels=listed(t, heard.top)), LONGEST_ALT_TEXT)
+    named = t.plain(f"style.{style.value}")
+    return stripped(t.plain("alt.styled", labels=listed(t, heard.top), style=named), LONGEST_ALT_TEXT)
 
 
 def heard_notes(heard: HeardSummary) -> tuple[Note, ...]:

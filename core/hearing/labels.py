@@ -1,4 +1,4 @@
-"""YamNet's 521 labels: what kind each is, and their family tree.
+"""YamNet's 521 labels: what kind each is, their family tree, and what people call them in each language.
 
 One row a label in `labels.csv` (columns separated by `|`), in YamNet's order:
 
@@ -10,7 +10,12 @@ role       `subject`, `action`, `setting:place|weather|acoustics`, `quality:genr
            or `ignore`
 parents    AudioSet parents, separated by `;`
 generic    `generic`: a parent that names no thing one could point at (Animal, Music, Vehicle)
+en, de, …  a short name for people, at most 40 characters, a language a column: "Birdsong" for
+           "Bird vocalization, bird call, bird song"; no two labels share one
 =========  ====================================================================================
+
+The names were made by machine, label by label, and no speaker of each language has gone through them. To correct one,
+edit its cell; CONTRIBUTING.md says how a language is added.
 
 This module knows what the labels are to each other; what they look like is the phrasebook's business.
 """
@@ -22,6 +27,10 @@ from enum import StrEnum
 from functools import cache, cached_property
 from importlib import resources
 from types import MappingProxyType
+
+ENGLISH = "en"
+_OWN_COLUMNS = ("label", "role", "parents", "generic")
+"""All others are languages."""
 
 
 class Role(StrEnum):
@@ -46,6 +55,8 @@ class Label:
     role: Role
     parents: tuple[str, ...]
     generic: bool
+    names: Mapping[str, str]
+    """By language."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,20 @@ def load_labels() -> Labels:
                 role=Role(row["role"]),
                 parents=tuple(parent for parent in row["parents"].split(";") if parent),
                 generic=row["generic"] == "generic",
+                names=MappingProxyType({column: row[column] for column in row if column not in _OWN_COLUMNS}),
             )
             for row in rows
         }
     return Labels(MappingProxyType(labels))
+
+
+def name_in(label: str, locale: str) -> str:
+    """What people call a label in the language of `locale`, as Discord says it: "de", "pt-BR", "en-GB".
+
+    English where there is no column for that language. A label that YamNet does not have is its own name.
+    """
+    labels = load_labels()
+    if label not in labels:
+        return label
+    names = labels[label].names
+    return next(names[language] for language in (locale, locale.split("-")[0], ENGLISH) if language in names)

@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 
 from bot.jobs import job_run
+from bot.views.naming import name_of, title_of
+from bot.views.texts import Texts
+from bot.views.wording import picture_alt_text
 from core import engine
 from core.engine import DEFAULTS
 from core.errors import OutOfMemory
@@ -21,6 +24,8 @@ from core.events import Heard
 from core.options import ImagineOptions
 from tests.bot.sounds import noise, silence
 from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
+
+ENGLISH = Texts.load().translation("en-US")
 
 
 def jpeg() -> bytes:
@@ -36,7 +41,8 @@ async def test_what_was_heard_is_shown_before_the_picture_with_its_strip_and_the
 
     message = world.reply(world.channel)
     best = (await world.heard()).top[0]
-    assert re.search(rf"`[▰▱]{{8}}` 0:00 \*\*{best.name}\*\* · (clearly|probably|perhaps)\n", text_of(message))
+    line = rf"`[▰▱]{{8}}` 0:00 \*\*{name_of(ENGLISH, best)}\*\* · (clearly|probably|perhaps)\n"
+    assert re.search(line, text_of(message))
     assert "Number 1 in the queue" in text_of(message)
     assert names_of(message) == ["strip-ink.png"]
     assert list(buttons_of(message)) == ["Cancel"]
@@ -76,18 +82,25 @@ async def test_every_picture_has_an_alternative_text(world: World) -> None:
 
     assert len(during) == len(after) == 2
     assert all(during)
-    best = (await world.heard()).top[0]
-    assert after[0] == f"A picture painted by a model from a sound: {world.painter.orders[0].request.prompt.text}"
+    heard = await world.heard()
+    best = heard.top[0]
+    assert after[0] == picture_alt_text(ENGLISH, heard, ImagineOptions())
     assert after[1]
-    assert f"0:00 {best.name}" in after[1]
+    assert f"0:00 {name_of(ENGLISH, best)}" in after[1]
 
 
 async def test_thread_bears_the_sounds_name(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
 
-    title = (await world.heard()).title
+    title = title_of(ENGLISH, (await world.heard()).top)
     assert world.thread_of(world.channel).name == title
-    assert title.lower() in world.painter.orders[0].request.prompt.text
+    assert f"### {title}" in text_of(world.reply(world.channel))
+
+
+async def test_words_that_were_made_from_the_sound_are_not_in_the_message(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel)
+
+    assert world.painter.orders[0].request.prompt.text not in text_of(world.reply(world.channel))
 
 
 async def test_nobody_is_pinged(world: World) -> None:
@@ -277,7 +290,7 @@ async def test_message_comes_before_what_was_heard_where_hearing_takes_long(worl
 
     assert "Listening" in text_of(listening)
     assert names_of(world.reply(world.channel)) == ["strip.png", "picture.png"]
-    assert world.thread_of(world.channel).name == (await world.heard()).title
+    assert world.thread_of(world.channel).name == title_of(ENGLISH, (await world.heard()).top)
 
 
 IN_THREADS = ((engine, "weave"), (job_run, "strip_png"), (job_run, "palette_of"), (job_run, "encode_picture"))

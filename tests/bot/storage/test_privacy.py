@@ -18,6 +18,8 @@ from bot.storage.records import Job, JobState, NewJob, Outcome
 from bot.storage.store import Store
 from bot.storage.tables import Base
 from bot.views.hiding import is_hidden
+from bot.views.naming import title_of
+from bot.views.texts import Texts
 from core.events import HeardSummary
 from core.hearing.classifier import Category, Prediction
 from core.hearing.strip import COLUMNS, ROWS, Strip
@@ -114,7 +116,7 @@ async def test_others_pictures_of_the_recording_tell_nothing_of_it_any_more(worl
     menu = await world.bob.context_menu(world.channel, "Imagine this sound", note)
     assert menu.response is not None
     thread = world.thread_of(world.channel)
-    heard = (await world.heard()).title
+    heard = title_of(Texts.load().translation("en-US"), (await world.heard()).top)
     theirs = next(message for message in world.said(thread) if f"<@{world.bob.id}>" in text_of(message))
     assert heard in text_of(theirs)
 

@@ -9,6 +9,7 @@ from bot.views.wording import label_lines, strip_alt_text, times
 from core.events import HeardSummary
 from core.hearing.categories import TopCategory, get_top_categories
 from core.hearing.classifier import Category, Prediction
+from core.hearing.labels import name_in
 from core.prompting.prompt import Prompt
 
 ENGLISH = Texts.load().translation("en-US")
@@ -55,8 +56,10 @@ def test_a_line_and_the_alternative_text_say_when(locale: str) -> None:
     t, summary = Texts.load().translation(locale), heard(0, 0, 0, 0.9, 0.9, 0.9)
     span = t.plain("heard.span", begin="0:02", end="0:05")
 
-    assert label_lines(t, summary).startswith(f"`▰▰▰▰▱▱▱▱` {span} **Dog** · ")
-    assert f"{span} Dog" in strip_alt_text(t, summary)
+    name = name_in("Dog", locale)
+
+    assert label_lines(t, summary).startswith(f"`▰▰▰▰▱▱▱▱` {span} **{name}** · ")
+    assert f"{span} {name}" in strip_alt_text(t, summary)
     assert "\n" not in strip_alt_text(t, summary)
 
 

@@ -17,6 +17,7 @@ from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.hearing.categories import TopCategory
 from core.hearing.classifier import Category, Prediction
+from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 
 HOSTILE = [
@@ -80,7 +81,8 @@ def test_hostile_words_in_every_place_of_a_message(text: str, locale: str) -> No
         for line in content.replace(t("note.prompt_cut", end=inert("")), "").split("\n"):
             harmless = re.sub(r"^(?:### |> |-# |`[▰▱]+` 0:00 \*\*)|\*\*(?= · )", "", line)
             assert_harmless(harmless, renders=True)
-    for alt in (picture_alt_text(t, text), strip_alt_text(t, heard)):
+    painted = (picture_alt_text(t, heard, options) for options in (ImagineOptions(), ImagineOptions(prompt=text)))
+    for alt in (*painted, strip_alt_text(t, heard)):
         assert_harmless(alt, renders=False)
 
 
