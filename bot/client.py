@@ -32,6 +32,7 @@ from bot.requests.commands import OPEN_TO_ALL, new_commands
 from bot.requests.controls import JobButton, StyleSelect, paint_edited
 from bot.requests.editors import Editors
 from bot.requests.intake import Asker, Intake
+from bot.requests.languages import Languages
 from bot.requests.listener import Listener
 from bot.requests.privacy import PrivacyButton
 from bot.requests.services import Interaction, ServiceClient, Services
@@ -136,6 +137,7 @@ class ImagineBot(ServiceClient):
         self.add_dynamic_items(JobButton, StyleSelect, PrivacyButton, SettingControl, PageButton)
         await self.add_cog(self._listener)
         await self.add_cog(CatchUp(self, self._listener))
+        await self.add_cog(Languages(self))
         await self.add_cog(
             Editors({PROMPT_EDITOR: paint_edited, NUMBERS_EDITOR: change_numbers, WORDS_EDITOR: change_words})
         )

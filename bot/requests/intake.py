@@ -259,8 +259,8 @@ def pictures_of(spendings: Sequence[Spending]) -> list[Spending]:
 
 
 def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:
-    """What the asker left open is the server's choice; the seed is chosen now, so that a picture that has to be
-    painted again after a crash is the same."""
+    """What the asker left open is the server's choice, and so is the language, since others read the answer, too; the
+    seed is chosen now, so that a picture that has to be painted again after a crash is the same."""
     options = replace(
         new.options,
         spoken_words=new.author_id in (None, new.user_id),  # who sent it did not ask for them to be understood
@@ -268,4 +268,4 @@ def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:
         style=new.options.style if new.options.style is not None else settings.style,
         max_seconds=new.options.max_seconds if new.options.max_seconds is not None else settings.seconds,
     )
-    return replace(new, options=options)
+    return replace(new, options=options, locale=settings.language or new.locale)

@@ -17,6 +17,7 @@ from bot.discord_api.markdown import Markdown
 from bot.discord_api.nonces import nonce
 from bot.requests.cursor import Cursor
 from bot.requests.intake import Asker, Declined
+from bot.requests.languages import public_language
 from bot.requests.recently import Recently
 from bot.requests.services import ServiceClient
 from bot.storage.records import GuildSettings, Listening, NewJob
@@ -161,7 +162,7 @@ class Listener(commands.Cog):
         """Accept each recording as a job of `message`'s author."""
         if not await self._may_answer(message):
             return
-        t = self._translation_for(message)
+        t = await self._language_for(message)
         for recording in recordings:
             new = NewJob(
                 user_id=message.author.id,
@@ -200,7 +201,7 @@ class Listener(commands.Cog):
             return True
         log.info("cannot answer in channel %d: %s missing", message.channel.id, ", ".join(missing))
         if await self._services.store.notes.claim(f"missing:{message.channel.id}:{','.join(missing)}"):
-            t = self._translation_for(message)
+            t = await self._language_for(message)
             text = t("answer.missing", permissions=names_of(missing, t))
             permissions = message.channel.permissions_for(message.guild.me)
             may_write = (
@@ -223,7 +224,7 @@ class Listener(commands.Cog):
 
     async def _tell_declined(self, message: discord.Message, declined: Declined, *, missed: bool) -> None:
         """Say why, unless nobody asked."""
-        text = declined.text(self._translation_for(message))
+        text = declined.text(await self._language_for(message))
         if declined.silently:
             log.info("not taken up: %s", text)
             return
@@ -231,10 +232,12 @@ class Listener(commands.Cog):
 
     async def _hint_once_a_day(self, message: discord.Message) -> None:
         if not self._hinted.again(message.channel.id):
-            await self._tell(message.channel, self._translation_for(message)("answer.nothing_to_hear"))
+            t = await self._language_for(message)
+            await self._tell(message.channel, t("answer.nothing_to_hear"))
 
     async def _answer(self, message: discord.Message, key: str, *, missed: bool) -> None:
-        await self._say(message, key, self._translation_for(message)(key), missed=missed)
+        t = await self._language_for(message)
+        await self._say(message, key, t(key), missed=missed)
 
     async def _say(self, message: discord.Message, kind: str, text: Markdown, *, missed: bool) -> None:
         """Answer a message in a sentence: one of a kind to a person in a channel in ten minutes, whatever they post."""
@@ -253,11 +256,9 @@ class Listener(commands.Cog):
         except calls.CallFailed:
             log.info("nobody to tell: %s", text)
 
-    def _translation_for(self, message: discord.Message) -> Translation:
-        """A message says nothing of its author's language; its server does."""
-        return self._services.texts.translation(
-            message.guild.preferred_locale if message.guild else discord.Locale.american_english
-        )
+    async def _language_for(self, message: discord.Message) -> Translation:
+        """A message says nothing of its author's language."""
+        return await public_language(self._services, message.guild, message.author)
 
 
 def listens_in(settings: GuildSettings, channel: "discord.abc.MessageableChannel") -> bool:

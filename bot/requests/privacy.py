@@ -73,8 +73,9 @@ async def _send_export(interaction: Interaction) -> None:
         await calls.answer(interaction, t("answer.export_daily"))
         return
     kept = await services.store.people.kept_of(user.id)
+    locale = await services.store.people.locale(user.id)
     try:
-        archive = await asyncio.to_thread(export, kept)
+        archive = await asyncio.to_thread(export, kept, locale)
         await calls.send(user, calls.plain(t("answer.export")), {"imagine-sound.zip": archive})
     except calls.CallFailed:
         await services.store.people.unclaim_export(user.id)
@@ -83,12 +84,14 @@ async def _send_export(interaction: Interaction) -> None:
         await calls.answer(interaction, t("answer.exported", count=len(kept)))
 
 
-def export(kept: Sequence[tuple[Job, Strip | None]]) -> bytes:
-    """A zip: all that is known of each request as JSON, and the sounds' strips, as many as Discord takes. Blocks."""
+def export(kept: Sequence[tuple[Job, Strip | None]], locale: str | None) -> bytes:
+    """A zip: the person's language and all that is known of each request as JSON, and the sounds' strips, as many as
+    Discord takes. Blocks."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         requests = [asdict(job) for job, _ in kept]
         archive.writestr("requests.json", json.dumps(requests, indent=2, ensure_ascii=False, default=str))
+        archive.writestr("person.json", json.dumps({"language": locale}))
         for job, strip in reversed(kept):  # the newest first: Discord takes no files of more than 10 MB
             if strip is None:
                 continue

@@ -11,6 +11,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import link_to, mention
 from bot.jobs.reply import Reply
 from bot.requests.answering import language_of
+from bot.requests.languages import public_language
 from bot.requests.services import Interaction
 from bot.storage.records import Job
 from bot.views.hiding import is_hidden, with_hidden_pictures
@@ -48,7 +49,7 @@ async def _tell_moderators(interaction: Interaction, job: Job, message: discord.
     if not isinstance(channel, discord.TextChannel):
         log.warning("the channel for reports of server %d is gone", guild.id)
         return
-    t = services.texts.translation(guild.preferred_locale)
+    t = await public_language(services, guild, None)
     told = t(
         "report",
         reporter=mention(interaction.user.id),

@@ -18,7 +18,7 @@ from bot.requests.answering import language_of
 from bot.requests.services import Interaction, Services
 from bot.storage.records import GuildSettings, Listening, OwnWords
 from bot.views.editors import numbers_editor, words_editor
-from bot.views.texts import Translation
+from bot.views.texts import Texts, Translation, one_locale_each
 from core.prompting.styles import Style
 
 MOST_PICKED = 25
@@ -26,6 +26,9 @@ MOST_PICKED = 25
 
 ALL = "*"
 """In place of an adapter's name, which has no such character."""
+
+ASKERS = "asker"
+"""In place of a locale."""
 
 MOST_NAMED = 50
 """So many blocked people are named."""
@@ -107,6 +110,24 @@ def _style(state: PanelState, t: Translation) -> ui.Item[Any]:
 
 async def _choose_style(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
     return {"style": Style(item.values[0])}
+
+
+def _language(state: PanelState, t: Translation) -> ui.Item[Any]:
+    """Each language by its own name."""
+    chosen = state.chosen.language
+    options = [discord.SelectOption(label=t("language.asker"), value=ASKERS, default=chosen is None)]
+    options += [
+        discord.SelectOption(
+            label=Texts.load().translation(locale)("language.name"), value=locale, default=locale == chosen
+        )
+        for locale in one_locale_each()
+    ]
+    return ui.Select(options=options, custom_id="settings:language")
+
+
+async def _choose_language(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    (chosen,) = item.values
+    return {"language": None if chosen == ASKERS else chosen}
 
 
 def _roles(state: PanelState, t: Translation) -> ui.Item[Any]:
@@ -261,6 +282,7 @@ SETTINGS: Sequence[Setting] = (
     Setting("block", _current_blocked, _block, _add_blocked),
     Setting("unblock", _named("settings.unblock"), _unblock, _remove_blocked),
     Setting("log_channel", _named("settings.log_channel"), _log_channel, _choose_log_channel),
+    Setting("language", _named("settings.language"), _language, _choose_language),
     Setting("numbers", _current_numbers, _numbers, _opens(numbers_editor)),
 )
 

@@ -18,6 +18,7 @@ class Lifetime(Enum):
     SERVER = "until the server removes the bot"
     MODERATORS = "until the server's moderators take it back"
     PERSON = "until the person takes it back"
+    FORGET_ME = "until the person presses *Forget me*"
     DAY = "for a day"
     ALWAYS = "always; it says nothing of anybody"
 
@@ -39,6 +40,7 @@ LIFETIMES: Mapping[str, Mapping[str, Lifetime]] = {
     "guilds": dict.fromkeys(("guild_id", "settings"), Lifetime.SERVER),
     "blocks": dict.fromkeys(("guild_id", "user_id"), Lifetime.MODERATORS),
     "unheard": {"user_id": Lifetime.PERSON},
+    "locales": dict.fromkeys(("user_id", "locale"), Lifetime.FORGET_ME),
     "exports": dict.fromkeys(("user_id", "at"), Lifetime.DAY),
     "notes": dict.fromkeys(("name", "value"), Lifetime.ALWAYS),
     "runs": dict.fromkeys(("id", "started"), Lifetime.ALWAYS),

@@ -1,4 +1,4 @@
-"""What people want of what is kept about them: to see it, and not to be listened to."""
+"""What people want of what is kept about them: to see it, and not to be listened to; and which language they speak."""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.records import Job
-from bot.storage.tables import ExportRow, JobRow, StripRow, UnheardRow
+from bot.storage.tables import ExportRow, JobRow, LocaleRow, StripRow, UnheardRow
 from core.hearing.strip import Strip
 
 
@@ -53,3 +53,18 @@ class People:
             await self._database.execute(insert(UnheardRow).values(user_id=user_id).on_conflict_do_nothing())
         else:
             await self._database.execute(delete(UnheardRow).where(UnheardRow.user_id == user_id))
+
+    async def locale(self, user_id: int) -> str | None:
+        """What a person's client spoke when they last used the bot, as Discord says it; None where it is not known."""
+        async with self._database.read() as session:
+            row = await session.get(LocaleRow, user_id)
+            return row.locale if row else None
+
+    async def note_locale(self, user_id: int, locale: str, *, within_s: float) -> None:
+        """Note which language a person's client speaks; where that is known, nothing is written. Raises CannotWrite."""
+        if await self.locale(user_id) != locale:
+            known = insert(LocaleRow).values(user_id=user_id, locale=locale)
+            await self._database.execute(
+                known.on_conflict_do_update(index_elements=[LocaleRow.user_id], set_={"locale": locale}),
+                within_s=within_s,
+            )

@@ -254,5 +254,7 @@ class GuildSettings:
     """Which adapters may be chosen; None: all that there are."""
     log_channel: int | None = None
     """Where the moderators are told of reports."""
+    language: str | None = None
+    """What the bot's messages are said in, as a Discord locale; None: what the asker speaks, where that is known."""
     refused_words: tuple[str, ...] = ()
     """What is not painted in this server, beside what whoever runs the bot refuses everywhere."""

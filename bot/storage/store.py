@@ -42,6 +42,7 @@ from bot.storage.tables import (
     GuildRow,
     JobRow,
     LedgerRow,
+    LocaleRow,
     RunRow,
     StripRow,
 )
@@ -328,6 +329,7 @@ class Store:
             forget_jobs(session, mine, now)
             forget_recordings(session, user_id, now)
             session.execute(delete(ExportRow).where(ExportRow.user_id == user_id))
+            session.execute(delete(LocaleRow).where(LocaleRow.user_id == user_id))
             return len(mine)
 
         count = await self._write(forget)

@@ -184,6 +184,15 @@ class UnheardRow(Base):
     user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
 
+class LocaleRow(Base):
+    """What somebody's Discord client speaks, as Discord says it."""
+
+    __tablename__ = "locales"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    locale: Mapped[str] = mapped_column(String(16))
+
+
 class ExportRow(Base):
     """When somebody was last sent what is kept about them."""
 

@@ -20,6 +20,14 @@ LANGUAGES = {"de": "de", "fr": "fr", "es-ES": "es", "es-419": "es", "pt-BR": "pt
 """The languages beside English, by Discord's locale codes."""
 
 
+def one_locale_each() -> tuple[str, ...]:
+    """A locale for each language, for people to choose from."""
+    first = {ENGLISH: "en-US"}
+    for locale, language in LANGUAGES.items():
+        first.setdefault(language, locale)
+    return tuple(first.values())
+
+
 class Texts:
     """The table: by key, then by language."""
 
