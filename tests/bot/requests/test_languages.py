@@ -12,8 +12,9 @@ from simcord.actors import MemberActor
 from bot.storage.records import GuildSettings
 from bot.views.naming import title_of
 from bot.views.texts import LANGUAGES, Texts, one_locale_each
+from core.hearing.labels import name_in
 from tests.bot.sounds import noise
-from tests.bot.world import World, buttons_of, text_of
+from tests.bot.world import World, alt_texts_of, buttons_of, text_of
 
 
 def speaks(world: World, member: MemberActor, locale: str) -> None:
@@ -83,6 +84,22 @@ async def test_what_the_server_chose_comes_before_what_anybody_speaks(world: Wor
     own = await world.alice.click(world.reply(world.channel), label="Receita")
     assert own.response is not None
     assert "Startwert" in text_of(own.response), "what one person alone reads is in their own language"
+
+
+async def test_what_i_heard_is_told_in_the_language_of_the_one_who_clicked(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel)
+    speaks(world, world.bob, "ja")
+
+    shown = await world.bob.click(world.reply(world.channel), label="What I heard")
+
+    assert shown.response is not None
+    heard = await world.heard()
+    named = {category.name for category in heard.top}
+    named |= {category.name for window in heard.windows for category in window.categories}
+    assert name_in(heard.top[0].name, "ja") in text_of(shown.response)
+    assert [name for name in named if name in text_of(shown.response)] == []
+    (alternative,) = alt_texts_of(shown.response)
+    assert [name for name in named if name in (alternative or "")] == []
 
 
 async def test_choosing_nothing_gives_the_choice_back_to_the_asker(world: World) -> None:
