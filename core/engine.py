@@ -326,6 +326,7 @@ class Engine:
             try:
                 if self._transcriber is None and not self._cannot_transcribe:
                     self._transcriber = self._make_transcriber(self.settings)
+                    self._after_loading()
                 return self._transcriber.transcribe(clip) if self._transcriber is not None else ""
             except ModelError as error:
                 self._cannot_transcribe = True  # said once; a restart tries again

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,17 @@ def test_without_the_extra_or_its_model_it_is_said_what_to_do(tmp_path: Path) ->
     says = "could it be fetched" if importlib.util.find_spec("faster_whisper") else "not installed"
     with pytest.raises(ModelMissing, match=says):
         load_transcriber(tmp_path, may_download=False)
+
+
+async def test_recogniser_is_spared_from_garbage_collections_once_it_is_loaded() -> None:
+    loaded: list[str] = []
+    engine = Engine(
+        CoreSettings(transcribe=True),
+        make_transcriber=lambda _: Recogniser(),
+        after_loading=lambda: loaded.append(threading.current_thread().name),
+    )
+    async with engine:
+        for _ in range(2):
+            await engine.hear(_speech())
+    assert len(loaded) == 2, "the ears, and the recogniser"
+    assert all(name.startswith("hearing") for name in loaded)
