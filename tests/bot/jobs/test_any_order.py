@@ -35,7 +35,7 @@ TROUBLE = st.builds(
 )
 STEPS = st.integers(0, 40)
 FEW = settings(
-    max_examples=60,
+    max_examples=30,
     stateful_step_count=15,
     deadline=None,
     derandomize=True,
