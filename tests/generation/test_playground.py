@@ -1,8 +1,12 @@
 """Painting with a real (tiny) SDXL pipeline: checks, previews, adapters, recipes, memory and other models."""
 
 import io
+import os
 import queue
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +25,7 @@ from PIL import Image
 
 from core.errors import Cancelled, InvalidOptions, ModelMissing, ModelUnusable, OutOfMemory
 from core.generation.batcher import Batcher
-from core.generation.factory import make_generator
+from core.generation.factory import PAINTING_NICENESS, give_way, make_generator
 from core.generation.loading import is_sdxl_edm, within_memory
 from core.generation.preview import Previewer, normalise
 from core.generation.protocol import (
@@ -332,3 +336,16 @@ def test_a_hub_model_that_is_not_here_is_said_so_when_downloads_are_off() -> Non
     settings = CoreSettings(image_model="nobody/nothing", device="cpu", download_models=False)
     with pytest.raises(ModelMissing, match="models pull"):
         make_generator(settings, ModelStore(settings))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own elsewhere")
+def test_painting_on_a_processor_goes_after_hearing_and_talking() -> None:
+    def niceness() -> int:
+        give_way(torch.device("cpu"))
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(1) as painting:
+        assert painting.submit(niceness).result() == PAINTING_NICENESS
+    torch.set_num_threads(threads)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < PAINTING_NICENESS
