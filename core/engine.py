@@ -188,6 +188,7 @@ class Engine:
             guidance=options.guidance,
             size=options.size,
             adapter=options.adapter,
+            near=options.near,
             user=user,
             heard=heard,
         )

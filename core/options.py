@@ -10,6 +10,7 @@ class ImagineOptions:
     """None stands for the settings' or the model's default.
 
     `prompt` and `negative_prompt` replace the words made from what was heard. `size` is width and height in pixels.
+    `near` is the seed of a picture whose composition is kept.
     `max_seconds` of a recording are heard at most. Words spoken in it are recognised, where the settings say so,
     unless `spoken_words` says no: whoever spoke them has not agreed.
     """
@@ -22,5 +23,6 @@ class ImagineOptions:
     guidance: float | None = None
     size: tuple[int, int] | None = None
     adapter: str | None = None
+    near: int | None = None
     max_seconds: float | None = None
     spoken_words: bool = True

@@ -15,7 +15,10 @@ from core.prompting.prompt import Prompt
 
 @dataclass(frozen=True)
 class Recipe:
-    """What was painted and how; `size` in pixels, width and height, before any enlarging."""
+    """What was painted and how; `size` in pixels, width and height, before any enlarging.
+
+    `near`: the seed of the picture whose composition was kept.
+    """
 
     prompt: Prompt
     seed: int
@@ -27,6 +30,7 @@ class Recipe:
     adapter: str | None
     heard: tuple[str, ...]
     speed: str = "exact"
+    near: int | None = None
 
 
 def to_json(recipe: Recipe) -> str:
@@ -44,6 +48,7 @@ def to_json(recipe: Recipe) -> str:
             "adapter": recipe.adapter,
             "heard": list(recipe.heard),
             "speed": recipe.speed,
+            **({} if recipe.near is None else {"near": recipe.near}),
         },
         ensure_ascii=False,
     )
@@ -63,6 +68,7 @@ def from_json(text: str) -> Recipe:
         adapter=stated.adapter,
         heard=stated.heard,
         speed=stated.speed,
+        near=stated.near,
     )
 
 
@@ -85,6 +91,7 @@ _MISLEADING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\
 
 Words = Annotated[str, Field(max_length=20_000), AfterValidator(_no_control_characters)]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 Side = Annotated[int, Field(ge=1, le=16_384)]
 
 
@@ -95,7 +102,7 @@ class _Stated(BaseModel):
 
     prompt: Words
     negative_prompt: Words
-    seed: Annotated[int, Field(ge=0, lt=1 << 32)]
+    seed: Seed
     steps: Annotated[int, Field(ge=1, le=10_000)]
     guidance: Annotated[float, Field(ge=0, le=1000)]
     size: tuple[Side, Side]
@@ -104,3 +111,4 @@ class _Stated(BaseModel):
     adapter: Name | None
     heard: Annotated[tuple[Name, ...], Field(max_length=1000)]
     speed: Name = "exact"
+    near: Seed | None = None

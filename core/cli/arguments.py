@@ -50,6 +50,7 @@ def _add_imagine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="let --out replace a file that is there")
     parser.add_argument("--recipe", type=Path, metavar="PNG", help="paint this picture again instead of a recording")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed paints the same picture")
+    parser.add_argument("--near", type=int, metavar="N", help="keep the composition of the picture with this seed")
     parser.add_argument("--steps", type=int, metavar="N", help="more steps: finer and slower")
     parser.add_argument("--guidance", type=float, metavar="X", help="how closely the prompt is followed")
     parser.add_argument("--size", type=_size, metavar="WxH", help="width and height in pixels")

@@ -60,6 +60,7 @@ async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncG
         guidance=options.guidance,
         size=options.size,
         adapter=options.adapter,
+        near=options.near,
     )
     async with aclosing(engine.imagine(options.file, chosen)) as events:
         async for event in events:
@@ -88,6 +89,7 @@ async def _again(engine: Engine, recipe: Recipe, options: argparse.Namespace) ->
         guidance=recipe.guidance if options.guidance is None else options.guidance,
         size=size,
         adapter=options.adapter or recipe.adapter,
+        near=recipe.near if options.near is None else options.near,
     )
     async with aclosing(engine.paint(recipe.prompt, chosen, heard=recipe.heard)) as events:
         async for event in events:

@@ -18,7 +18,8 @@ class Limits:
     """What a model can be asked for; every range includes both ends.
 
     `sides`: pixels of a picture's width and height, which are multiples of `side_unit`; None leaves them to the model.
-    `no_adapters`: the sentence for somebody who chose an adapter, empty where there may be one.
+    `no_adapters`: the sentence for somebody who chose an adapter, empty where there may be one; `no_near` likewise for
+    a composition to be kept.
     """
 
     steps: tuple[int, int] = (1, 150)
@@ -27,6 +28,7 @@ class Limits:
     sides: tuple[int, int] | None = None
     side_unit: int = 1
     no_adapters: str = ""
+    no_near: str = ""
 
 
 def recipe_for(request: GenerationRequest, info: GeneratorInfo) -> Recipe:
@@ -42,6 +44,7 @@ def recipe_for(request: GenerationRequest, info: GeneratorInfo) -> Recipe:
         adapter=request.adapter,
         heard=request.heard,
         speed=info.speed,
+        near=request.near,
     )
 
 
@@ -55,11 +58,15 @@ def check(wanted: Recipe, limits: Limits) -> None:
     """Raises InvalidOptions, which says what may be chosen, if `wanted` is beyond `limits`."""
     if wanted.adapter is not None and limits.no_adapters:
         raise InvalidOptions(limits.no_adapters)
+    if wanted.near is not None and limits.no_near:
+        raise InvalidOptions(limits.no_near)
     if not wanted.prompt.text.strip():
         raise InvalidOptions("The prompt is empty; please say what to paint.")
     _check_range("Steps", wanted.steps, limits.steps)
     _check_range("Guidance", wanted.guidance, limits.guidance)
     _check_range("The seed", wanted.seed, limits.seeds)
+    if wanted.near is not None:
+        _check_range("The seed of the picture to stay close to", wanted.near, limits.seeds)
     if limits.sides is not None:
         least, most = limits.sides
         if any(side % limits.side_unit or not least <= side <= most for side in wanted.size):

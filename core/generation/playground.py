@@ -127,7 +127,7 @@ class PlaygroundModel:
         scale = self._pipeline.vae_scale_factor
         shape = (self._pipeline.unet.config.in_channels, height // scale, width // scale)
         member = Member(
-            latent=initial_latent(self._schedule, shape, recipe.seed).to(self._device),
+            latent=initial_latent(self._schedule, shape, recipe.seed, recipe.near).to(self._device),
             sigmas=self._schedule.sigmas(recipe.steps),
             guidance=recipe.guidance,
             guided_between=self._options.speed.guided_between,

@@ -31,6 +31,8 @@ class GenerationRequest:
     size: tuple[int, int] | None = None
     """Width and height in pixels."""
     adapter: str | None = None
+    near: int | None = None
+    """The seed of a picture whose composition is kept."""
     user: str = ""
     heard: tuple[str, ...] = ()
 

@@ -85,10 +85,32 @@ Predict = Callable[[Tensor, Tensor, Sequence[Row]], Tensor]
 """The network: (inputs scaled by c_in, shape (rows, c, h, w); c_noise, shape (rows,); the rows) -> F, same shape."""
 
 
-def initial_latent(schedule: NoiseSchedule, shape: tuple[int, int, int], seed: int) -> Tensor:
-    """The noise that a picture starts from: float32, drawn on the CPU, so that a seed means the same everywhere."""
+AWAY = 0.3
+"""How far from the noise of a picture another one starts that keeps its composition, of the way to noise of its own."""
+
+
+def initial_latent(schedule: NoiseSchedule, shape: tuple[int, int, int], seed: int, near: int | None = None) -> Tensor:
+    """The noise that a picture starts from: float32, drawn on the CPU, so that a seed means the same everywhere.
+
+    With `near` it lies close to the noise of that seed, on the way to that of `seed`.
+    """
+    noise = _noise(shape, seed) if near is None else slerp(_noise(shape, near), _noise(shape, seed), AWAY)
+    return noise * schedule.initial_scale
+
+
+def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
+    """The point after `share` of the way from `start` to `end` along the great circle (Shoemake 1985): of two noises
+    it is noise again, which their mean is not."""
+    cosine = torch.dot(start.flatten(), end.flatten()) / (start.norm() * end.norm())
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    if angle < 1e-4:  # the same noise
+        return start
+    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+
+
+def _noise(shape: tuple[int, int, int], seed: int) -> Tensor:
     generator = torch.Generator("cpu").manual_seed(seed)
-    return torch.randn((1, *shape), generator=generator)[0] * schedule.initial_scale
+    return torch.randn((1, *shape), generator=generator)[0]
 
 
 def rows_of(members: Sequence[Member]) -> list[Row]:

@@ -35,7 +35,11 @@ class StockModel:
         steps, guidance = own_defaults(pipeline) if defaults == Defaults() else (defaults.steps, defaults.guidance)
         self._info = GeneratorInfo(name, revision, steps, guidance, defaults.size or default_size(pipeline))
         # guidance 0 is what distilled models want; sizes are checked by the pipeline, each in its own way
-        self.limits = Limits(guidance=(0.0, 20.0), no_adapters=f"{name} takes no adapters here; choose none.")
+        self.limits = Limits(
+            guidance=(0.0, 20.0),
+            no_adapters=f"{name} takes no adapters here; choose none.",
+            no_near=f"{name} cannot keep a composition.",
+        )
 
     def info(self) -> GeneratorInfo:
         """What paints."""

@@ -129,6 +129,10 @@ def test_a_recipe_of_the_first_miniature_becomes_a_whole_picture_again(tmp_path:
     again = read_recipe(tmp_path / "again.png")
     assert (again.size, again.seed, again.prompt) == ((256, 256), 7, prompt)
 
+    run("imagine", "--recipe", tmp_path / "again.png", "--near", "7", "--seed", "8", "--out", tmp_path / "near.png",
+        IMAGE_MODEL=str(MINIATURE))  # fmt: skip
+    near = read_recipe(tmp_path / "near.png")
+    assert (near.seed, near.near) == (8, 7)
     run("imagine", "--recipe", old, "--out", tmp_path / "small.png", "--size", "128x128", IMAGE_MODEL=str(MINIATURE))
     assert read_recipe(tmp_path / "small.png").size == (128, 128), "who asks for it gets it"
 

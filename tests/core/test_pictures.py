@@ -1,6 +1,7 @@
 """A picture fits into a message, whatever it takes; as PNG it carries its recipe."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import exiv2
@@ -29,6 +30,13 @@ def test_picture_that_fits_is_a_png_with_its_recipe(picture: Picture, tmp_path: 
     (tmp_path / "picture.png").write_bytes(file.data)
     assert file.ending == "png"
     assert read_recipe(tmp_path / "picture.png") == picture.recipe
+
+
+def test_seed_that_a_picture_is_near_to_is_in_its_recipe(picture: Picture, tmp_path: Path) -> None:
+    recipe = replace(picture.recipe, near=2**32 - 1)
+    (tmp_path / "picture.png").write_bytes(encode_picture(replace(picture, recipe=recipe), 10_000_000).data)
+    assert read_recipe(tmp_path / "picture.png") == recipe
+    assert "near" not in to_json(picture.recipe), "what has none is written as before"
 
 
 @pytest.mark.parametrize(("limit", "kind"), [(10_000_000, "PNG"), (150_000, "WEBP"), (40_000, "JPEG")])

@@ -21,10 +21,10 @@ def test_what_a_request_leaves_open_is_the_model_s_choice() -> None:
 
 
 def test_what_a_request_states_is_taken() -> None:
-    request = GenerationRequest(Prompt("a dog", ""), 7, 4, 4.5, (512, 512), "hands", heard=("Dog (0.90)",))
+    request = GenerationRequest(Prompt("a dog", ""), 7, 4, 4.5, (512, 512), "hands", near=3, heard=("Dog (0.90)",))
     recipe = recipe_for(request, INFO)
     assert (recipe.steps, recipe.guidance, recipe.size) == (4, 4.5, (512, 512))
-    assert (recipe.adapter, recipe.heard) == ("hands", ("Dog (0.90)",))
+    assert (recipe.adapter, recipe.near, recipe.heard) == ("hands", 3, ("Dog (0.90)",))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ def test_the_ends_of_every_range_can_be_chosen(change: dict[str, object]) -> Non
         ({"seed": 2**32}, "The seed must be from 0 to 4294967295, not 4294967296."),
         ({"size": (1000, 768)}, "Width and height must be multiples of 32 from 256 to 2048 pixels, not 1000x768."),
         ({"size": (1024, 224)}, "Width and height must be multiples of 32 from 256 to 2048 pixels, not 1024x224."),
+        ({"near": -1}, "The seed of the picture to stay close to must be from 0 to 4294967295, not -1."),
         ({"prompt": Prompt(" ", "people")}, "The prompt is empty; please say what to paint."),
     ],
 )
@@ -81,3 +82,9 @@ def test_a_recipe_of_the_coarse_miniature_is_painted_again_at_the_model_s_size(n
     info = replace(INFO, model=now[0], revision=now[1], size=(256, 256))
     assert size_again(recipe, info) == (256, 256)
     assert size_again(recipe, replace(info, model="playground-mini", revision="1")) == (128, 128)
+
+
+def test_a_model_that_keeps_no_compositions_says_so() -> None:
+    check(replace(WANTED, near=1), LIMITS)
+    with pytest.raises(InvalidOptions, match="cannot keep a composition"):
+        check(replace(WANTED, near=1), replace(LIMITS, no_near="The model cannot keep a composition."))

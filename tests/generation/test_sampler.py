@@ -1,6 +1,7 @@
 """The sampler equals the stock pipeline with EDMDPMSolverMultistepScheduler, whatever stands beside it in the batch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,24 @@ def test_different_seeds_give_different_pictures(model: PlaygroundModel) -> None
         _finish(model, model.prepare(_request("a dog", steps=4, guidance=3, seed=n))).member.latent for n in (1, 2)
     ]
     assert (latents[0] - latents[1]).abs().max() > 0.1
+
+
+def test_noise_near_another_is_noise_and_nearer_to_it_than_its_own() -> None:
+    shape, schedule = (4, 32, 32), NoiseSchedule()
+    origin, own = (initial_latent(schedule, shape, seed) for seed in (1, 2))
+    near = initial_latent(schedule, shape, 2, near=1)
+    assert near.std() == pytest.approx(float(origin.std()), rel=0.05), "a mean of two noises is weaker"
+    assert (near - origin).norm() < (near - own).norm() < (origin - own).norm()
+    assert torch.equal(initial_latent(schedule, shape, 1, near=1), origin)
+
+
+def test_picture_near_another_is_nearer_than_that_of_a_new_seed(model: PlaygroundModel) -> None:
+    request = _request("a dog", steps=4, guidance=3, seed=1)
+    other = replace(request, seed=2)
+    first, near, new = (
+        _finish(model, model.prepare(one)).member.latent for one in (request, replace(other, near=1), other)
+    )
+    assert (near - first).norm() < (new - first).norm()
 
 
 def test_guidance_one_needs_no_second_evaluation() -> None:
