@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -69,11 +70,13 @@ class Crowd:
     keys: dict[int, NewJob] = field(default_factory=dict)
     count: int = 0
 
-    async def begin(self) -> None:
+    def __post_init__(self) -> None:
         self.settings = BotSettings(
             _env_file=None, data_dir=self.path, pictures_per_user_hour=USER, pictures_per_server_hour=GUILD,
             pictures_per_hour=PROCESS, waiting_per_user=WAITING, waiting_per_server=WAITING,
         )  # fmt: skip
+
+    async def begin(self) -> None:
         self.store = Store(self.settings.database)
         await self.store.open()
         self.intake = Intake(self.settings, self.store, lambda: self.now, max_bytes=1000)
@@ -153,9 +156,10 @@ class Crowd:
         assert sum(not spent.refused for spent in recent) <= PROCESS
 
 
-async def try_out(sequence: Sequence[tuple[str, object]]) -> None:
+async def try_out(sequence: Sequence[tuple[str, object]], database: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
         crowd = Crowd(Path(directory))
+        crowd.settings.database.write_bytes(database)
         await crowd.begin()
         await crowd.store.servers.change(STRICT, pictures_per_user_hour=HERE)
         try:
@@ -168,9 +172,24 @@ async def try_out(sequence: Sequence[tuple[str, object]]) -> None:
             await crowd.store.close()
 
 
+@cache
+def empty_database() -> bytes:
+    """A new one, which takes longer to make than a sequence does to try."""
+
+    async def make(path: Path) -> None:
+        store = Store(path)
+        await store.open()
+        await store.close()
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "new.sqlite3"
+        asyncio.run(make(path))
+        return path.read_bytes()
+
+
 @given(st.lists(actions, min_size=10, max_size=40))
 def limits_hold(sequence: list[tuple[str, object]]) -> None:
-    asyncio.run(try_out(sequence))
+    asyncio.run(try_out(sequence, empty_database()))
 
 
 def test_limits_hold_whatever_people_do() -> None:
