@@ -21,9 +21,6 @@ from tests.bot.world import World
 
 YAMNET = Path(__file__).parents[2] / "core/miniatures/yamnet-mini/yamnet-mini.tflite"
 
-SETTLES_WITHIN_S = 60.0
-"""The simulator's own five seconds are too few for an hour of its time where the computer has other things to do."""
-
 
 class ParkedEngine(Engine):
     """The real engine; waiting for a held painter is declared to the simulator as waiting for the outside."""
@@ -106,5 +103,4 @@ def simcord_bot(make_bot: Callable[[], ImagineBot]) -> ImagineBot:
 @pytest.fixture
 async def world(simcord_env: Env, painter: ScriptedPainter, make_bot: Callable[[], ImagineBot]) -> World:
     """A server with a text channel, Alice and Bob in it, and the bot."""
-    simcord_env.settle_timeout = SETTLES_WITHIN_S
     return World(simcord_env, painter, make_bot)

@@ -42,7 +42,7 @@ async def test_refusal_is_not_tried_for_ever(world: World) -> None:
     world.env.inject_error("POST", "/channels/*/messages", status=403, code=50013, times=None)
 
     await world.post_voice_note(world.alice, world.channel)
-    await world.env.advance_time(3600 + 600)
+    await world.pass_time(70)
 
     assert await world.bot.services.store.unfinished() == []
     tried = sum(one.method == "POST" and one.path.endswith("/messages") for one in world.env.http_requests)

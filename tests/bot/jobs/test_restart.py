@@ -224,7 +224,7 @@ async def test_result_after_the_interaction_expired_goes_to_the_asker(world: Wor
 async def test_long_job_of_a_command_is_posted_although_the_interaction_expired(world: World) -> None:
     world.painter.held = True
     result = await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
-    await world.env.advance_time(16 * 60)
+    await world.pass_time(16)
 
     world.painter.finish_all()
     await world.env.settle()

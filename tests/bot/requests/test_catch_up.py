@@ -70,7 +70,7 @@ async def test_what_is_too_old_is_left_alone(world: World) -> None:
     await world.alice.send(world.channel, "good morning")
     await while_down(world)
     await world.post_voice_note(world.alice, world.channel)
-    await world.env.advance_time(11 * 60)
+    await world.pass_time(11)
 
     await world.restart()
 
