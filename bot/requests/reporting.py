@@ -9,7 +9,6 @@ import discord
 
 from bot.discord_api import calls
 from bot.discord_api.markdown import link_to, mention
-from bot.jobs.reply import Reply
 from bot.requests.answering import language_of
 from bot.requests.languages import public_language
 from bot.requests.services import Interaction
@@ -20,18 +19,18 @@ log = logging.getLogger(__name__)
 
 
 async def report(interaction: Interaction, job: Job) -> None:
-    """Hide the picture of `job`, whose message was clicked; only the first report of it is told to the moderators."""
+    """Hide the picture of `job`, whose message was clicked. What is hidden already was told.
+
+    The click's own answer changes the message, which works wherever there is a button, however old the message is.
+    """
     message, t = interaction.message, language_of(interaction)
     assert message is not None
-    if not await calls.acknowledge_privately(interaction):
-        return
     if is_hidden(message):
         await calls.answer(interaction, t("answer.reported"))
         return
-    assert job.reply is not None  # its message was clicked
-    files = [file.filename for file in message.attachments]
+    change = interaction.response.edit_message(view=with_hidden_pictures(message), attachments=message.attachments)
     try:
-        await Reply(interaction.client, job.reply).arrange(with_hidden_pictures(message), message, keep=files)
+        await calls.attempt(change, "cover a picture")
     except calls.CallFailed as error:
         log.warning("the picture of job %d could not be hidden: %s", job.id, error)
         await calls.answer(interaction, t("answer.not_reported"))

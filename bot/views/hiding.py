@@ -16,9 +16,6 @@ def with_hidden_pictures(message: discord.Message) -> ui.LayoutView:
     for item in view.walk_children():
         if isinstance(item, ui.MediaGallery):
             item.items = [_hidden(shown) for shown in item.items]
-        elif isinstance(item, ui.Thumbnail):
-            item.media = _own_file(item.media)
-            item.spoiler = True
     return view
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from bot.views.hiding import is_hidden
+from tests.bot.sounds import noise
 from tests.bot.world import World, alt_texts_of, buttons_of, components, names_of, text_of
 
 
@@ -47,6 +48,15 @@ async def test_moderators_are_told_once_where_they_want_to_be(world: World) -> N
     assert str(reply.id) in text_of(told)
 
 
+async def test_picture_can_be_reported_long_after_the_interaction_that_asked_for_it(world: World) -> None:
+    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
+    await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
+    (reply,) = world.said(world.channel)
+    await world.pass_time(16)
+    await world.bob.click(reply, custom_id=buttons_of(reply)["Report"])
+    assert is_hidden(world.said(world.channel)[0])
+
+
 async def test_report_is_answered_where_the_channel_for_it_is_gone(world: World) -> None:
     await world.bot.services.store.servers.change(world.guild.id, log_channel=12345)
     await world.post_voice_note(world.alice, world.channel)
@@ -57,7 +67,7 @@ async def test_report_is_answered_where_the_channel_for_it_is_gone(world: World)
 async def test_whoever_reports_is_told_when_it_cannot_be_covered(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
     reply = world.reply(world.channel)
-    world.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50013, times=None)
+    world.env.inject_error("POST", "/interactions/*/*/callback", status=403, code=50013, times=1)
     result = await world.bob.click(reply, custom_id=buttons_of(reply)["Report"])
     assert result.ephemeral
     assert result.response is not None
