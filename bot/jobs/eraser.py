@@ -98,7 +98,7 @@ class Eraser:
             else:
                 view = build_picture_alone(job.id, picture, is_covered=is_hidden(message), t=t)
                 await reply.arrange(view, message, keep=[picture])
-                await self._places.rename_thread(erasure.reply.channel_id, t("thread.listening"))
+                await reply.name_thread(t("thread.listening"))
         except Gone:
             pass  # somebody has removed it
         return True

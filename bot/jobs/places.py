@@ -17,7 +17,6 @@ from discord import ui
 
 from bot.discord_api import calls
 from bot.discord_api.calls import Files, Gone, Refused
-from bot.discord_api.markdown import Markdown
 from bot.discord_api.permissions import missing_for_thread, missing_to_answer
 from bot.discord_api.verdicts import TROUBLE
 from bot.jobs.reply import Reply
@@ -55,12 +54,6 @@ class Places:
     def is_in(self, guild_id: int | None) -> bool:
         """Whether the bot is a member of that server; a user's own installation works elsewhere, too."""
         return guild_id is not None and self._client.get_guild(guild_id) is not None
-
-    async def rename_thread(self, channel_id: int, name: Markdown) -> None:
-        """Give a thread that the bot made another name; what is no such thread keeps its own. Raises CallFailed."""
-        channel = self._client.get_channel(channel_id)
-        if isinstance(channel, discord.Thread) and channel.owner_id == channel.guild.me.id and channel.name != name:
-            await calls.attempt(channel.edit(name=name), "rename a thread")
 
     def missing_to_answer(self, channel: object) -> tuple[str, ...]:
         """Without which permissions the bot can answer nowhere to a message in `channel`."""

@@ -67,6 +67,17 @@ class Reply:
         self._remember(message)
         await self.show(view, dict.fromkeys(keep, b""), nonce=new_nonce(self.address.message_id, "arranged"))
 
+    async def name_thread(self, name: str) -> None:
+        """Give the thread that the message is in another name, if the bot has made it. Raises Gone, NotNow, Refused."""
+        if self.address.token is not None:  # the bot itself does not see the place
+            return
+        try:
+            thread = await self._client.fetch_channel(self.address.channel_id)
+            if isinstance(thread, discord.Thread) and thread.owner_id == thread.guild.me.id and thread.name != name:
+                await self._in_open_thread(lambda: thread.edit(name=name))
+        except TROUBLE as error:
+            raise calls.as_fault(error, "name a thread") from error
+
     def is_out_of_reach(self, now: datetime) -> bool:
         """Whether the interaction that this message depends on has expired."""
         return self.address.token is not None and self.address.expires is not None and now >= self.address.expires

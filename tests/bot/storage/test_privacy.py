@@ -135,6 +135,27 @@ async def test_others_pictures_of_the_recording_tell_nothing_of_it_any_more(worl
     assert theirs.id not in {message.id for message in world.said(thread)}
 
 
+async def test_closed_thread_loses_its_title_too_and_is_closed_again(world: World) -> None:
+    note = await world.post_voice_note(world.alice, world.channel)
+    await world.bob.context_menu(world.channel, "Imagine this sound", note)
+    thread = world.thread_of(world.channel)
+    await world.restart()  # the library then knows no closed threads
+    before = len(world.env.http_requests)
+    world.env.inject_error("PATCH", f"/channels/{thread.id}", status=400, code=50083, times=1)
+
+    await world.bot.services.jobs.forget_user(world.alice.id)
+    await world.bot.services.jobs.sweep()
+
+    asked = [one for one in world.env.http_requests[before:] if one.path == f"/channels/{thread.id}"]
+    assert [one.json for one in asked if one.method == "PATCH"] == [
+        {"name": "A sound"},
+        {"archived": False},
+        {"name": "A sound"},
+        {"archived": True},
+    ]
+    assert world.thread_of(world.channel).name == "A sound"
+
+
 async def test_covered_picture_stays_covered_when_it_is_left_alone(world: World) -> None:
     await asked(world)
     _, second = world.said(world.channel)
