@@ -3,8 +3,6 @@
 What they start is the same job as a posted recording; how it is answered is not known here.
 """
 
-import asyncio
-
 import discord
 from discord import app_commands
 
@@ -14,7 +12,7 @@ from bot.discord_api.markdown import Markdown, formatted, inert, joined, link_to
 from bot.requests.answering import answer_request, language_of, request_for
 from bot.requests.intake import Accepted, Asker, Declined, may_be_chosen
 from bot.requests.privacy import show_privacy
-from bot.requests.services import Interaction
+from bot.requests.services import Interaction, choosable_adapters
 from bot.requests.settings_panel import show_settings
 from bot.storage.records import Job
 from bot.views.texts import translatable
@@ -61,7 +59,7 @@ class ImagineSound(app_commands.Group):
     async def offer_adapters(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """The adapters that lie in ADAPTERS_DIR now and are allowed here, those that match what was typed."""
         services = interaction.client.services
-        names = await asyncio.to_thread(services.engine.adapters)
+        names = await choosable_adapters(services)
         settings = await services.store.servers.settings(interaction.guild_id)
         matching = [name for name in names if typed.lower() in name.lower() and may_be_chosen(name, settings)]
         return [app_commands.Choice(name=name, value=name) for name in matching[:CHOICES]]

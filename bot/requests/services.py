@@ -3,6 +3,7 @@
 Features take `Services`, or `interaction.client.services`; only `client.py` knows all features.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,3 +41,13 @@ class ServiceClient(commands.AutoShardedBot):
 
 
 Interaction = discord.Interaction[ServiceClient]
+
+LONGEST_CHOICE = 100
+"""Discord's limit for what a choice is called, in a select as in a command."""
+
+
+async def choosable_adapters(services: Services) -> tuple[str, ...]:
+    """The adapters that lie in ADAPTERS_DIR now and whose names Discord takes for a choice; one longer name, and it
+    would show none at all."""
+    names = await asyncio.to_thread(services.engine.adapters)
+    return tuple(name for name in names if len(name) <= LONGEST_CHOICE)

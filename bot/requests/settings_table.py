@@ -3,7 +3,6 @@
 Each item has the custom id `settings:<name>`. How the panel is shown and turned, and who may use it, is not known here.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,9 +12,9 @@ import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.discord_api.markdown import Markdown, formatted, mention, shortened
+from bot.discord_api.markdown import Markdown, formatted, mention
 from bot.requests.answering import language_of
-from bot.requests.services import Interaction, Services
+from bot.requests.services import Interaction, Services, choosable_adapters
 from bot.storage.records import GuildSettings, Listening, OwnWords
 from bot.views.editors import numbers_editor, words_editor
 from bot.views.texts import Texts, Translation, one_locale_each
@@ -55,7 +54,7 @@ class PanelState:
             await services.store.servers.blocked(guild_id),
             chosen.seconds if chosen.seconds is not None else services.engine.settings.max_seconds,
             min(most, chosen.pictures_per_user_hour or most),
-            await asyncio.to_thread(services.engine.adapters),
+            await choosable_adapters(services),
         )
 
 
@@ -131,13 +130,7 @@ async def _choose_language(_: Interaction, item: ui.Select[Any]) -> Mapping[str,
 
 
 def _roles(state: PanelState, t: Translation) -> ui.Item[Any]:
-    return ui.RoleSelect(
-        min_values=0,
-        max_values=MOST_PICKED,
-        placeholder=t("settings.roles"),
-        default_values=_picked(state.chosen.roles, discord.SelectDefaultValueType.role),
-        custom_id="settings:roles",
-    )
+    return _role_select("roles", state.chosen.roles, t)
 
 
 async def _choose_roles(_: Interaction, item: ui.RoleSelect[Any]) -> Mapping[str, object]:
@@ -190,13 +183,7 @@ async def _choose_own_words(_: Interaction, item: ui.Select[Any]) -> Mapping[str
 
 
 def _own_words_roles(state: PanelState, t: Translation) -> ui.Item[Any]:
-    return ui.RoleSelect(
-        min_values=0,
-        max_values=MOST_PICKED,
-        placeholder=t("settings.own_words_roles"),
-        default_values=_picked(state.chosen.own_words_roles, discord.SelectDefaultValueType.role),
-        custom_id="settings:own_words_roles",
-    )
+    return _role_select("own_words_roles", state.chosen.own_words_roles, t)
 
 
 async def _choose_own_words_roles(_: Interaction, item: ui.RoleSelect[Any]) -> Mapping[str, object]:
@@ -211,7 +198,7 @@ def _adapters(state: PanelState, t: Translation) -> ui.Item[Any]:
     allowed = state.chosen.adapters
     options = [discord.SelectOption(label=t("settings.all_adapters"), value=ALL, default=allowed is None)]
     options += [
-        discord.SelectOption(label=shortened(name, 100), value=name, default=allowed is not None and name in allowed)
+        discord.SelectOption(label=name, value=name, default=allowed is not None and name in allowed)
         for name in state.adapters[: MOST_PICKED - 1]
     ]
     return ui.Select(
@@ -285,6 +272,17 @@ SETTINGS: Sequence[Setting] = (
     Setting("language", _named("settings.language"), _language, _choose_language),
     Setting("numbers", _current_numbers, _numbers, _opens(numbers_editor)),
 )
+
+
+def _role_select(name: str, chosen: Sequence[int], t: Translation) -> ui.Item[Any]:
+    """Any number of roles, for the setting called so."""
+    return ui.RoleSelect(
+        min_values=0,
+        max_values=MOST_PICKED,
+        placeholder=t(f"settings.{name}"),
+        default_values=_picked(chosen, discord.SelectDefaultValueType.role),
+        custom_id=f"settings:{name}",
+    )
 
 
 def _options(

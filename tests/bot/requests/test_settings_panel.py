@@ -171,7 +171,7 @@ async def test_log_channel(world: World, manager: MemberActor) -> None:
 async def test_adapters_that_may_be_chosen(
     world: World, manager: MemberActor, monkeypatch: pytest.MonkeyPatch, chosen: list[str], painted: int
 ) -> None:
-    monkeypatch.setattr(world.bot.services.engine, "adapters", lambda: ("face", "ink"))
+    monkeypatch.setattr(world.bot.services.engine, "adapters", lambda: ("face", "ink", "x" * 101))
     await manager.select(await open_panel(world, manager), chosen, custom_id="settings:adapters")
 
     results = [
