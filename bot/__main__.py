@@ -147,7 +147,7 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows
+        with suppress(NotImplementedError):  # on Windows, where Ctrl+C is a KeyboardInterrupt that `main` handles
             loop.add_signal_handler(number, stop.set)
     async with InstanceLock(settings.data_dir):
         return await _connect(stop, settings, core_settings)
