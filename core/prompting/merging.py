@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from core.hearing.categories import CERTAIN, TopCategory
 from core.prompting.families import Families
+from core.prompting.phantoms import load_phantoms
 from core.prompting.phrasebook import Entry, Phrasebook, Role, with_articles
 
 WORTH_A_VERB = 0.5
@@ -71,9 +72,9 @@ def absorb(
 ) -> list[TopCategory]:
     """Step 1: of each line of descent one label stays; `absorbed_into` notes into which one the others went.
 
-    First the slips go (labels that yield to a surer relative), then what remains absorbs its parents. An action leaves
-    the subjects above it to `join`: Bark does not replace Dog, it joins it. `stands_for` is the walk of all that was
-    heard (`categories.walk`).
+    First the slips go (labels that yield to a surer relative), then the phantoms; what remains absorbs its parents. An
+    action leaves the subjects above it to `join`: Bark does not replace Dog, it joins it. `stands_for` is the walk of
+    all that was heard (`categories.walk`).
     """
     families = Families(clear, stands_for, book)
     strong: list[TopCategory] = []
@@ -83,6 +84,7 @@ def absorb(
             strong.append(category)
         else:
             absorbed_into[category.name] = over.name
+    strong = _without_phantoms(strong, book)
     replaced = {one.name: [other for other in strong if _replaces(other, one, book)] for one in strong}
     kept = {one.name for one in strong if not replaced[one.name]}
     for category in strong:
@@ -91,6 +93,24 @@ def absorb(
         if others:
             absorbed_into[category.name] = others[-1].name
     return [one for one in strong if one.name in kept]
+
+
+def _without_phantoms(strong: list[TopCategory], book: Phrasebook) -> list[TopCategory]:
+    """Only what can be believed, unless there is nothing else to paint: no phantom, and no doubtful generic label of
+    which a phantom was the only child. Before that a phantom has made others doubtful, as any label does; it takes
+    nobody's place."""
+    names = load_phantoms()
+    phantoms = [one for one in strong if one.score < CERTAIN and one.name in names]
+
+    def is_believed(one: TopCategory) -> bool:
+        if one in phantoms:
+            return False
+        below = [other for other in strong if _replaces(other, one, book)]
+        doubtful = book[one.name].generic and one.score < CERTAIN
+        return not (doubtful and below and all(other in phantoms for other in below))
+
+    believed = [one for one in strong if is_believed(one)]
+    return believed if any(book[one.name].role is not Role.IGNORE for one in believed) else strong
 
 
 def _replaces(other: TopCategory, category: TopCategory, book: Phrasebook) -> bool:

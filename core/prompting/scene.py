@@ -4,7 +4,7 @@ Pure functions over TopCategory and the phrasebook. It decides *what* is painted
 length are `prompt.py`'s business.
 
   1. Children absorb parents (Dog, not Animal); a child that is weaker than the surest of its line yields to it
-     (`families.py`).
+     (`families.py`). What is next to never right where it is doubtful is left out (`phantoms.py`).
   2. An action joins its subject (Dog + Bark: "a barking dog"), or stands for one of its own (both: `merging.py`).
      Of animals only the surer are left where they could be one throat.
   3. A genre or ensemble far surer than every instrument is who plays. Subjects are ranked by score x coverage; at most
@@ -21,7 +21,6 @@ from core.hearing.acoustics import Manner
 from core.hearing.categories import CERTAIN, GENERIC_WEIGHT, LIKELY, NOTEWORTHY, SILENCE, TopCategory, walk
 from core.prompting.manner import tell
 from core.prompting.merging import Candidate, Subject, absorb, join
-from core.prompting.phantoms import load_phantoms
 from core.prompting.phrasebook import Entry, Phrasebook, Role, load_phrasebook
 
 MOST_SUBJECTS = 3
@@ -83,7 +82,7 @@ def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | No
 
     stands_for = walk({category.name: category.certainty for category in known})
     remaining = absorb(clear, stands_for, book, absorbed_into)
-    subjects = _without_phantoms(join(remaining, book, absorbed_into))
+    subjects = join(remaining, book, absorbed_into)
     settings = _Settings.among(remaining, book)
     subjects, settings = _led_by_ensemble(subjects, settings, book, absorbed_into)
     if not subjects or _outweighed_by_setting(subjects, settings):
@@ -106,14 +105,6 @@ def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | No
         uncertain=_surest(chosen[0].label, known, absorbed_into, book) < LIKELY,
         uses=tuple(_account(category, book, absorbed_into) for category in known),
     )
-
-
-def _without_phantoms(subjects: list[Candidate]) -> list[Candidate]:
-    """Only what can be believed, unless there is nothing else. It comes this late since a phantom makes others
-    doubtful, too."""
-    phantoms = load_phantoms()
-    believed = [one for one in subjects if one.category.score >= CERTAIN or one.category.name not in phantoms]
-    return believed or subjects
 
 
 def _end_of(name: str, absorbed_into: dict[str, str]) -> str:
