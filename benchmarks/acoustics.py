@@ -26,9 +26,9 @@ import numpy as np
 from benchmarks.acoustic_pairs import in_a_room, ramped, repeated, single_event, unsteadiness_db
 from core.hearing.acoustics import HALL_T60_S, Manner, Motion, Space, measure, windows_of
 from core.hearing.audio import Clip, load_clip
-from core.hearing.categories import get_top_categories
 from core.hearing.classifier import Category, Prediction
 from core.hearing.ears import Ears
+from core.hearing.listening import listen
 from core.hearing.size import FEWEST_RECORDINGS, centroid_hz
 from core.hearing.sound import Samples
 from core.models import ModelStore, Origin
@@ -65,18 +65,19 @@ class Heard:
 class Ear:
     """Hears samples as the engine does, and counts the processor time that measuring takes."""
 
-    def __init__(self, ears: Ears) -> None:
+    def __init__(self, ears: Ears, budget: int) -> None:
         self._ears = ears
+        self._budget = budget
         self.milliseconds: list[float] = []
 
     def hear(self, samples: Samples) -> Heard:
         clip = Clip(samples)
-        windows = self._ears.hear(clip, self._ears.passes_for(clip, budget=CoreSettings().hearing_budget))
-        scene = compose_scene(get_top_categories(windows))
+        listened = listen(clip, self._ears, self._ears.passes_for(clip, budget=self._budget))
+        scene = compose_scene(listened.top)
         began = time.thread_time()
-        manner = measure(samples, windows, scene.subjects[0].label)
+        manner = measure(listened.clip.samples, listened.windows, scene.subjects[0].label)
         self.milliseconds.append((time.thread_time() - began) * 1000)
-        return Heard(samples, windows, scene, manner)
+        return Heard(samples, listened.windows, scene, manner)
 
 
 def _in_all_windows(sound: Heard) -> Manner:
@@ -102,9 +103,10 @@ def main() -> None:
     parser.add_argument("--recordings", type=Path, required=True, help="a folder with a folder a class, as ESC-10 has")
     parser.add_argument("--sizes", type=Path, help="write the table of sizes to this file, and nothing else")
     args = parser.parse_args()
-    models = ModelStore(CoreSettings())
+    settings = CoreSettings()
+    models = ModelStore(settings)
     with closing(Ears(models.ears())) as ears:
-        run(Ear(ears), args.recordings, args.sizes, models.yamnet().origin)
+        run(Ear(ears, settings.hearing_budget), args.recordings, args.sizes, models.yamnet().origin)
 
 
 def run(ear: Ear, recordings: Path, sizes: Path | None, origin: Origin) -> None:

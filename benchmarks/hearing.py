@@ -35,9 +35,9 @@ from benchmarks.hearing_scores import Count, Heard, calibrate, phantoms
 from benchmarks.hearing_sounds import Group, Sound, from_esc10, from_packages, load_table
 from core.errors import RecordingError
 from core.hearing.audio import AudioLimits, Clip, load_clip
-from core.hearing.categories import SILENCE, get_top_categories
 from core.hearing.ears import MOST_PASSES, Ears
 from core.hearing.labels import Role, load_labels
+from core.hearing.listening import listen
 from core.hearing.voice import VOICE
 from core.models import ModelStore
 from core.prompting.phrasebook import Entry, load_phrasebook
@@ -138,9 +138,7 @@ def hear_all(clips: Mapping[Sound, Clip], ears: Ears, passes: int | None, budget
 
 def hear(clip: Clip, ears: Ears, passes: int) -> Heard:
     """One clip, as the engine hears it."""
-    top = get_top_categories(ears.hear(clip, passes))
-    if not clip.silent and all(category.name == SILENCE for category in top):
-        top = get_top_categories(ears.hear(clip.turned_up(), 1))
+    top = listen(clip, ears, passes).top
     labels = tuple((category.name, category.certainty) for category in top)
     return Heard(labels, painted_for(compose_scene(top)))
 

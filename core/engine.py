@@ -37,8 +37,8 @@ from core.generation.protocol import (
 )
 from core.hearing.acoustics import measure
 from core.hearing.audio import Clip, load_clip
-from core.hearing.categories import SILENCE, get_top_categories
 from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
+from core.hearing.listening import listen
 from core.hearing.strip import Strip, weave
 from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import ModelStore, find_adapters
@@ -174,8 +174,11 @@ class Engine:
         style = options.style or self.settings.style
         if options.prompt is None and style is heard.style:
             return _chosen(heard.prompt, options)
-        scene = with_manner(compose_scene(heard.top), heard.manner)
-        return await asyncio.to_thread(self._words, scene, heard.spoken, options)
+
+        def words() -> Prompt:
+            return self._words(with_manner(compose_scene(heard.top), heard.manner), heard.spoken, options)
+
+        return await asyncio.to_thread(words)
 
     async def paint(
         self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
@@ -283,13 +286,8 @@ class Engine:
         clip = load_clip(recording, limits, stop)
         with pool.lent() as ears:
             most = CROWDED_PASSES if self._is_crowded() else MOST_PASSES
-            passes = ears.passes_for(clip, budget=self.settings.hearing_budget, most=most)
-            windows = ears.hear(clip, passes)
-            top = get_top_categories(windows)
-            if not clip.silent and all(category.name == SILENCE for category in top):
-                clip, passes = clip.turned_up(), 1
-                windows = ears.hear(clip, passes)
-                top = get_top_categories(windows)
+            listened = listen(clip, ears, ears.passes_for(clip, budget=self.settings.hearing_budget, most=most))
+        clip, windows, top = listened.clip, listened.windows, listened.top
         scene = compose_scene(top)
         manner = measure(clip.samples, windows, scene.subjects[0].label)
         scene = with_manner(scene, manner)
@@ -306,7 +304,7 @@ class Engine:
             begins_s=clip.begins_s,
             mendings=clip.mendings,
             spoken=spoken,
-            passes=passes,
+            passes=listened.passes,
             manner=manner,
         )
         return Heard(summary, scene, clip)

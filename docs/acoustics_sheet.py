@@ -22,8 +22,8 @@ from core.engine import Engine
 from core.generation.protocol import Painted
 from core.hearing.acoustics import Manner, Motion, Space, measure
 from core.hearing.audio import Clip, Samples, load_clip
-from core.hearing.categories import get_top_categories
 from core.hearing.ears import EarPool
+from core.hearing.listening import listen
 from core.hearing.samples import siren
 from core.hearing.size import Size
 from core.options import ImagineOptions
@@ -123,15 +123,16 @@ KINDS = (
 class Ear:
     """Hears samples as the engine does."""
 
-    def __init__(self, pool: EarPool) -> None:
+    def __init__(self, pool: EarPool, budget: int) -> None:
         self._pool = pool
+        self._budget = budget
 
     def hear(self, samples: Samples, label: str) -> tuple[Scene, Manner]:
         """What is seen in the sound, and how `label` sounded."""
         clip = Clip(samples)
         with self._pool.lent() as ears:
-            windows = ears.hear(clip, ears.passes_for(clip, budget=CoreSettings().hearing_budget))
-        return compose_scene(get_top_categories(windows)), measure(samples, windows, label)
+            listened = listen(clip, ears, ears.passes_for(clip, budget=self._budget))
+        return compose_scene(listened.top), measure(listened.clip.samples, listened.windows, label)
 
 
 def prompts_of(kind: Kind, recordings: Sequence[Samples], ear: Ear) -> tuple[Prompt, Prompt]:
@@ -165,7 +166,7 @@ async def make_sheet(recordings: Path, target: Path) -> None:
     sheet = Image.new("RGB", (PAIRS_A_ROW * (2 * tile + GAP), rows * (tile + CAPTION)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
     async with Engine(settings) as engine:
-        ear = Ear(await engine.ears())
+        ear = Ear(await engine.ears(), settings.hearing_budget)
         for number, kind in enumerate(KINDS):
             sounds = (
                 [load_clip(path).samples for path in sorted((recordings / kind.folder).iterdir())]
