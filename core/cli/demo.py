@@ -33,7 +33,7 @@ class Label:
 
     name: str
     begins: str
-    score: float
+    certainty: float
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
         strip=strip.name,
         picture=out.name,
         labels=tuple(
-            Label(category.name, clock(when_heard(category, summary.windows)[0].begin_s), category.score)
+            Label(category.name, clock(when_heard(category, summary.windows)[0].begin_s), category.certainty)
             for category in summary.top[:5]
         ),
         prompt=picture.recipe.prompt.text,
