@@ -6,31 +6,25 @@ It knows labels only, and is generous: whoever asks wants to be sure that no wor
 from collections.abc import Sequence
 
 from core.hearing.classifier import Prediction
+from core.hearing.labels import load_labels
 
-VOICE_FROM = 0.1
-"""From this score on, in any window, a voice is taken to be there."""
+VOICE_FROM = 0.05
+"""From this score on, in any window, a voice is taken to be there. It is low, since a window's score is the mean of
+several looks, of which one may hear the voice and the others not."""
 
 # The tree: https://research.google.com/audioset/ontology/human_voice_1.html
-_SPEAKING = {
-    "Speech", "Child speech, kid speaking", "Conversation", "Narration, monologue", "Babbling", "Speech synthesizer",
-    "Whispering", "Shout", "Bellow", "Whoop", "Yell", "Children shouting", "Screaming",
-}  # fmt: skip
-_SINGING = {
-    "Singing", "Choir", "Yodeling", "Chant", "Mantra", "Child singing", "Synthetic singing", "Rapping", "Humming",
-}  # fmt: skip
-_WORDLESS = {
-    "Laughter", "Baby laughter", "Giggle", "Snicker", "Belly laugh", "Chuckle, chortle", "Crying, sobbing",
-    "Baby cry, infant cry", "Whimper", "Wail, moan", "Sigh", "Groan", "Grunt",
-}  # fmt: skip
-# Elsewhere in AudioSet's tree, but made of voices, or seldom without one.
+_SPOKEN_AND_SUNG = {"Speech", "Whispering", "Shout", "Screaming", "Singing", "Humming"}
+_WORDLESS = {"Laughter", "Crying, sobbing", "Wail, moan", "Sigh", "Groan", "Grunt"}
+# Elsewhere in it, but made of voices, or seldom without one.
 _GROUPS = {"Cheering", "Chatter", "Crowd", "Hubbub, speech noise, speech babble", "Children playing"}
-_SUNG = {
+_MUSIC = {
     "Vocal music", "A capella", "Song", "Opera", "Gospel music", "Lullaby", "Hip hop music", "Beatboxing",
     "Music for children", "Christmas music", "Christian music", "Carnatic music", "Music of Bollywood",
 }  # fmt: skip
 _BROADCAST = {"Television", "Radio"}
+_ROOTS = _SPOKEN_AND_SUNG | _WORDLESS | _GROUPS | _MUSIC | _BROADCAST
 
-VOICE = frozenset(_SPEAKING | _SINGING | _WORDLESS | _GROUPS | _SUNG | _BROADCAST)
+VOICE = frozenset(_ROOTS).union(*(load_labels().descendants(root) for root in _ROOTS))
 """The labels, as YamNet spells them."""
 
 
