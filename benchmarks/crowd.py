@@ -70,8 +70,13 @@ async def measure(recordings: Sequence[Path], settings: CoreSettings, *, paintin
                 painted.append(time.monotonic() - began)
 
             asked = [asyncio.create_task(imagine(path, number)) for number, path in enumerate(recordings)]
+            heard = asyncio.create_task(all_heard.wait())
             async with asyncio.timeout(LONGEST_S):
-                await all_heard.wait()
+                while not heard.done():
+                    done, _ = await asyncio.wait({heard, *(task for task in asked if not task.done())},
+                                                 return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+                    for task in done:
+                        task.result()  # what fails ends it
             after = _cpu_by_stage()
             await asyncio.wait(asked, timeout=painting_s)
             measured = lag.last_minute()
