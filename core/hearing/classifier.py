@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,9 @@ log = logging.getLogger(__name__)
 WINDOW_SAMPLES = 15_600
 """YamNet hears 0.975 s at 16 kHz at a time (yamnet/params.py in tensorflow/models: PATCH_WINDOW_SECONDS 0.96
 plus one STFT window)."""
+
+CATEGORIES_PER_WINDOW = 25
+"""All 521 take twice as long and change no score that counts."""
 
 QUIETEST_DBFS = -120.0
 """The loudness that digital silence is given, in dB relative to full scale."""
@@ -52,13 +54,12 @@ class Prediction:
 
 
 class SoundClassifier:
-    """YamNet, loaded once and used by any number of threads, one at a time.
+    """YamNet, or another model with its labels; for one thread at a time.
 
     Raises ModelUnusable on creation when the file is no audio classifier.
     """
 
-    def __init__(self, model_path: Path, *, categories_per_window: int = 25) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, model_path: Path, *, categories_per_window: int = CATEGORIES_PER_WINDOW) -> None:
         self._classifier = _load(model_path, categories_per_window)
 
     def classify(self, clip: Clip) -> tuple[Prediction, ...]:
@@ -68,8 +69,7 @@ class SoundClassifier:
         samples = fill_windows(clip.samples)
         data = AudioData(buffer_length=len(samples), audio_format=AudioDataFormat(1, SAMPLE_RATE))
         data.load_from_array(samples.reshape(-1, 1))
-        with self._lock:
-            results = self._classifier.classify(data)
+        results = self._classifier.classify(data)
         predictions: list[Prediction] = []
         for result in results:
             start_ms = result.timestamp_ms or 0
@@ -84,8 +84,7 @@ class SoundClassifier:
 
     def close(self) -> None:
         """Free the model; the classifier cannot be used afterwards."""
-        with self._lock:
-            self._classifier.close()
+        self._classifier.close()
 
 
 def fill_windows(samples: Samples) -> Samples:

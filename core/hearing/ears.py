@@ -19,7 +19,15 @@ from types import MappingProxyType
 import numpy as np
 
 from core.hearing.audio import Clip
-from core.hearing.classifier import WINDOW_SAMPLES, Category, Prediction, SoundClassifier, fill_windows, loudness_dbfs
+from core.hearing.classifier import (
+    CATEGORIES_PER_WINDOW,
+    WINDOW_SAMPLES,
+    Category,
+    Prediction,
+    SoundClassifier,
+    fill_windows,
+    loudness_dbfs,
+)
 from core.hearing.sound import Samples, peak
 
 LEVEL_PEAK = 0.7
@@ -34,10 +42,7 @@ FASTER = (5, 7)
 
 MOST_PASSES = 8
 CROWDED_PASSES = 3
-"""What each recording gets while many wait: of forty at once the last was heard after 2.5 s instead of 5.0 s."""
-
-CATEGORIES_PER_WINDOW = 25
-"""Of each pass, and of the mean. All 521 take twice as long and change no score that counts."""
+"""What each recording gets while many wait; what that is worth, `python -m benchmarks.crowd` shows."""
 
 
 class View(Enum):
@@ -79,7 +84,7 @@ class Ears:
         self._classifiers: list[SoundClassifier] = []
         try:
             for model in models:
-                self._classifiers.append(SoundClassifier(model, categories_per_window=CATEGORIES_PER_WINDOW))
+                self._classifiers.append(SoundClassifier(model))
         except BaseException:
             self.close()
             raise

@@ -152,4 +152,4 @@ def load_phrasebook() -> Phrasebook:
     return Phrasebook(MappingProxyType(entries), labels)
 
 
-__all__ = ["Entry", "Phrasebook", "Role", "load_phrasebook", "with_articles"]
+__all__ = ["Entry", "Phrasebook", "Role", "Telling", "load_phrasebook", "with_articles"]

@@ -15,8 +15,8 @@ from core.errors import ModelUnusable
 from core.hearing import ears as module
 from core.hearing.audio import SAMPLE_RATE, Clip, load_clip
 from core.hearing.categories import SILENCE, get_top_categories
-from core.hearing.classifier import WINDOW_SAMPLES, SoundClassifier
-from core.hearing.ears import CATEGORIES_PER_WINDOW, MOST_PASSES, EarPool, Ears, View, level_view
+from core.hearing.classifier import CATEGORIES_PER_WINDOW, WINDOW_SAMPLES, SoundClassifier
+from core.hearing.ears import MOST_PASSES, EarPool, Ears, View, level_view
 from core.hearing.samples import birdsong, silence, siren
 from core.hearing.sound import Samples
 from core.models import ModelStore

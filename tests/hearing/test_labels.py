@@ -11,7 +11,8 @@ from core.settings import CoreSettings
 from tests.same_words import SAME_WORD
 
 LABELS = load_labels()
-LANGUAGES = ("en", "de", "fr", "es", "pt-BR", "ja")
+LANGUAGES = tuple(next(iter(LABELS.rows.values())).names)
+"""Those that there are columns of."""
 LONGEST = 40
 
 

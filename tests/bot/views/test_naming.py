@@ -124,3 +124,7 @@ def test_alternative_texts_are_whole_sentences_in_the_readers_language() -> None
     assert strip_alt_text(japanese, birds).endswith("聞こえたもの: 0:00 鳥のさえずり、0:00 雨。")
     words = picture_alt_text(GERMAN, birds, ImagineOptions(prompt="ein blauer Hund", style=Style.COMIC))
     assert words == "Ein Modell hat dieses Bild nach eigenen Worten von jemandem gemalt: „ein blauer Hund“."
+
+
+def test_labels_have_names_in_every_language_of_the_texts() -> None:
+    assert set(next(iter(load_labels().rows.values())).names) == {"en", *LANGUAGES.values()}
