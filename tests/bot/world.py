@@ -87,6 +87,7 @@ class World:
     async def answered_after_the_interaction_expired(self) -> None:
         """Alice's command where the bot is no member, painted when the interaction that it depends on is over."""
         self.env.backend.emit("GUILD_DELETE", {"id": str(self.guild.id)})
+        await self.env.settle()  # what is asked before the server is forgotten would be forgotten with it
         self.painter.held = True
         await self.alice.slash(self.channel, "imagine-sound file", recording=("rain.wav", noise()))
         await self.pass_time(16)
