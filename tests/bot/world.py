@@ -84,10 +84,14 @@ class World:
         _, new = self.said(self.thread_of(self.channel))
         return new
 
+    async def remove_bot(self) -> None:
+        """Remove the bot from the server. What was asked before is forgotten."""
+        self.env.backend.emit("GUILD_DELETE", {"id": str(self.guild.id)})
+        await self.env.settle()
+
     async def answered_after_the_interaction_expired(self) -> None:
         """Alice's command where the bot is no member, painted when the interaction that it depends on is over."""
-        self.env.backend.emit("GUILD_DELETE", {"id": str(self.guild.id)})
-        await self.env.settle()  # what is asked before the server is forgotten would be forgotten with it
+        await self.remove_bot()
         self.painter.held = True
         await self.alice.slash(self.channel, "imagine-sound file", recording=("rain.wav", noise()))
         await self.pass_time(16)

@@ -88,8 +88,7 @@ async def test_server_that_the_bot_leaves_is_forgotten_with_what_is_under_way_th
     waiting = NewJob(world.bob.id, world.guild.id, world.channel.id, "en-US", "rain.wav")
     await world.accepted(waiting, noise())
 
-    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
-    await world.env.settle()
+    await world.remove_bot()
 
     assert world.painter.cancelled == [0]
     assert await world.jobs_remembered() == 0

@@ -49,7 +49,7 @@ async def test_moderators_are_told_once_where_they_want_to_be(world: World) -> N
 
 
 async def test_picture_can_be_reported_long_after_the_interaction_that_asked_for_it(world: World) -> None:
-    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
+    await world.remove_bot()
     await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
     (reply,) = world.said(world.channel)
     await world.pass_time(16)

@@ -173,8 +173,7 @@ async def test_slash_command_works_in_direct_messages(world: World) -> None:
 
 
 async def test_user_installed_bot_answers_through_the_interaction_where_it_is_no_member(world: World) -> None:
-    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
-    await world.env.settle()
+    await world.remove_bot()
     assert world.bot.get_guild(world.guild.id) is None
 
     result = await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
@@ -189,8 +188,7 @@ async def test_user_installed_bot_answers_through_the_interaction_where_it_is_no
 async def test_user_installed_message_menu_answers_through_the_interaction(world: World) -> None:
     await world.bot.services.store.servers.change(world.guild.id, listening=Listening.NOWHERE)
     recording = await world.post(world.bob, world.channel)
-    world.env.backend.emit("GUILD_DELETE", {"id": str(world.guild.id)})
-    await world.env.settle()
+    await world.remove_bot()
 
     result = await world.alice.context_menu(world.channel, "Imagine this sound", recording)
 
