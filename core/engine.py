@@ -25,6 +25,7 @@ from typing import Self
 
 from core.errors import HearingStopped, ModelError, NothingHeard, ShuttingDown, WordsRefused
 from core.events import Event, Heard, HeardSummary
+from core.generation.limits import shaped
 from core.generation.protocol import (
     MAX_SEED,
     Failed,
@@ -44,9 +45,10 @@ from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import ModelStore, find_adapters
 from core.options import ImagineOptions
 from core.painter import Painter
-from core.prompting.prompt import Prompt, describe, title_of
+from core.prompting.prompt import Prompt, describe, in_style, title_of
 from core.prompting.scene import Scene, compose_scene, with_manner
 from core.prompting.spoken import is_spoken
+from core.prompting.styles import Style
 from core.settings import CoreSettings
 from core.threads import in_daemon_thread
 
@@ -113,7 +115,7 @@ class Engine:
         queue is fair to; `hearing_begins` is called in the hearing thread once it is the recording's turn, and a first
         Painting, of no step yet, comes when it is the picture's. `refuses` says of a text whether it may not be
         painted: it is asked before anybody is told the text. Raises one of core.errors: RecordingError for a
-        recording that cannot be heard, NothingHeard for mere silence (unless `options.prompt` says what to paint),
+        recording that cannot be heard, NothingHeard for mere silence (unless `options` say to paint it, or what else),
         WordsRefused, PaintingError, ModelError, PainterLost, ShuttingDown.
         """
         _check_words(refuses, options.prompt, options.negative_prompt)
@@ -124,7 +126,7 @@ class Engine:
             _check_words(refuses, heard.summary.prompt.text, heard.summary.prompt.negative_text)
             yield heard
             summary = heard.summary
-        if summary.only_silence and options.prompt is None:
+        if summary.only_silence and options.prompt is None and not options.silence:
             raise NothingHeard
         prompt = await self.prompt_for(summary, options)
         _check_words(refuses, prompt.text, prompt.negative_text)
@@ -173,7 +175,7 @@ class Engine:
         """The words that are painted for what was heard: those it was told in already, unless `options` change them."""
         style = options.style or self.settings.style
         if options.prompt is None and style is heard.style:
-            return _chosen(heard.prompt, options)
+            return _chosen(heard.prompt, style, options)
 
         def words() -> Prompt:
             return self._words(with_manner(compose_scene(heard.top), heard.manner), heard.spoken, options)
@@ -184,20 +186,23 @@ class Engine:
         self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
     ) -> AsyncGenerator[Event, None]:
         """Paint `prompt`, of a recipe say, without hearing anything; `heard` goes into the picture's recipe."""
+        if self._painter.is_awaited:
+            yield Loading()
+        generator = await self.generator()
+        size = options.size
+        if size is None and options.shape is not None:
+            size = shaped(options.shape, (await asyncio.to_thread(generator.info)).size)
         request = GenerationRequest(
             prompt=prompt,
             seed=secrets.randbelow(MAX_SEED) if options.seed is None else options.seed,
             steps=options.steps,
             guidance=options.guidance,
-            size=options.size,
+            size=size,
             adapter=options.adapter,
             near=options.near,
             user=user,
             heard=heard,
         )
-        if self._painter.is_awaited:
-            yield Loading()
-        generator = await self.generator()
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[GenerationEvent] = asyncio.Queue()
 
@@ -220,6 +225,11 @@ class Engine:
         """What paints; loads the model if it is not loaded yet."""
         generator = await self.generator()
         return await asyncio.get_running_loop().run_in_executor(self._hearing, generator.info)
+
+    def loaded_info(self) -> GeneratorInfo | None:
+        """The same, without waiting: None while the model is not loaded."""
+        generator = self._painter.loaded
+        return generator.info() if generator is not None else None
 
     def adapters(self) -> tuple[str, ...]:
         """The names of the LoRA adapters that may be chosen; reads a directory, so not on the event loop."""
@@ -336,15 +346,14 @@ class Engine:
 
     def _words(self, scene: Scene, spoken: str, options: ImagineOptions) -> Prompt:
         style = options.style or self.settings.style
-        generator = self._painter.loaded
-        info = generator.info() if generator is not None else None
+        info = self.loaded_info()
         if info is not None and info.count_tokens is not None:
             made = describe(
                 scene, style=style, spoken=spoken, count_tokens=info.count_tokens, max_tokens=info.most_tokens
             )
         else:  # the model is not loaded yet, and nobody shall wait for it to see what was heard
             made = describe(scene, style=style, spoken=spoken)
-        return _chosen(made, options)
+        return _chosen(made, style, options)
 
 
 def _check_words(refuses: Callable[[str], bool], *texts: str | None) -> None:
@@ -352,10 +361,10 @@ def _check_words(refuses: Callable[[str], bool], *texts: str | None) -> None:
         raise WordsRefused
 
 
-def _chosen(prompt: Prompt, options: ImagineOptions) -> Prompt:
+def _chosen(prompt: Prompt, style: Style, options: ImagineOptions) -> Prompt:
     """`prompt` with the words that somebody chose in their places."""
     return Prompt(
-        prompt.text if options.prompt is None else options.prompt.strip(),
+        prompt.text if options.prompt is None else in_style(options.prompt, style),
         prompt.negative_text if options.negative_prompt is None else options.negative_prompt.strip(),
     )
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from core.errors import InvalidOptions
 from core.generation.protocol import MAX_SEED, GenerationRequest, GeneratorInfo
+from core.options import Shape
 from core.recipe import Recipe
+
+SHORT, LONG, EVEN = 13, 19, 16
+"""The sides of a shape, in sixteenths of a square's: 832 x 1216 for 1024 x 1024, as SDXL was trained
+(https://arxiv.org/abs/2307.01952, appendix I)."""
+CELL = 8
+"""Pixels of a side are a multiple of this, the least that an autoencoder of the family takes."""
 
 COARSER = frozenset({("playground-mini", "1")})
 """Models and revisions that painted the same thing on fewer pixels: their sizes are a part of a picture by now."""
@@ -52,6 +59,18 @@ def size_again(recipe: Recipe, info: GeneratorInfo) -> tuple[int, int]:
     """The size at which `recipe` is painted again: its own, or the model's where a coarser revision had painted it."""
     painted_by = (recipe.model, recipe.revision)
     return info.size if painted_by in COARSER and painted_by != (info.model, info.revision) else recipe.size
+
+
+def shaped(shape: Shape, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of `shape` with about as many pixels as `size`, the model's own."""
+    short, even, long = (round(side * max(size) / EVEN / CELL) * CELL for side in (SHORT, EVEN, LONG))
+    match shape:
+        case Shape.SQUARE:
+            return even, even
+        case Shape.TALL:
+            return short, long
+        case Shape.WIDE:
+            return long, short
 
 
 def check(wanted: Recipe, limits: Limits) -> None:

@@ -163,7 +163,7 @@ class PlaygroundModel:
         due = self._previewer is not None and not member.finished and member.index % self._options.preview_every == 0
         preview = None
         if due and self._previewer is not None and member.previous is not None:
-            preview = self._previewer.jpeg(member.previous)
+            preview = self._previewer.jpeg(member.previous, member.index / member.steps)
         return Painting(member.index, member.steps, preview)
 
     def is_finished(self, state: PictureInProgress) -> bool:

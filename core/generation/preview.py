@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
 
 from core.provenance.xmp import MADE_BY_A_MODEL
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 PREVIEW_SIDE = 256
 """Pixels of a preview's longer side."""
+SOFTNESS = 0.5
+"""The standard deviation of a preview's blur at the first step, in pixels of the latent."""
 
 
 class Previewer:
@@ -36,15 +38,18 @@ class Previewer:
                 log.warning("cannot load %s; previews stay simple", taesd_directory, exc_info=True)
         self._map = fit_colours(vae)
 
-    def jpeg(self, latent: Tensor) -> bytes:
-        """`latent` as a JPEG of a few kilobytes, enlarged smoothly."""
+    def jpeg(self, latent: Tensor, share_done: float) -> bytes:
+        """`latent` as a JPEG of a few kilobytes, enlarged smoothly and out of focus, less so the more of it is done: a
+        picture comes out of mist, not out of blocks."""
         colours = self._decode(latent) if self._taesd is not None else self.colours(latent)
         pixels = ((colours.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
         image = Image.fromarray(pixels)
         scale = PREVIEW_SIDE / max(image.size)
         size = (round(image.width * scale), round(image.height * scale))
         buffer = io.BytesIO()
-        image.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=70, xmp=MADE_BY_A_MODEL.encode())
+        mist = SOFTNESS * (1 - share_done) * PREVIEW_SIDE / max(latent.shape[1:])
+        soft = image.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(mist))
+        soft.save(buffer, "JPEG", quality=70, xmp=MADE_BY_A_MODEL.encode())
         return buffer.getvalue()
 
     def colours(self, latent: Tensor) -> Tensor:

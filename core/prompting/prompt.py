@@ -79,6 +79,12 @@ def describe(
     return Prompt(text, negative)
 
 
+def in_style(words: str, style: Style) -> str:
+    """Somebody's own words in a style, whose words follow them unless they are there already."""
+    template = TEMPLATES[style]
+    return ", ".join(filter(None, (words.strip(), template.words if template.words not in words else "")))
+
+
 def sentence(scene: Scene) -> str:
     """One sentence without a full stop: who, how, where, in what weather, with what far off, in what mood."""
     main, *others = scene.subjects

@@ -17,11 +17,12 @@ from pydantic import TypeAdapter
 from core.engine import Engine
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
 from core.events import Event, Heard, HeardSummary
+from core.generation.limits import shaped
 from core.generation.protocol import Loading, Painted, Painting, Queued
 from core.hearing.acoustics import Motion
 from core.hearing.samples import silence, siren, thunderstorm, write_wav
 from core.hearing.sound import frame_levels
-from core.options import ImagineOptions
+from core.options import ImagineOptions, Shape
 from core.prompting.prompt import Prompt
 from core.prompting.styles import Style
 from core.settings import CoreSettings
@@ -139,6 +140,10 @@ async def test_silence_raises_nothing_heard_unless_told_what_to_paint(settings: 
         events = await _all(engine, quiet, ImagineOptions(steps=2, prompt="a quiet lake"))
         assert isinstance(events[-1], Painted)
         assert events[-1].picture.recipe.prompt.text == "a quiet lake"
+        wanted = (await _all(engine, quiet, ImagineOptions(steps=2, silence=True, shape=Shape.TALL)))[-1]
+        assert isinstance(wanted, Painted)
+        assert "quiet empty landscape" in wanted.picture.recipe.prompt.text
+        assert wanted.picture.recipe.size == shaped(Shape.TALL, (await engine.info()).size)
 
 
 async def test_what_is_not_silent_is_looked_at_again_turned_up_before_it_is_called_silence(

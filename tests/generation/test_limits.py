@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from core.errors import InvalidOptions
-from core.generation.limits import Limits, check, recipe_for, size_again
+from core.generation.limits import Limits, check, recipe_for, shaped, size_again
 from core.generation.protocol import GenerationRequest, GeneratorInfo
+from core.options import Shape
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 
@@ -88,3 +89,11 @@ def test_a_model_that_keeps_no_compositions_says_so() -> None:
     check(replace(WANTED, near=1), LIMITS)
     with pytest.raises(InvalidOptions, match="cannot keep a composition"):
         check(replace(WANTED, near=1), replace(LIMITS, no_near="The model cannot keep a composition."))
+
+
+@pytest.mark.parametrize(("side", "tall"), [(1024, (832, 1216)), (256, (208, 304))])
+def test_a_shape_has_about_as_many_pixels_as_the_models_own(side: int, tall: tuple[int, int]) -> None:
+    assert shaped(Shape.TALL, (side, side)) == tall
+    assert shaped(Shape.WIDE, (side, side)) == tall[::-1]
+    assert shaped(Shape.SQUARE, (side, side)) == (side, side)
+    assert tall[0] * tall[1] == pytest.approx(side * side, rel=0.05)

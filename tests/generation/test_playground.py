@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import (
@@ -262,6 +263,19 @@ def test_the_preview_map_knows_colours() -> None:
         shown = previewer.colours(latent).mean(dim=(1, 2))
         assert shown.argmax() == torch.tensor(colour).argmax()
         assert (shown - torch.tensor(colour)).abs().max() < 0.6
+
+
+def test_previews_come_out_of_mist() -> None:
+    """Half of the latent's pixels are white at random: the nearer its end, the more of that is seen."""
+    miniature = ModelStore(CoreSettings()).image_model(on_gpu=False)
+    previewer = Previewer(AutoencoderKL.from_pretrained(miniature.path / "vae", torch_dtype=torch.float32))
+    latent = torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(0))
+    contrasts = []
+    for share in (0.1, 0.5, 0.9):
+        with Image.open(io.BytesIO(previewer.jpeg(latent, share))) as shown:
+            contrasts.append(float(np.asarray(shown.convert("L")).std()))
+    assert contrasts == sorted(contrasts)
+    assert contrasts[2] > 1.2 * contrasts[0]
 
 
 def test_a_prompt_without_spaces_is_cut_as_well_and_quickly(generator: ImageGenerator) -> None:

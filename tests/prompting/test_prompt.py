@@ -6,7 +6,7 @@ import pytest
 from transformers import CLIPTokenizer
 
 from core.prompting.merging import Subject
-from core.prompting.prompt import CLIP_TOKENS, Prompt, describe, estimate_tokens, sentence
+from core.prompting.prompt import CLIP_TOKENS, Prompt, describe, estimate_tokens, in_style, sentence
 from core.prompting.scene import Scene
 from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
@@ -68,3 +68,10 @@ def test_the_estimate_counts_start_end_marks_and_long_words(tiny_pipeline: Path)
     assert estimate_tokens("a b") == 4
     assert estimate_tokens("photograph, natural light, sharp focus") == 11
     assert tokenizer.model_max_length == CLIP_TOKENS
+
+
+def test_own_words_are_painted_in_the_chosen_style() -> None:
+    assert in_style("a blue cat ", Style.COMIC) == "a blue cat, comic book panel, bold ink lines, flat colours"
+    assert in_style("a blue cat", Style.NONE) == "a blue cat"
+    styled = in_style("a blue cat", Style.COMIC)
+    assert in_style(styled, Style.COMIC) == styled
