@@ -21,6 +21,7 @@ from bot.discord_api.clock import DiscordClock
 from bot.discord_api.files import FileReader, ReadFile
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.permissions import invite_link, missing_in
+from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
@@ -28,19 +29,21 @@ from bot.jobs.services import JobServices
 from bot.jobs.turns import Turns
 from bot.requests.answering import tell_fault
 from bot.requests.catch_up import CatchUp
+from bot.requests.change import paint_changed
 from bot.requests.commands import OPEN_TO_ALL, new_commands
-from bot.requests.controls import JobButton, StyleSelect, paint_edited
+from bot.requests.controls import JobButton
 from bot.requests.editors import Editors
 from bot.requests.intake import Asker, Intake
 from bot.requests.languages import Languages
 from bot.requests.listener import Listener
+from bot.requests.menu_tokens import MenuTokens
 from bot.requests.privacy import PrivacyButton
 from bot.requests.services import Interaction, ServiceClient, Services
 from bot.requests.settings_panel import PageButton, SettingControl, change_numbers, change_words
 from bot.settings import BotSettings
 from bot.storage.database import StoreUnusable
 from bot.storage.store import Store
-from bot.views.editors import NUMBERS_EDITOR, PROMPT_EDITOR, WORDS_EDITOR
+from bot.views.editors import CHANGE_EDITOR, NUMBERS_EDITOR, WORDS_EDITOR
 from bot.views.texts import CommandTranslator, Texts
 from core.engine import Engine
 from core.prompting.words import WordList, read_word_list
@@ -116,6 +119,7 @@ class ImagineBot(ServiceClient):
             places=places,
             recordings=Recordings(self, read_file),
             turns=Turns(),
+            pace=Pace(),
             refused_words=_refused_words(settings.data_dir),
             now=now,
         )
@@ -127,6 +131,7 @@ class ImagineBot(ServiceClient):
             intake=Intake(settings, store, now, max_bytes=engine.settings.audio_limits.max_bytes),
             jobs=JobRunner(job_services, give_up_after=timedelta(hours=settings.give_up_hours)),
             places=places,
+            menu_tokens=MenuTokens(),
             now=now,
         )
 
@@ -134,12 +139,12 @@ class ImagineBot(ServiceClient):
         """After login, before the gateway: open the store, add the features, make the commands known."""
         calls.repeat_passing_failures(self.http)
         await self.services.store.open()
-        self.add_dynamic_items(JobButton, StyleSelect, PrivacyButton, SettingControl, PageButton)
+        self.add_dynamic_items(JobButton, PrivacyButton, SettingControl, PageButton)
         await self.add_cog(self._listener)
         await self.add_cog(CatchUp(self, self._listener))
         await self.add_cog(Languages(self))
         await self.add_cog(
-            Editors({PROMPT_EDITOR: paint_edited, NUMBERS_EDITOR: change_numbers, WORDS_EDITOR: change_words})
+            Editors({CHANGE_EDITOR: paint_changed, NUMBERS_EDITOR: change_numbers, WORDS_EDITOR: change_words})
         )
         for command in new_commands():
             self.tree.add_command(command)

@@ -57,17 +57,12 @@ body { background: #1a1a1e; color: #dbdee1; font: 15px/1.4 "DejaVu Sans", sans-s
 .thread span { color: #949ba4; font-weight: normal; margin-left: 8px }
 .box { background: #242429; border: 1px solid #3f4147; border-left: 4px solid; border-radius: 8px; padding: 14px;
   display: flex; flex-direction: column; gap: 9px; margin-top: 4px }
-.box h3 { color: white; font-size: 18px }
 .box img { width: 100%; border-radius: 6px; display: block; image-rendering: auto }
-code { background: #1a1a1e; border-radius: 4px; padding: 0 4px; font: 13px "DejaVu Sans Mono", monospace }
-blockquote { border-left: 4px solid #4e5058; padding-left: 10px }
 small { color: #949ba4; font-size: 12.5px }
 .mention { background: #3c4270; color: #c9cdfb; border-radius: 3px; padding: 0 3px }
 .buttons { display: flex; flex-wrap: wrap; gap: 7px }
 .button { border-radius: 7px; padding: 6px 12px; font-size: 13.5px; background: #3f4147; color: white }
 .button.s1 { background: #5865f2 } .button.s4 { background: #da373c }
-.select { background: #1a1a1e; border: 1px solid #3f4147; border-radius: 7px; padding: 8px 12px; color: #949ba4;
-  flex: 1 }
 """
 
 
@@ -122,7 +117,7 @@ async def converse(recording: bytes, data_dir: Path) -> tuple[str, list[dict[str
                         stages["painted"] = shot
                     elif "preview" in names:
                         stages.setdefault("painting", shot)
-                    elif "strip" in names or not stages:
+                    elif " of " not in str(shot["components"]) or not stages:  # before its first step
                         stages["heard"] = shot
         name = channel.threads[0].name or ""
     await bot.close()
@@ -134,12 +129,10 @@ def markdown(text: str) -> str:
     text = re.sub("[\U0001f000-\U0001ffff\u2300-\u23ff\u2600-\u27bf\ufe0f] ?", "", text)
     lines = []
     for line in html.escape(text, quote=False).splitlines():
-        line = re.sub(r"`(.+?)`", r"<code>\1</code>", line)
         line = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", line)
         line = re.sub(r"&lt;@\d+&gt;", '<span class="mention">@alice</span>', line)
-        line = re.sub(r"^### (.*)", r"<h3>\1</h3>", line)
         line = re.sub(r"^-# (.*)", r"<small>\1</small>", line)
-        lines.append(re.sub(r"^&gt; (.*)", r"<blockquote>\1</blockquote>", line))
+        lines.append(line)
     return "<br>".join(lines)
 
 
@@ -154,7 +147,9 @@ def draw(component: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
 
     match component["type"]:
         case 17:
-            return f'<div class="box" style="border-left-color: #{component["accent_color"]:06x}">{inside()}</div>'
+            edge = component.get("accent_color")
+            colour = "#3f4147" if edge is None else f"#{edge:06x}"
+            return f'<div class="box" style="border-left-color: {colour}">{inside()}</div>'
         case 10:
             return f"<div>{markdown(component['content'])}</div>"
         case 12:
@@ -163,8 +158,6 @@ def draw(component: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
             return f'<div class="buttons">{inside()}</div>'
         case 2:
             return f'<div class="button s{component["style"]}">{html.escape(component["label"])}</div>'
-        case 3:
-            return f'<div class="select">{html.escape(component["placeholder"])}</div>'
     return ""
 
 

@@ -9,7 +9,7 @@ it is said. Who starts and cancels runs is
 
 import asyncio
 import logging
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache, partial
@@ -17,19 +17,19 @@ from pathlib import Path
 
 from bot.discord_api.attachments import CouldNotFetch
 from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
-from bot.discord_api.markdown import Markdown, mention
+from bot.discord_api.markdown import Markdown, link_to
 from bot.jobs.live_message import LiveMessage
 from bot.jobs.services import JobServices
 from bot.storage.records import Ending, Job, JobState, Outcome
 from bot.storage.writer import CannotWrite
-from bot.views.layouts import BAD, GOOD, PICTURE, Controls, Screen
+from bot.views.layouts import PICTURE, Controls, Screen
 from bot.views.texts import Translation
-from bot.views.wording import picture_alt_text, picture_notes
+from bot.views.wording import painted_line, picture_alt_text, waiting_line
 from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
 from core.events import Event, Heard, HeardSummary
-from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
+from core.generation.protocol import Loading, Note, Painted, Painting, Picture, Queued
 from core.hearing.palette import Palette, palette_of
-from core.hearing.strip import Strip, strip_png
+from core.hearing.strip import Strip
 from core.pictures import PictureFile, encode_picture, read_image
 from core.prompting.words import WordList
 
@@ -39,8 +39,6 @@ ACKNOWLEDGE_WITHIN_S = 2.0
 """If hearing takes longer than this, the message is there before what was heard."""
 LABELS_A_WINDOW = 5
 SIZE_ATTEMPTS = 3
-INK_STRIP, STRIP = "strip-ink.png", "strip.png"
-"""Two names, since a file that is attached already is not sent again."""
 
 
 @lru_cache(256)
@@ -73,7 +71,8 @@ class JobRun:
         self._message = LiveMessage(services, job, self._t, resumed=resumed)
         self._screen = Screen(job.id, self._t("status.listening"))
         self._files: dict[str, bytes] = {}
-        self._strip: Strip | None = None
+        self._queued: tuple[int, float] | None = None
+        """The first place in the queue, and when that was, on the event loop's clock."""
         self._keeping: asyncio.Task[None] | None = None
 
     async def run(self) -> End:
@@ -90,7 +89,7 @@ class JobRun:
         """Say that the bot is restarting and will go on; for a job that does not run (any more)."""
         if self._is_unnoticed:
             return
-        self._screen = replace(self._screen, status=self._t("status.restarting"), progress=None)
+        self._screen = replace(self._screen, status=self._t("status.restarting"))
         try:
             await self._message.finish(self._screen, self._files)
         except CallFailed:
@@ -108,7 +107,6 @@ class JobRun:
                 await self.announce_restart()
                 raise
             except WordsRefused as error:
-                self._screen = replace(self._screen, words="")
                 await self._fail(self._t.error(error))
             except ImagineSoundError as error:
                 log.info("job %d failed: %s (%r)", self._job.id, error, error.__cause__)
@@ -131,7 +129,7 @@ class JobRun:
     async def _go_on(self) -> None:
         """Go on from wherever the job is: to be ended, painted, heard, or only accepted."""
         if self._job.heard is not None or self._job.ending is not None:
-            await self._restore()
+            self._screen = replace(self._screen, heard=self._job.heard)
         if self._job.ending is not None:
             await self._end(self._job.ending)
         elif painted := await self._painted_before():
@@ -192,16 +190,21 @@ class JobRun:
             case Loading():
                 self._change(status=self._t("status.loading"))
             case Queued(position):
-                self._change(status=self._t("status.queued", position=position))
+                now = asyncio.get_running_loop().time()
+                self._queued = self._queued or (position, now)
+                self._change(status=waiting_line(self._t, position, self._services.pace.seconds_until(position)))
             case Painting(0, _):
                 await asyncio.to_thread(self._services.store.mark_as_begun, self._job.id)
             case Painting(step, steps, preview):
                 if preview is not None:
                     name = f"preview-{step}.jpg"
-                    self._files = {**self._strip_file(), name: preview}
+                    self._files = {name: preview}
                     self._screen = replace(self._screen, picture=name, alt_text=self._t("alt.preview"))
-                self._change(progress=(step, steps), status=self._t("status.painting"))
+                self._change(status=self._t("status.painting", step=step, steps=steps))
             case Painted(picture):
+                if self._queued is not None:
+                    position, since = self._queued
+                    self._services.pace.learn(position, asyncio.get_running_loop().time() - since)
                 await self._keep_and_show(picture)
 
     def _acknowledge(self) -> None:
@@ -213,29 +216,15 @@ class JobRun:
         summary = heard.summary.with_fewer_labels(LABELS_A_WINDOW)
         await asyncio.to_thread(self._services.store.unmark, self._job.id)
         self._job = replace(self._job, heard=summary)
-        self._screen = replace(
-            self._screen, heard=summary, words=self._job.options.prompt or "", status=self._t("status.heard")
-        )
+        self._screen = replace(self._screen, heard=summary, status=self._t("status.heard"))
         self._keeping = asyncio.create_task(self._weave_and_keep(heard, summary), name=f"strip of job {self._job.id}")
         if self._can_be_painted:  # if not, the stream ends with the reason
             self._change()
-
-    async def _restore(self) -> None:
-        """What was heard before, back on the screen."""
-        heard = self._job.heard
-        if heard is None:
-            return
-        self._screen = replace(self._screen, heard=heard, words=self._job.options.prompt or "")
-        await self._show_in_ink(await self._services.store.strip(self._job))
 
     async def _weave_and_keep(self, heard: Heard, summary: HeardSummary) -> None:
         """Weave the strip once the words are on their way, and write down what was heard, both at once."""
         strip = await self._weave(heard)
         await self._services.store.set_heard(self._job.id, summary, strip)
-        await self._show_in_ink(strip)
-        if self._strip is not None and self._message.is_posted:
-            with suppress(Gone):  # which the run will notice
-                self._change()
 
     async def _weave(self, heard: Heard) -> Strip | None:
         """The sound's strip; without it the picture comes all the same."""
@@ -244,13 +233,6 @@ class JobRun:
         except Exception:
             log.exception("job %d: no strip of its sound", self._job.id)
             return None
-
-    async def _show_in_ink(self, strip: Strip | None) -> None:
-        """Put the strip on the screen as it is before there is a picture."""
-        if strip is not None:
-            ink = await asyncio.to_thread(strip_png, strip)
-            self._strip, self._files = strip, {INK_STRIP: ink, **self._files}
-            self._screen = replace(self._screen, strip=INK_STRIP)
 
     def _change(self, **changes: object) -> None:
         """Change the screen and show it soon. Raises Gone once the message is gone."""
@@ -281,22 +263,18 @@ class JobRun:
 
     async def _finish(self, picture: Picture, file: PictureFile, palette: Palette) -> None:
         """The picture in the message, as large as Discord takes it, and the job's end in the store."""
-        if self._strip is not None:
-            self._files = {STRIP: await asyncio.to_thread(strip_png, self._strip, palette)}
-            self._screen = replace(self._screen, strip=STRIP)
         assert self._job.heard is not None  # nothing is painted of what was not heard
         self._screen = replace(
             self._screen,
             alt_text=picture_alt_text(self._t, self._job.heard, self._job.options),
-            progress=None,
-            status=self._t("status.painted", user=mention(self._job.user_id), seconds=round(picture.seconds)),
-            notes=picture_notes(picture),
+            status=await self._painted_line(),
+            notes=await self._said_once(picture),
             controls=Controls.PICTURE,
-            colour=GOOD,
+            palette=palette,
         )
         for _ in range(SIZE_ATTEMPTS):
             name = f"{PICTURE}.{file.ending}"
-            self._files = {**self._strip_file(), name: file.data}
+            self._files = {name: file.data}
             self._screen = replace(self._screen, picture=name)
             try:
                 await self._message.finish(self._screen, self._files)
@@ -307,6 +285,27 @@ class JobRun:
         else:
             raise PaintingError("This picture is too large for this server; please ask for a smaller one.")
         await self._services.store.finish(self._job.id, JobState.DONE)
+
+    async def _painted_line(self) -> Markdown:
+        """For whom the picture is, and what it comes from."""
+        job, heard = self._job, self._job.heard
+        style = job.options.style or (heard.style if heard is not None else None)
+        return painted_line(self._t, job.user_id, job.options, style, await self._origin())
+
+    async def _origin(self) -> Markdown:
+        """Which picture this one was made from, and how; nothing where it was made from none, or that is gone."""
+        origin = self._job.origin
+        before = await self._services.store.job(origin.job_id) if origin is not None else None
+        if origin is None or before is None or before.reply is None:
+            return Markdown("")
+        link = link_to(before.guild_id, before.reply.channel_id, before.reply.message_id)
+        return self._t(f"origin.{origin.how.value}", picture=Markdown(f"[↗]({link})"))
+
+    async def _said_once(self, picture: Picture) -> tuple[Note, ...]:
+        """That the model is a small one is said once in each server; the help says it, too."""
+        place = self._job.guild_id or self._job.channel_id
+        is_new = picture.is_miniature and await self._services.store.notes.claim(f"miniature:{place}")
+        return (Note("miniature", {}),) if is_new else ()
 
     async def _fail(self, sentence: str) -> None:
         """The job ends without a picture: first it is written down why, then it is said."""
@@ -320,28 +319,14 @@ class JobRun:
         if not self._job.asked and not await self._message.is_there():
             log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, ending.sentence)
         else:
-            self._files = self._strip_file()
-            self._screen = replace(
-                self._screen,
-                status=Markdown(ending.sentence),  # as it was written down
-                picture=None,
-                progress=None,
-                controls=Controls.ENDED if self._can_be_painted else Controls.NONE,
-                colour=BAD,
-            )
-            try:
-                await self._message.finish(self._screen, self._files)
-            except TooLarge:
-                await self._message.finish(replace(self._screen, strip=None), {})
+            self._screen = Screen(self._job.id, Markdown(ending.sentence), controls=self._controls_without_picture)
+            await self._message.finish(self._screen, {})
         await self._services.store.finish(self._job.id, ending.state)
 
     async def _finish_keeping(self) -> None:
         if self._keeping is not None:
             await asyncio.wait({self._keeping})
             self._keeping.result()
-
-    def _strip_file(self) -> dict[str, bytes]:
-        return {name: data for name, data in self._files.items() if name == self._screen.strip}
 
     @property
     def _is_unnoticed(self) -> bool:
@@ -352,4 +337,11 @@ class JobRun:
     def _can_be_painted(self) -> bool:
         """Whether anything is known that could be painted: silence alone cannot."""
         heard = self._job.heard
-        return heard is not None and (not heard.only_silence or self._job.options.prompt is not None)
+        options = self._job.options
+        return heard is not None and (not heard.only_silence or options.prompt is not None or options.silence)
+
+    @property
+    def _controls_without_picture(self) -> Controls:
+        if self._job.heard is None:
+            return Controls.NONE
+        return Controls.AGAIN if self._can_be_painted else Controls.SILENCE

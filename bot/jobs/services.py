@@ -7,6 +7,7 @@ from datetime import datetime
 import discord
 
 from bot.discord_api.pacing import EditLimiter
+from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.turns import Turns
@@ -28,5 +29,6 @@ class JobServices:
     places: Places
     recordings: Recordings
     turns: Turns
+    pace: Pace
     refused_words: WordList
     now: Callable[[], datetime]

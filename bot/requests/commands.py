@@ -94,7 +94,9 @@ class ImagineSound(app_commands.Group):
             waiting=services.settings.waiting_per_user,
             hour=guild.pictures_per_user_hour or services.settings.pictures_per_user_hour,
         )
-        await calls.answer(interaction, joined("\n", t("help"), limits))
+        painter = services.engine.loaded_info()
+        about = [t("note.miniature")] if painter is not None and painter.is_miniature else []
+        await calls.answer(interaction, joined("\n", t("help"), limits, *about))
 
     @app_commands.command(
         name=translatable("command.privacy.name"), description=translatable("command.privacy.description")

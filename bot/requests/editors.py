@@ -13,7 +13,7 @@ from bot.requests.answering import tell_fault
 from bot.requests.services import Interaction
 
 Act = Callable[[Interaction, re.Match[str], Mapping[str, str]], Awaitable[None]]
-"""Takes the interaction, the match of its custom id, and the fields' texts by their custom ids."""
+"""Takes the interaction, the match of its custom id, and the fields' texts and choices by their custom ids."""
 
 
 class Editors(commands.Cog):
@@ -37,6 +37,10 @@ class Editors(commands.Cog):
 
 
 def _fields(components: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The texts by their fields' custom ids."""
+    """The texts, or what was chosen, by their fields' custom ids."""
     fields = [component.get("component") or component for component in components]
-    return {str(field["custom_id"]): str(field.get("value") or "") for field in fields if "custom_id" in field}
+    return {str(field["custom_id"]): _value(field) for field in fields if "custom_id" in field}
+
+
+def _value(field: Mapping[str, Any]) -> str:
+    return str(next(iter(field.get("values") or ()), None) or field.get("value") or "")

@@ -9,7 +9,9 @@ import discord
 
 from bot.discord_api import calls
 from bot.discord_api.markdown import link_to, mention
+from bot.jobs.reply import Reply
 from bot.requests.answering import language_of
+from bot.requests.clicked import address_of
 from bot.requests.languages import public_language
 from bot.requests.services import Interaction
 from bot.storage.records import Job
@@ -19,23 +21,21 @@ log = logging.getLogger(__name__)
 
 
 async def report(interaction: Interaction, job: Job) -> None:
-    """Hide the picture of `job`, whose message was clicked. What is hidden already was told.
-
-    The click's own answer changes the message, which works wherever there is a button, however old the message is.
-    """
-    message, t = interaction.message, language_of(interaction)
-    assert message is not None
-    if is_hidden(message):
-        await calls.answer(interaction, t("answer.reported"))
+    """Hide the picture of `job`. What is hidden already was told."""
+    t, address = language_of(interaction), address_of(interaction, job)
+    if address is None or not await calls.acknowledge_privately(interaction):
         return
-    change = interaction.response.edit_message(view=with_hidden_pictures(message), attachments=message.attachments)
+    reply = Reply(interaction.client, address)
     try:
-        await calls.attempt(change, "cover a picture")
+        message = await reply.fetch()
+        if not is_hidden(message):
+            names = [attachment.filename for attachment in message.attachments]
+            await reply.arrange(with_hidden_pictures(message), message, keep=names)
+            await _tell_moderators(interaction, job, message)
     except calls.CallFailed as error:
-        log.warning("the picture of job %d could not be hidden: %s", job.id, error)
+        log.warning("the picture of job %d could not be hidden: %r", job.id, error)
         await calls.answer(interaction, t("answer.not_reported"))
         return
-    await _tell_moderators(interaction, job, message)
     await calls.answer(interaction, t("answer.reported"))
 
 

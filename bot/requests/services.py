@@ -14,6 +14,7 @@ from discord.ext import commands
 from bot.jobs.places import Places
 from bot.jobs.runner import JobRunner
 from bot.requests.intake import Intake
+from bot.requests.menu_tokens import MenuTokens
 from bot.settings import BotSettings
 from bot.storage.store import Store
 from bot.views.texts import Texts
@@ -31,6 +32,7 @@ class Services:
     intake: Intake
     jobs: JobRunner
     places: Places
+    menu_tokens: MenuTokens
     now: Callable[[], datetime]
 
 

@@ -16,7 +16,7 @@ from bot.discord_api.markdown import Markdown, display, formatted
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction
 from bot.requests.settings_table import SETTINGS, PanelState
-from bot.views.layouts import ACCENT, new_layout
+from bot.views.layouts import new_container, new_layout
 
 SETTINGS_A_PAGE = 10
 """Each takes three of the forty components that Discord allows in a message."""
@@ -135,7 +135,7 @@ async def _build_panel(interaction: Interaction, *, page: int) -> ui.LayoutView:
     t = language_of(interaction)
     state = await PanelState.of(interaction.client.services, interaction.guild_id)
     view = new_layout()
-    container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=ACCENT)
+    container = new_container()
     view.add_item(container)
     container.add_item(display(Markdown(f"### {t('settings.title')}")))
     if not interaction.client.services.settings.message_content:

@@ -24,6 +24,7 @@ def forget_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None
         "reply_id",
         "source_id",
         "strip_of",
+        "origin",
     )
     nothing = dict.fromkeys((*columns, "ending", "interaction"))
     nobody = {"user_id": 0, "channel_id": 0, "locale": "", "filename": "", "options": ImagineOptions()}
@@ -40,7 +41,7 @@ def forget_recordings(session: Session, author_id: int, now: datetime) -> None:
     shown = [row for row in rows if row.reply is not None]
     session.add_all(ErasureRow(job_id=row.id, since=now, reply=row.reply, but_picture=True) for row in shown)
     session.flush()
-    what_was_heard = dict.fromkeys(("heard", "outcome", "strip_of", "author_id", "source_id", "attachment"))
+    what_was_heard = dict.fromkeys(("heard", "outcome", "strip_of", "author_id", "source_id", "attachment", "origin"))
     of_theirs = update(JobRow).where(JobRow.id.in_(theirs))
     session.execute(of_theirs.values(**what_was_heard, filename="", options=ImagineOptions()))
     session.execute(delete(StripRow).where(StripRow.job_id.in_(theirs)))

@@ -136,13 +136,28 @@ class Ending:
     sentence: str
 
 
+class How(StrEnum):
+    """How a picture was made from another one."""
+
+    AGAIN = "again"
+    CHANGE = "change"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The job whose picture another one was made from."""
+
+    job_id: int
+    how: How
+
+
 @dataclass(frozen=True)
 class NewJob:
     """A request about to be accepted.
 
     `asked`: somebody wanted it; the bot did not take the recording up by itself. `strip_of` names the job that the
     sound's strip is kept with. `request_key` is what the request is known by, however often Discord tells of it.
-    `author_id` sent the recording; None: whoever asks.
+    `author_id` sent the recording; None: whoever asks. `origin`: the picture that this one is made from.
     """
 
     user_id: int
@@ -160,6 +175,7 @@ class NewJob:
     request_key: str | None = None
     interaction: InteractionAddress | None = None
     author_id: int | None = None
+    origin: Origin | None = None
 
 
 class Spent(StrEnum):
@@ -225,6 +241,7 @@ class Job:
     picture: str | None
     ending: Ending | None
     interaction: InteractionAddress | None
+    origin: Origin | None
 
 
 @dataclass(frozen=True)

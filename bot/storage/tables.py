@@ -17,6 +17,7 @@ from bot.storage.records import (
     InteractionAddress,
     Job,
     JobState,
+    Origin,
     Outcome,
     Place,
     ReplyAddress,
@@ -103,6 +104,7 @@ class JobRow(Base):
     picture: Mapped[str | None]
     ending: Mapped[Ending | None] = mapped_column(_Plain(Ending))
     interaction: Mapped[InteractionAddress | None] = mapped_column(_Plain(InteractionAddress))
+    origin: Mapped[Origin | None] = mapped_column(_Plain(Origin))
 
     def as_job(self) -> Job:
         """The row as a plain value."""

@@ -1,4 +1,4 @@
-"""The buttons and the select under a job's message, and how they are recognised again.
+"""The buttons under a job's message and behind *⋯*, and how they are recognised again.
 
 Pure functions from (what, job, language) to an item with its custom id, and the patterns of these ids. What a control
 does when it is used is not known here.
@@ -10,33 +10,19 @@ import discord
 from discord import ui
 
 from bot.views.texts import Translation
-from core.prompting.styles import Style
 
-_LOOKS = {
-    "again": ("🎲", discord.ButtonStyle.primary),
-    "edit": ("✏️", discord.ButtonStyle.secondary),
-    "heard": ("👂", discord.ButtonStyle.secondary),
-    "recipe": ("📜", discord.ButtonStyle.secondary),
-    "report": ("🚩", discord.ButtonStyle.secondary),
-    "delete": ("🗑️", discord.ButtonStyle.secondary),
-    "cancel": ("✖️", discord.ButtonStyle.danger),
-}
+WHATS = ("again", "change", "more", "silence", "recipe", "report", "delete", "cancel")
+FORMERLY = {"edit": "change", "heard": "more"}
+"""What buttons of older messages mean."""
 
-JOB_BUTTON = rf"job:(?P<what>{'|'.join(_LOOKS)}):(?P<job>\d+)"
-STYLE_SELECT = r"job:style:(?P<job>\d+)"
+JOB_BUTTON = rf"job:(?P<what>{'|'.join((*WHATS, *FORMERLY))}):(?P<job>\d+)"
 PRIVACY_BUTTON = r"privacy:(?P<what>forget|unheard|heard|export)"
 
 
 def job_button(what: str, job_id: int, t: Translation) -> ui.Button[Any]:
-    """One of the buttons in `_LOOKS`."""
-    emoji, style = _LOOKS[what]
-    return ui.Button(label=t(f"button.{what}"), emoji=emoji, style=style, custom_id=f"job:{what}:{job_id}")
-
-
-def style_select(job_id: int, t: Translation) -> ui.Select[Any]:
-    """A choice of styles to paint what was heard in."""
-    options = [discord.SelectOption(label=t(f"style.{style.value}"), value=style.value) for style in Style]
-    return ui.Select(placeholder=t("select.style"), options=options, custom_id=f"job:style:{job_id}")
+    """One of `WHATS`. No colour but the picture's; red is what cannot be taken back."""
+    style = discord.ButtonStyle.danger if what == "delete" else discord.ButtonStyle.secondary
+    return ui.Button(label=t(f"button.{what}"), style=style, custom_id=f"job:{what}:{job_id}")
 
 
 def privacy_button(what: str, t: Translation) -> ui.Button[Any]:

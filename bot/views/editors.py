@@ -4,35 +4,70 @@ Pure functions, as in `buttons.py`: what is done with what was written is not kn
 once, so that the library does not keep them.
 """
 
+from collections.abc import Sequence
+
 import discord
 from discord import ui
 
+from bot.discord_api.markdown import shortened
 from bot.storage.records import GuildSettings
 from bot.views.texts import Translation
+from core.options import ImagineOptions, Shape
 from core.prompting.prompt import Prompt
+from core.prompting.styles import Style
 
-PROMPT_EDITOR = r"edit:(?P<job>\d+)"
+CHANGE_EDITOR = r"edit:(?P<job>\d+)"
 NUMBERS_EDITOR = "settings:numbers:editor"
 WORDS_EDITOR = "settings:words:editor"
 LONGEST_PROMPT = 1000
+LONGEST_SEED = 10
+"""Digits of the largest."""
+ADAPTER = "adapter:"
+"""Before an adapter's name among the styles."""
+LONGEST_CHOICE, MOST_CHOICES = 100, 25
+"""Discord's limits for a select."""
 LONGEST_WORDS = 4000
 """Discord's limit for a field."""
 
 
-def prompt_editor(job_id: int, prompt: Prompt, t: Translation) -> ui.Modal:
-    """The prompt of a job, to be changed: fields `prompt` and `negative`."""
+def change_editor(
+    job_id: int, prompt: Prompt, options: ImagineOptions, style: Style | None, adapters: Sequence[str], t: Translation
+) -> ui.Modal:
+    """What can be changed of a picture: fields `prompt`, `style` (an adapter's name stands behind ADAPTER), `shape` and
+    `seed`. `adapters` are those that may be chosen."""
     editor = ui.Modal(title=t("modal.title"), custom_id=f"edit:{job_id}")
-    for name, text in (("prompt", prompt.text), ("negative", prompt.negative_text)):
-        field: ui.TextInput[ui.Modal] = ui.TextInput(
-            custom_id=name,
-            style=discord.TextStyle.paragraph,
-            default=text[:LONGEST_PROMPT],
-            max_length=LONGEST_PROMPT,
-            required=name == "prompt",
-        )
-        editor.add_item(ui.Label(text=t(f"modal.{name}"), component=field))
+    words: ui.TextInput[ui.Modal] = ui.TextInput(
+        custom_id="prompt",
+        style=discord.TextStyle.paragraph,
+        default=prompt.text[:LONGEST_PROMPT],
+        max_length=LONGEST_PROMPT,
+    )
+    chosen = f"{ADAPTER}{options.adapter}" if options.adapter is not None else (style or Style.NONE).value
+    styles: list[tuple[str, str]] = [(one.value, t(f"style.{one.value}")) for one in Style]
+    styles += [
+        (f"{ADAPTER}{name}", shortened(t.plain("modal.adapter", name=name), LONGEST_CHOICE))
+        for name in adapters
+        if len(ADAPTER) + len(name) <= LONGEST_CHOICE
+    ]
+    shape = options.shape or Shape.SQUARE
+    shapes = [(one.value, t(f"shape.{one.value}")) for one in Shape]
+    seed: ui.TextInput[ui.Modal] = ui.TextInput(
+        custom_id="seed", placeholder=t("modal.seed_hint"), required=False, max_length=LONGEST_SEED
+    )
+    editor.add_item(ui.Label(text=t("modal.prompt"), component=words))
+    editor.add_item(ui.Label(text=t("modal.style"), component=_choice("style", styles, chosen)))
+    editor.add_item(ui.Label(text=t("modal.shape"), component=_choice("shape", shapes, shape.value)))
+    editor.add_item(ui.Label(text=t("modal.seed"), component=seed))
     editor.stop()
     return editor
+
+
+def _choice(name: str, choices: Sequence[tuple[str, str]], chosen: str) -> "ui.Select[ui.Modal]":
+    options = [
+        discord.SelectOption(label=label, value=value, default=value == chosen)
+        for value, label in choices[:MOST_CHOICES]
+    ]
+    return ui.Select(custom_id=name, options=options)
 
 
 def numbers_editor(settings: GuildSettings, t: Translation) -> ui.Modal:

@@ -1,7 +1,8 @@
 """What a job's message looks like at each stage: a pure function from a Screen to a discord.ui.LayoutView.
 
-It decides looks only: what happens to a job and what its buttons do is not known here. The layouts are stopped at once,
-so that the library does not keep them to act: that the dynamic controls do.
+A container with the picture, one text and one row of buttons; all else is behind *⋯*. It decides looks only: what
+happens to a job and what its buttons do is not known here. The layouts are stopped at once, so that the library does
+not keep them to act: that the dynamic controls do.
 """
 
 from dataclasses import dataclass
@@ -10,18 +11,14 @@ from enum import Enum, auto
 import discord
 from discord import ui
 
-from bot.discord_api.markdown import Markdown, display, inert
-from bot.views.buttons import job_button, style_select
-from bot.views.naming import title_of
+from bot.discord_api.markdown import Markdown, display, joined
+from bot.views.buttons import job_button
 from bot.views.texts import Translation
-from bot.views.wording import bar, heard_notes, label_lines, note_text, strip_alt_text
+from bot.views.wording import note_text, things_line
 from core.events import HeardSummary
 from core.generation.protocol import Note
+from core.hearing.palette import Palette
 
-ACCENT = discord.Colour(0x5865F2)
-GOOD = discord.Colour(0x3BA55D)
-BAD = discord.Colour(0xED4245)
-LONGEST_WORDS = 600
 PICTURE = "picture"
 """The name of the file with the picture, without its ending."""
 
@@ -32,28 +29,36 @@ class Controls(Enum):
     NONE = auto()
     CANCEL = auto()
     PICTURE = auto()
-    ENDED = auto()
-    """No picture came of it: only paint again and delete."""
+    AGAIN = auto()
+    """No picture came of it, but one may."""
+    SILENCE = auto()
+    """Nothing was heard, which may be painted, too."""
+
+
+BUTTONS = {
+    Controls.NONE: (),
+    Controls.CANCEL: ("cancel",),
+    Controls.PICTURE: ("again", "change", "more"),
+    Controls.AGAIN: ("again",),
+    Controls.SILENCE: ("silence",),
+}
 
 
 @dataclass(frozen=True)
 class Screen:
-    """All that a job's message shows. `strip` and `picture` are names of files attached to the message.
+    """All that a job's message shows. `picture` is the name of a file attached to the message.
 
-    `words`: what is painted, where somebody said so; a prompt that was made from a sound is not shown.
+    `status` says how far it is, below what was `heard`; `palette` are the picture's colours.
     """
 
     job_id: int
     status: Markdown
     heard: HeardSummary | None = None
-    words: str = ""
-    strip: str | None = None
     picture: str | None = None
     alt_text: str = ""
-    progress: tuple[int, int] | None = None
     notes: tuple[Note, ...] = ()
     controls: Controls = Controls.CANCEL
-    colour: discord.Colour = ACCENT
+    palette: Palette | None = None
 
 
 def new_layout() -> ui.LayoutView:
@@ -63,42 +68,41 @@ def new_layout() -> ui.LayoutView:
     return view
 
 
+def new_container(palette: Palette | None = None, marker: int | None = None) -> "ui.Container[ui.LayoutView]":
+    """A container, edged in the loud colour of its picture's `palette`."""
+    colour = discord.Colour.from_rgb(*palette.loud) if palette is not None else None
+    return ui.Container(accent_colour=colour, id=marker)
+
+
 def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     """The message for `screen`. `marker` is a number that nobody sees, by which the message is found again."""
-    view = new_layout()
-    container: ui.Container[ui.LayoutView] = ui.Container(accent_colour=screen.colour, id=marker)
+    view, container = new_layout(), new_container(screen.palette, marker)
     view.add_item(container)
-    if screen.heard is not None:
-        container.add_item(display(Markdown(f"### {inert(title_of(t, screen.heard.top))}")))
     if screen.picture is not None:
         container.add_item(media(screen.picture, screen.alt_text or None))
-    if screen.heard is not None:
-        if screen.strip is not None:  # right below the picture, which stands on it
-            container.add_item(media(screen.strip, strip_alt_text(t, screen.heard)))
-        if screen.heard.top:
-            container.add_item(display(label_lines(t, screen.heard)))
-    if screen.words:
-        container.add_item(display(Markdown(f"> {inert(screen.words, LONGEST_WORDS)}")))
-    if screen.progress is not None:
-        step, steps = screen.progress
-        container.add_item(display(Markdown(f"`{bar(step / steps, 16)}` {step}/{steps}")))
-    if screen.status:
-        container.add_item(display(screen.status))
-    if notes := [*(heard_notes(screen.heard) if screen.heard else ()), *screen.notes]:
-        container.add_item(display(Markdown("\n".join(f"-# {note_text(t, note)}" for note in notes))))
-    for row in _rows(screen, t):
-        container.add_item(row)
+    container.add_item(display(_text(screen, t)))
+    if names := BUTTONS[screen.controls]:
+        container.add_item(ui.ActionRow(*(job_button(name, screen.job_id, t) for name in names)))
     return view
+
+
+def _text(screen: Screen, t: Translation) -> Markdown:
+    """What was heard, in larger letters than what follows; without that, what there is to say is said aloud."""
+    small = [*([screen.status] if screen.status else ()), *(note_text(t, note) for note in screen.notes)]
+    if screen.heard is None:
+        return joined("\n", *small)
+    return joined("\n", things_line(t, screen.heard.top), *(Markdown(f"-# {line}") for line in small))
 
 
 def build_picture_alone(job_id: int, picture: str, *, is_covered: bool, t: Translation) -> ui.LayoutView:
     """What stays of a message when what was heard has been forgotten: the picture, and a way to remove it."""
-    view = new_layout()
+    view, container = new_layout(), new_container()
+    view.add_item(container)
     gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
     gallery.add_item(media=f"attachment://{picture}", description=t("alt.forgotten"), spoiler=is_covered)
-    said = display(t("status.forgotten"))
-    row: ui.ActionRow[ui.LayoutView] = ui.ActionRow(job_button("delete", job_id, t))
-    view.add_item(ui.Container(gallery, said, row, accent_colour=ACCENT))
+    container.add_item(gallery)
+    container.add_item(display(t("status.forgotten")))
+    container.add_item(ui.ActionRow(job_button("delete", job_id, t)))
     return view
 
 
@@ -112,23 +116,3 @@ def media(name: str, description: str | None) -> "ui.MediaGallery[ui.LayoutView]
     gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
     gallery.add_item(media=f"attachment://{name}", description=description)
     return gallery
-
-
-def _rows(screen: Screen, t: Translation) -> "list[ui.ActionRow[ui.LayoutView]]":
-    match screen.controls:
-        case Controls.NONE:
-            return []
-        case Controls.CANCEL:
-            names = ["cancel"]
-        case Controls.PICTURE:
-            names = ["again", "edit", "heard", "recipe", "delete"]
-        case Controls.ENDED:
-            names = ["again", "delete"]
-    row: ui.ActionRow[ui.LayoutView] = ui.ActionRow()
-    for name in names:
-        row.add_item(job_button(name, screen.job_id, t))
-    if screen.controls is not Controls.PICTURE:
-        return [row]
-    styles: ui.ActionRow[ui.LayoutView] = ui.ActionRow(style_select(screen.job_id, t))
-    reporting: ui.ActionRow[ui.LayoutView] = ui.ActionRow(job_button("report", screen.job_id, t))
-    return [row, styles, reporting]

@@ -5,9 +5,9 @@ It knows the core's labels, and nothing of Discord but its lengths. What labels 
 
 from collections.abc import Sequence
 
-from bot.discord_api.markdown import Markdown, inert, stripped
+from bot.discord_api.markdown import Markdown, inert, joined, mention, stripped
 from bot.storage.records import Outcome
-from bot.views.naming import listed, name_of, worth_saying
+from bot.views.naming import BETWEEN, listed, name_of, things, worth_saying
 from bot.views.texts import Translation
 from core.events import HeardSummary
 from core.generation.protocol import Note, Picture
@@ -17,19 +17,16 @@ from core.options import ImagineOptions
 from core.prompting.styles import Style
 
 LONGEST_ALT_TEXT = 1024
-BAR = 8
-MOST_LABELS = 5
+LONGEST_WORDS = 80
+"""Of somebody's own words that a line shows."""
 MOST_TIMES = 3
 """Stretches that are named of one label."""
 
+SECONDS_STEP, SECONDS_UNTIL = 5, 90
+"""How exactly waiting is told, in seconds; from then on it is minutes."""
+
 SURE = ((CLEARLY, "sure.clearly"), (PROBABLY, "sure.probably"), (PERHAPS, "sure.perhaps"), (0.0, "sure.guess"))
 """From this certainty on, these words."""
-
-
-def bar(share: float, length: int = BAR) -> Markdown:
-    """A bar for 0 to 1."""
-    full = round(max(0.0, min(1.0, share)) * length)
-    return Markdown("▰" * full + "▱" * (length - full))
 
 
 def how_sure(t: Translation, certainty: float) -> Markdown:
@@ -37,14 +34,47 @@ def how_sure(t: Translation, certainty: float) -> Markdown:
     return t(next(key for least, key in SURE if certainty >= least))
 
 
+def things_line(t: Translation, top: Sequence[TopCategory]) -> Markdown:
+    """What was heard, at most three things, with a word for how sure that is where it is not clear."""
+    first, *others = (_thing(t, thing) for thing in things(top)) if top else (t("thread.listening"),)
+    return joined(BETWEEN, Markdown(f"**{first}**"), *others)
+
+
+def _thing(t: Translation, thing: TopCategory) -> Markdown:
+    name = inert(name_of(t, thing))
+    return name if thing.certainty >= CLEARLY else t("heard.unsure", name=name, sure=how_sure(t, thing.certainty))
+
+
 def label_lines(t: Translation, heard: HeardSummary) -> Markdown:
-    """The labels, one a line, with a bar and a word for how sure each is, and when it was heard."""
+    """The labels, one a line: when each was heard, and a word for how sure that is."""
     lines = (
-        f"`{bar(category.certainty)}` {times(t, heard, category)} **{inert(name_of(t, category))}** · "
-        f"{how_sure(t, category.certainty)}"
+        f"{times(t, heard, category)} · **{inert(name_of(t, category))}** · {how_sure(t, category.certainty)}"
         for category in worth_saying(heard.top)
     )
     return Markdown("\n".join(lines))
+
+
+def waiting_line(t: Translation, position: int, seconds: float | None) -> Markdown:
+    """A place in the queue, and about how long that takes, where it is known: no more exactly than that."""
+    if seconds is None:
+        return t("status.queued", position=position)
+    if seconds < SECONDS_UNTIL:
+        rounded = max(SECONDS_STEP, round(seconds / SECONDS_STEP) * SECONDS_STEP)
+        return t("status.queued_seconds", position=position, seconds=rounded)
+    return t("status.queued_minutes", position=position, minutes=round(seconds / 60))
+
+
+def painted_line(
+    t: Translation, user_id: int, options: ImagineOptions, style: Style | None, origin: Markdown
+) -> Markdown:
+    """For whom a picture is, of which words where they are somebody's own, in which style, and what it comes from."""
+    parts = [t("status.painted", user=mention(user_id))]
+    if options.prompt is not None:
+        parts.append(t("status.words", words=inert(options.prompt, LONGEST_WORDS)))
+    if options.adapter is not None:
+        parts.append(inert(options.adapter, LONGEST_WORDS))
+    parts.append(t(f"style.{(style or Style.NONE).value}"))
+    return joined(BETWEEN, *parts, *([origin] if origin else ()))
 
 
 def times(t: Translation, heard: HeardSummary, category: TopCategory) -> str:

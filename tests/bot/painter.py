@@ -47,7 +47,7 @@ class ScriptedPainter:
         self._lock = threading.Lock()
 
     def info(self) -> GeneratorInfo:
-        return GeneratorInfo("scripted", "1", 4, 3.0, (64, 64))
+        return GeneratorInfo("scripted", "1", 4, 3.0, (64, 64), self.is_miniature)
 
     def submit(self, request: GenerationRequest, listener: Listener) -> int:
         if self.closed:

@@ -29,5 +29,5 @@ async def test_birdsong_becomes_a_picture_of_a_bird(bot_settings: BotSettings, c
     await bot.close()
 
     assert world.thread_of(world.channel).name in {"Bird", "Birdsong", "Chirping"}
-    assert "**Bird**" in text_of(message)
+    assert text_of(message).startswith(f"**{world.thread_of(world.channel).name}")
     assert "practice model" in text_of(message)

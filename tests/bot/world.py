@@ -2,14 +2,14 @@
 
 import datetime
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import aiosqlite
 import discord
 from simcord.actors import MemberActor
 from simcord.builders import ChannelHandle, UserHandle
 from simcord.env import Env
-from simcord.results import ResponseMessage, to_discord_message
+from simcord.results import InteractionResult, ResponseMessage, to_discord_message
 
 from bot.client import ImagineBot
 from bot.storage.records import Job, NewJob
@@ -145,6 +145,37 @@ class World:
         """The bot's one message in the only thread of a channel."""
         (message,) = self.said(self.thread_of(channel))
         return message
+
+
+class Clicker(Protocol):
+    """A member of a server, or somebody in direct messages."""
+
+    async def click(self, message: Any, *, label: str | None = None, custom_id: str | None = None) -> InteractionResult:
+        """Press a button."""
+        ...
+
+
+async def menu_of(who: Clicker, message: discord.Message) -> ResponseMessage:
+    """What *⋯* under a picture shows to somebody."""
+    (menu,) = (await who.click(message, label="⋯")).followups
+    return menu
+
+
+async def in_menu(who: Clicker, message: discord.Message, label: str) -> InteractionResult:
+    """Press a button behind *⋯*."""
+    return await who.click(await menu_of(who, message), label=label)
+
+
+def filled(shown: InteractionResult, **changes: str) -> dict[str, Any]:
+    """What an editor that was `shown` sends back when only some fields are changed."""
+    assert shown.modal is not None
+    fields = [label["component"] for label in shown.modal["components"]]
+    left = {field["custom_id"]: field.get("value") or "" for field in fields if field["type"] == 4}
+    for field in fields:
+        if field["type"] == 3:
+            left[field["custom_id"]] = next(o["value"] for o in field["options"] if o.get("default"))
+    changed = {**left, **changes}
+    return {f["custom_id"]: [changed[f["custom_id"]]] if f["type"] == 3 else changed[f["custom_id"]] for f in fields}
 
 
 def components(message: discord.Message | ResponseMessage) -> Iterator[dict[str, Any]]:

@@ -96,7 +96,7 @@ async def _with_fault(
         if not before.is_good:
             return before
         world.discord.faults.add(fault)
-        _take_back(world, person, request, column.way)
+        await _take_back(world, person, request, column.way)
     else:
         world.discord.faults.add(fault)
         request = person.post() if column.way == POST else person.command()
@@ -106,13 +106,15 @@ async def _with_fault(
     return Outcome([*outcome.verdicts, *world.strays_of(person)], fault.struck > 0, outcome.notes)
 
 
-def _take_back(world: World, person: Person, request: Request, way: str) -> None:
-    """Delete the recording, or press Delete under the reply."""
+async def _take_back(world: World, person: Person, request: Request, way: str) -> None:
+    """Delete the recording, or press Delete behind *⋯* under the reply."""
     if way != DELETE:
         person.take_back(request)
         return
     (reply,) = (message for message in messages_of(world.state, request) if not message.deleted)
-    person.press(reply, "delete")
+    opened = person.press(reply, "more")
+    await world.wait_for(lambda: bool(opened.messages), 30)
+    person.press(opened.messages[-1], "delete")
     request.withdrawn = True
 
 

@@ -16,6 +16,9 @@ from tests.loopback.state import VOICE, Channel, Message, User
 
 RECORDING = noise(1.0)
 
+SELECT = 3
+"""A component's type: a choice of texts."""
+
 
 @dataclass
 class Request:
@@ -94,11 +97,14 @@ class Person:
     def submit(self, editor: Interaction, text: str) -> Request:
         """Fill the first field of the editor that a click opened, and send it."""
         assert editor.modal is not None, "no editor was opened"
-        fields = [one for one in walk(editor.modal["components"]) if one["type"] == 4]
         components = []
         for number, label in enumerate(editor.modal["components"]):
-            value = text if number == 0 else fields[number].get("value") or ""
-            component = {"type": 4, "custom_id": fields[number]["custom_id"], "id": 10 + number, "value": value}
+            field = label["component"]
+            component = {"type": field["type"], "custom_id": field["custom_id"], "id": 10 + number}
+            if field["type"] == SELECT:
+                component["values"] = [one["value"] for one in field["options"] if one.get("default")]
+            else:
+                component["value"] = text if number == 0 else field.get("value") or ""
             components.append({"type": label["type"], "id": number + 1, "component": component})
         data = {"custom_id": editor.modal["custom_id"], "components": components}
         interaction = self.discord.interactions.begin(MODAL_SUBMIT, self.user, editor.channel_id, data, editor.source)

@@ -19,17 +19,17 @@ def cells() -> Iterator[Cell]:
     """All of them."""
     for way in ("post", "command", "command with a prompt", "direct message"):
         yield Cell(NO_FAULT, way, "", partial(_asks, way=way), shares=True)
-    yield Cell(NO_FAULT, "Paint again, and an edited prompt", "", _again_and_edited, shares=True)
+    yield Cell(NO_FAULT, "Again, and a changed prompt", "", _again_and_edited, shares=True)
     for what in ("recording", "thread", "reply"):
         for name, moment in MOMENTS.items():
             if (what, name) not in {("thread", "at once"), ("reply", "at once")}:
                 yield Cell(DELETED, what, name, partial(_deleted, what=what, moment=moment), shares="down" not in name)
     for count in (1, 5):
         yield Cell(PEOPLE, f"{count} posted while the bot is down", "", partial(_posted_while_down, count=count))
-    yield Cell(PEOPLE, "double click on Paint again", "", _double_click, shares=True)
+    yield Cell(PEOPLE, "double click on Again", "", _double_click, shares=True)
     yield Cell(PEOPLE, "two prompt editors open", "", _two_editors, shares=True)
     yield Cell(PEOPLE, "prompt editor across a restart", "", _editor_across_restart)
-    yield Cell(PEOPLE, "Paint again after a restart", "", _again_after_restart)
+    yield Cell(PEOPLE, "Again after a restart", "", _again_after_restart)
     yield Cell(PEOPLE, "token ends while it is painted", "", _token_ends, lifetimes=Lifetimes(token=1.5))
     yield Cell(PEOPLE, "sixty recordings at once", "", partial(_crowd, count=60), quick=False)
 
@@ -51,7 +51,7 @@ async def _asks(world: World, way: str) -> Outcome:
 
 async def _again_and_edited(world: World) -> Outcome:
     person, request, message = await _finished(world)
-    editor = person.press(message, "edit")
+    editor = person.press(message, "change")
     await world.wait_for(lambda: editor.modal is not None)
     requests = [request, person.click(message, "again"), person.submit(editor, "a blue horse")]
     return await world.settle(requests)
@@ -168,7 +168,7 @@ async def _double_click(world: World) -> Outcome:
 async def _two_editors(world: World) -> Outcome:
     person, _, message = await _finished(world)
     other = Person(world.discord, world.state.new_user("another"), person.channel)
-    editors = [one.press(message, "edit") for one in (person, other)]
+    editors = [one.press(message, "change") for one in (person, other)]
     await world.wait_for(lambda: all(editor.modal is not None for editor in editors))
     first = person.submit(editors[0], "a blue horse")
     await asyncio.sleep(2)
@@ -177,7 +177,7 @@ async def _two_editors(world: World) -> Outcome:
 
 async def _editor_across_restart(world: World) -> Outcome:
     person, _, message = await _finished(world)
-    editor = person.press(message, "edit")
+    editor = person.press(message, "change")
     await world.wait_for(lambda: editor.modal is not None)
     await _restart(world)
     return await world.settle([person.submit(editor, "a blue horse")])

@@ -86,7 +86,8 @@ def messages_of(state: State, request: Request) -> list[Message]:
     source = request.source
     if source is not None:
         thread = state.channels.get(source.id)
-        found += thread.messages.values() if thread is not None else []
+        # what is behind *⋯* is seen by one person, until they close Discord
+        found += [one for one in thread.messages.values() if not one.is_ephemeral] if thread is not None else []
         beside = state.channels[source.channel_id].messages.values()
         found += [one for one in beside if one.reference and one.reference.get("message_id") == str(source.id)]
     found += [
@@ -105,7 +106,7 @@ def fingerprint(state: State, request: Request) -> object:
 
 
 def strays(state: State, channel_id: int, requests: Sequence[Request]) -> list[Message]:
-    """The bot's standing messages in a channel and its threads that belong to none of the requests."""
+    """The bot's standing messages in a channel and its threads that everybody sees and that belong to no request."""
     known = {message.id for request in requests for message in messages_of(state, request)}
     return [
         message
@@ -113,6 +114,7 @@ def strays(state: State, channel_id: int, requests: Sequence[Request]) -> list[M
         if channel_id in (channel.id, channel.parent_id)
         for message in channel.standing
         if message.author_id == state.bot.id and message.id not in known and message.type != THREAD_STARTER
+        if not message.is_ephemeral
     ]
 
 

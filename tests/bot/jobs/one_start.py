@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from bot.discord_api.pacing import EditLimiter
+from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
@@ -130,6 +131,7 @@ class OneStart:
             places=Places(client),
             recordings=Recordings(client, client.http.get_from_cdn),
             turns=Turns(),
+            pace=Pace(),
             refused_words=WordList(),
             now=now,
         )

@@ -21,7 +21,7 @@ async def test_deleting_the_recording_cancels_what_is_being_painted_and_removes_
 
 async def test_deleting_the_recording_removes_finished_pictures_of_it_even_after_a_restart(world: World) -> None:
     note = await world.post_voice_note(world.alice, world.channel)
-    await world.bob.click(world.reply(world.channel), label="Paint again")
+    await world.bob.click(world.reply(world.channel), label="Again")
     await world.restart()
 
     await world.alice.delete(note)

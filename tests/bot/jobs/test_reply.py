@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from PIL import Image
 from bot.jobs import job_run
 from bot.views.naming import name_of, title_of
 from bot.views.texts import Texts
-from bot.views.wording import picture_alt_text
+from bot.views.wording import picture_alt_text, things_line
 from core import engine
 from core.engine import DEFAULTS
 from core.errors import OutOfMemory
@@ -34,17 +33,16 @@ def jpeg() -> bytes:
     return out.getvalue()
 
 
-async def test_what_was_heard_is_shown_before_the_picture_with_its_strip_and_the_queue(world: World) -> None:
+async def test_what_was_heard_is_shown_before_the_picture_with_its_place_in_the_queue(world: World) -> None:
     world.painter.held = True
 
     await world.post_voice_note(world.alice, world.channel)
 
     message = world.reply(world.channel)
     best = (await world.heard()).top[0]
-    line = rf"`[▰▱]{{8}}` 0:00 \*\*{name_of(ENGLISH, best)}\*\* · (clearly|probably|perhaps)\n"
-    assert re.search(line, text_of(message))
-    assert "Number 1 in the queue" in text_of(message)
-    assert names_of(message) == ["strip-ink.png"]
+    assert text_of(message).startswith(f"**{name_of(ENGLISH, best)}")
+    assert text_of(message).endswith("\n-# Number 1 in line")
+    assert names_of(message) == []
     assert list(buttons_of(message)) == ["Cancel"]
 
 
@@ -62,11 +60,11 @@ async def test_progress_preview_and_picture_come_in_the_same_message(world: Worl
     painted = world.reply(world.channel)
 
     assert first.id == painting.id == painted.id
-    assert "2/4" in text_of(painting)
-    assert names_of(painting) == ["strip-ink.png", "preview-2.jpg"]
-    assert "painted by a model in 2 s" in text_of(painted)
-    assert names_of(painted) == ["strip.png", "picture.png"]
-    assert "2/4" not in text_of(painted)
+    assert "2 of 4" in text_of(painting)
+    assert names_of(painting) == ["preview-2.jpg"]
+    assert f"for {world.alice.mention} · As it comes" in text_of(painted)
+    assert names_of(painted) == ["picture.png"]
+    assert "2 of 4" not in text_of(painted)
 
 
 async def test_every_picture_has_an_alternative_text(world: World) -> None:
@@ -80,13 +78,10 @@ async def test_every_picture_has_an_alternative_text(world: World) -> None:
 
     after = alt_texts_of(world.reply(world.channel))
 
-    assert len(during) == len(after) == 2
+    assert len(during) == len(after) == 1
     assert all(during)
     heard = await world.heard()
-    best = heard.top[0]
     assert after[0] == picture_alt_text(ENGLISH, heard, ImagineOptions())
-    assert after[1]
-    assert f"0:00 {name_of(ENGLISH, best)}" in after[1]
 
 
 async def test_thread_bears_the_sounds_name(world: World) -> None:
@@ -94,7 +89,7 @@ async def test_thread_bears_the_sounds_name(world: World) -> None:
 
     title = title_of(ENGLISH, (await world.heard()).top)
     assert world.thread_of(world.channel).name == title
-    assert f"### {title}" in text_of(world.reply(world.channel))
+    assert text_of(world.reply(world.channel)).startswith(things_line(ENGLISH, (await world.heard()).top))
 
 
 async def test_words_that_were_made_from_the_sound_are_not_in_the_message(world: World) -> None:
@@ -162,7 +157,7 @@ async def test_picture_that_discord_finds_too_large_is_sent_smaller(world: World
     world.painter.finish_all()
     await world.env.settle()
 
-    assert names_of(world.reply(world.channel)) == ["strip.png", "picture.webp"]
+    assert names_of(world.reply(world.channel)) == ["picture.webp"]
 
 
 async def test_final_state_is_sent_although_discord_has_a_bad_minute(world: World) -> None:
@@ -211,10 +206,10 @@ async def test_painting_that_fails_is_told_and_the_next_is_painted(world: World)
     await world.post_voice_note(world.alice, world.channel)
     message = world.reply(world.channel)
     assert "does not fit into the device's memory" in text_of(message)
-    assert list(buttons_of(message)) == ["Paint again", "Delete"]
+    assert list(buttons_of(message)) == ["Again"]
 
     world.painter.error = None
-    await world.alice.click(message, label="Paint again")
+    await world.alice.click(message, label="Again")
 
     assert "picture.png" in names_of(world.said(world.thread_of(world.channel))[1])
 
@@ -242,7 +237,7 @@ async def test_five_people_at_once_get_their_own_answers(world: World) -> None:
     for person in people:
         await world.post_voice_note(person, world.channel)
 
-    positions = [text_of(world.said(thread)[0]).count("in the queue") for thread in world.channel.threads]
+    positions = [text_of(world.said(thread)[0]).count("in line") for thread in world.channel.threads]
     world.painter.finish_all()
     await world.env.settle()
 
@@ -250,7 +245,7 @@ async def test_five_people_at_once_get_their_own_answers(world: World) -> None:
     assert {order.request.user for order in world.painter.orders} == {str(person.id) for person in people}
     texts = [text_of(world.said(thread)[0]) for thread in world.channel.threads]
     assert all(sum(person.mention in text for text in texts) == 1 for person in people)
-    assert all("painted by a model in" in text for text in texts)
+    assert all("As it comes" in text for text in texts)
 
 
 @pytest.mark.bot(edit_interval_s=30)
@@ -289,11 +284,11 @@ async def test_message_comes_before_what_was_heard_where_hearing_takes_long(worl
     await world.env.settle()
 
     assert "Listening" in text_of(listening)
-    assert names_of(world.reply(world.channel)) == ["strip.png", "picture.png"]
+    assert names_of(world.reply(world.channel)) == ["picture.png"]
     assert world.thread_of(world.channel).name == title_of(ENGLISH, (await world.heard()).top)
 
 
-IN_THREADS = ((engine, "weave"), (job_run, "strip_png"), (job_run, "palette_of"), (job_run, "encode_picture"))
+IN_THREADS = ((engine, "weave"), (job_run, "palette_of"), (job_run, "encode_picture"))
 
 
 async def test_hearing_weaving_and_encoding_leave_the_event_loop_free(
@@ -319,13 +314,21 @@ async def test_hearing_weaving_and_encoding_leave_the_event_loop_free(
     assert threading.main_thread().name not in threads.values()
 
 
-async def test_silence_offers_nothing_to_paint(world: World) -> None:
+async def test_silence_is_painted_only_if_somebody_wants_that(world: World) -> None:
     await world.post(world.alice, world.channel, ("quiet.wav", silence()), content=f"<@{world.me.id}>")
 
     message = world.reply(world.channel)
     assert "nothing but silence" in text_of(message)
-    assert buttons_of(message) == {}
+    assert list(buttons_of(message)) == ["Paint the silence"]
     assert world.painter.orders == []
+
+    await world.bob.click(message, label="Paint the silence")
+
+    assert [order.request.prompt.text for order in world.painter.orders] == ["a quiet empty landscape at dawn"]
+    painted = world.said(world.thread_of(world.channel))[1]
+    assert "“" not in text_of(painted), "nobody said these words"
+    await world.bob.click(painted, label="Again")
+    assert len(world.painter.orders) == 2
 
 
 async def test_thread_that_was_closed_meanwhile_is_opened_for_the_picture(world: World) -> None:

@@ -27,7 +27,7 @@ async def test_job_that_a_crash_interrupted_is_finished_in_the_same_message_with
 
     after = world.reply(world.channel)
     assert after.id == before.id
-    assert names_of(after) == ["strip.png", "picture.png"]
+    assert names_of(after) == ["picture.png"]
     assert world.env.backend.get_message(after.channel.id, after.id).ping_user_ids == []
     assert await state(world) is JobState.DONE
 
@@ -107,7 +107,7 @@ async def test_job_that_is_too_old_is_given_up_and_can_be_asked_for_again(world:
 
     message = world.reply(world.channel)
     assert "away for too long" in text_of(message)
-    await world.alice.click(message, label="Paint again")
+    await world.alice.click(message, label="Again")
     assert "picture.png" in names_of(world.said(world.thread_of(world.channel))[1])
 
 
@@ -122,7 +122,7 @@ async def test_finished_and_cancelled_jobs_are_not_resumed(world: World) -> None
     await world.restart()
 
     assert len(world.painter.orders) == 2
-    assert "painted by a model in" in text_of(world.said(thread)[0])
+    assert "As it comes" in text_of(world.said(thread)[0])
 
 
 async def test_stopping_lets_running_jobs_end_within_the_deadline(world: World) -> None:
@@ -147,7 +147,7 @@ async def test_stopping_puts_off_what_is_not_done_by_the_deadline_and_the_next_s
     world.painter.held = False
     await world.restart()
 
-    assert names_of(world.reply(world.channel)) == ["strip.png", "picture.png"]
+    assert names_of(world.reply(world.channel)) == ["picture.png"]
 
 
 async def test_orderly_stops_do_not_count_as_failures(world: World) -> None:

@@ -1,17 +1,15 @@
 """Every button, select and editor; also after a restart."""
 
 import json
-from typing import Any
 
 import discord
 import pytest
 from discord import ui
 from simcord.backend.errors import SetupError
 
-from bot.requests import controls
-from bot.views.buttons import job_button, style_select
-from core.prompting.styles import Style
-from tests.bot.world import World, buttons_of, names_of, text_of
+from bot.requests import again, controls
+from bot.views.buttons import WHATS, job_button
+from tests.bot.world import World, buttons_of, filled, in_menu, menu_of, names_of, text_of
 
 
 @pytest.fixture(params=[False, True], ids=["at once", "after a restart"])
@@ -24,7 +22,7 @@ async def painted(world: World, request: pytest.FixtureRequest) -> World:
 
 
 async def test_paint_again_makes_a_new_message_with_a_new_seed_for_anyone(painted: World) -> None:
-    await painted.bob.click(painted.reply(painted.channel), label="Paint again")
+    await painted.bob.click(painted.reply(painted.channel), label="Again")
 
     old, new = painted.said(painted.thread_of(painted.channel))
     assert "picture.png" in names_of(new)
@@ -36,59 +34,93 @@ async def test_paint_again_makes_a_new_message_with_a_new_seed_for_anyone(painte
 
 
 async def test_edit_prompt_shows_the_prompt_and_paints_the_changed_one(painted: World) -> None:
-    shown = await painted.alice.click(painted.reply(painted.channel), label="Edit prompt")
+    shown = await painted.alice.click(painted.reply(painted.channel), label="Change")
     assert shown.modal is not None
     assert painted.painter.orders[0].request.prompt.text in json.dumps(shown.modal)
 
-    fields = [label["component"]["custom_id"] for label in shown.modal["components"]]
-    await painted.alice.submit_modal(shown, {fields[0]: "a waterfall of stars", fields[1]: "people"})
+    await painted.alice.submit_modal(shown, filled(shown, prompt="a waterfall of stars", style="comic", shape="wide"))
 
     order = painted.painter.orders[1]
-    assert order.request.prompt.text == "a waterfall of stars"
-    assert order.request.prompt.negative_text == "people"
-    assert "picture.png" in names_of(painted.said(painted.thread_of(painted.channel))[1])
+    assert order.request.prompt.text == "a waterfall of stars, comic book panel, bold ink lines, flat colours"
+    assert order.request.size == (80, 48)
+    new = painted.said(painted.thread_of(painted.channel))[1]
+    assert "picture.png" in names_of(new)
+    assert "“a waterfall of stars” · Comic · changed from [↗](" in text_of(new)
 
 
 async def test_two_people_may_edit_the_prompt_of_one_picture_at_once(painted: World) -> None:
     reply = painted.reply(painted.channel)
-    first = await painted.alice.click(reply, label="Edit prompt")
-    second = await painted.bob.click(reply, label="Edit prompt")
+    first = await painted.alice.click(reply, label="Change")
+    second = await painted.bob.click(reply, label="Change")
 
-    await painted.bob.submit_modal(second, {"prompt": "a blue moon"})
-    await painted.alice.submit_modal(first, {"prompt": "a red moon"})
+    await painted.bob.submit_modal(second, filled(second, prompt="a blue moon"))
+    await painted.alice.submit_modal(first, filled(first, prompt="a red moon"))
 
     assert [order.request.prompt.text for order in painted.painter.orders[1:]] == ["a blue moon", "a red moon"]
 
 
 async def test_prompt_editor_that_was_open_during_a_restart_loses_no_words(painted: World) -> None:
-    shown = await painted.alice.click(painted.reply(painted.channel), label="Edit prompt")
+    shown = await painted.alice.click(painted.reply(painted.channel), label="Change")
     await painted.restart()
 
-    await painted.alice.submit_modal(shown, {"prompt": "a waterfall of stars"})
+    await painted.alice.submit_modal(shown, filled(shown, prompt="a waterfall of stars"))
 
     assert painted.painter.orders[1].request.prompt.text == "a waterfall of stars"
 
 
-async def test_style_select_paints_what_was_heard_in_that_style(painted: World) -> None:
-    await painted.alice.select(painted.reply(painted.channel), [Style.WATERCOLOUR.value])
+async def test_change_paints_what_was_heard_in_another_style(painted: World) -> None:
+    """Words that nobody touched are not the asker's own."""
+    shown = await painted.alice.click(painted.reply(painted.channel), label="Change")
+    await painted.alice.submit_modal(shown, filled(shown, style="watercolour"))
 
     order = painted.painter.orders[1]
     assert painted.painter.orders[0].request.prompt.text in order.request.prompt.text
     assert "watercolour" in order.request.prompt.text
+    assert "“" not in text_of(painted.said(painted.thread_of(painted.channel))[1])
 
 
-async def test_what_i_heard_shows_windows_and_strip_to_the_one_who_asks(painted: World) -> None:
-    result = await painted.bob.click(painted.reply(painted.channel), label="What I heard")
+async def test_change_can_keep_the_seed(painted: World) -> None:
+    seed = painted.painter.orders[0].request.seed
+    shown = await painted.alice.click(painted.reply(painted.channel), label="Change")
+    await painted.alice.submit_modal(shown, filled(shown, style="comic", seed=str(seed)))
+
+    assert painted.painter.orders[1].request.seed == seed
+
+
+@pytest.mark.parametrize("seed", ["seven", "-1", str(2**32), "1.5"])
+async def test_seed_that_is_none_is_told(painted: World, seed: str) -> None:
+    shown = await painted.alice.click(painted.reply(painted.channel), label="Change")
+    result = await painted.alice.submit_modal(shown, filled(shown, seed=seed))
 
     assert result.ephemeral
     assert result.response is not None
-    best = (await painted.heard()).windows[0].categories[0]
-    assert f"`0:00` {best.name} ({best.score:.2f})" in text_of(result.response)
-    assert names_of(result.response) == ["strip.png"]
+    assert "whole number from 0 to 4294967295" in text_of(result.response)
+    assert len(painted.painter.orders) == 1
+
+
+async def test_menu_shows_strip_and_times_to_the_one_who_asks(painted: World) -> None:
+    menu = await menu_of(painted.bob, painted.reply(painted.channel))
+
+    assert menu.ephemeral
+    best = (await painted.heard()).top[0]
+    assert f"0:00 · **{best.name}** · " in text_of(menu)
+    assert names_of(menu) == ["strip.png"]
+    assert list(buttons_of(menu)) == ["Recipe", "Report"]
+    mine = await menu_of(painted.alice, painted.reply(painted.channel))
+    assert list(buttons_of(mine)) == ["Recipe", "Report", "Delete"]
+
+
+async def test_menu_is_closed_when_its_picture_is_deleted(painted: World) -> None:
+    shown = await painted.alice.click(painted.reply(painted.channel), label="⋯")
+
+    await painted.alice.click(shown.followups[0], label="Delete")
+
+    assert shown.followups == []
+    assert painted.said(painted.thread_of(painted.channel)) == []
 
 
 async def test_recipe_tells_all_that_is_needed_to_paint_it_again(painted: World) -> None:
-    result = await painted.bob.click(painted.reply(painted.channel), label="Recipe")
+    result = await in_menu(painted.bob, painted.reply(painted.channel), "Recipe")
 
     assert result.ephemeral
     assert result.response is not None
@@ -98,7 +130,7 @@ async def test_recipe_tells_all_that_is_needed_to_paint_it_again(painted: World)
 
 
 async def test_asker_deletes_the_picture_and_its_recipe(painted: World) -> None:
-    await painted.alice.click(painted.reply(painted.channel), label="Delete")
+    await in_menu(painted.alice, painted.reply(painted.channel), "Delete")
 
     assert painted.said(painted.thread_of(painted.channel)) == []
     job = await painted.bot.services.store.job(1)
@@ -107,12 +139,17 @@ async def test_asker_deletes_the_picture_and_its_recipe(painted: World) -> None:
 
 
 async def test_moderator_deletes_somebody_elses_picture(painted: World) -> None:
-    await painted.moderator(manage_messages=True).click(painted.reply(painted.channel), label="Delete")
+    await in_menu(painted.moderator(manage_messages=True), painted.reply(painted.channel), "Delete")
 
     assert painted.said(painted.thread_of(painted.channel)) == []
 
 
 async def test_others_may_not_delete(painted: World) -> None:
+    old = painted.reply(painted.channel)
+    view = ui.LayoutView(timeout=None)
+    view.add_item(ui.ActionRow(job_button("delete", 1, painted.bot.services.texts.translation("en-US"))))
+    place = painted.bot.get_partial_messageable(old.channel.id).get_partial_message(old.id)
+    await place.edit(view=view)  # as messages of older versions have it
     result = await painted.bob.click(painted.reply(painted.channel), label="Delete")
 
     assert result.ephemeral
@@ -134,7 +171,7 @@ async def test_asker_cancels_while_waiting_or_painting(world: World, started: bo
     assert world.painter.cancelled == [0]
     message = world.reply(world.channel)
     assert f"Cancelled by {world.alice.mention}" in text_of(message)
-    assert list(buttons_of(message)) == ["Paint again", "Delete"]
+    assert list(buttons_of(message)) == ["Again"]
     assert len(world.bot.services.jobs) == 0
 
 
@@ -157,7 +194,7 @@ async def test_cancelled_picture_can_be_painted_after_all(world: World) -> None:
     await world.alice.click(world.reply(world.channel), label="Cancel")
     world.painter.held = False
 
-    await world.alice.click(world.reply(world.channel), label="Paint again")
+    await world.alice.click(world.reply(world.channel), label="Again")
 
     assert "picture.png" in names_of(world.said(world.thread_of(world.channel))[1])
 
@@ -165,14 +202,14 @@ async def test_cancelled_picture_can_be_painted_after_all(world: World) -> None:
 async def test_button_of_a_forgotten_picture_says_so(painted: World) -> None:
     await painted.bot.services.jobs.forget_user(painted.alice.id)
 
-    for label in ("Paint again", "What I heard", "Recipe"):
+    for label in ("Again", "Change", "⋯"):
         result = await painted.bob.click(painted.reply(painted.channel), label=label)
         assert result.response is not None
         assert "no longer know" in text_of(result.response)
 
 
 @pytest.mark.parametrize("where", ["another server", "another channel", "another message"])
-@pytest.mark.parametrize("what", ["again", "edit", "heard", "recipe", "delete", "cancel", "style"])
+@pytest.mark.parametrize("what", WHATS)
 async def test_control_counts_only_on_the_jobs_own_message(world: World, where: str, what: str) -> None:
     """Whoever runs another server can make a message with any custom id, and knows that job numbers count up."""
     await world.post_voice_note(world.alice, world.channel)
@@ -182,15 +219,11 @@ async def test_control_counts_only_on_the_jobs_own_message(world: World, where: 
     place = world.thread_of(world.channel) if where == "another message" else guild.create_text_channel("lair")
     view = ui.LayoutView(timeout=None)
     t = world.bot.services.texts.translation("en-US")
-    control: ui.Item[Any] = style_select(1, t) if what == "style" else job_button(what, 1, t)
-    view.add_item(ui.ActionRow(control))
+    view.add_item(ui.ActionRow(job_button(what, 1, t)))
     channel = world.bot.get_partial_messageable(place.id)
     forged = await channel.send(view=view)
 
-    if what == "style":
-        result = await clicker.select(forged, [Style.COMIC.value])
-    else:
-        result = await clicker.click(forged, custom_id=f"job:{what}:1")
+    result = await clicker.click(forged, custom_id=f"job:{what}:1")
 
     assert result.response is not None
     assert "no longer know" in text_of(result.response)
@@ -203,7 +236,7 @@ async def test_control_counts_only_on_the_jobs_own_message(world: World, where: 
 async def test_controls_work_on_the_message_that_took_an_old_ones_place(world: World) -> None:
     new = await world.answered_in_a_new_message()
 
-    await world.alice.click(new, label="Paint again")
+    await world.alice.click(new, label="Again")
 
     assert len(world.painter.orders) == 2
 
@@ -212,7 +245,7 @@ async def test_controls_work_on_a_late_result(world: World) -> None:
     await world.answered_after_the_interaction_expired()
 
     (message,) = world.said(world.alice.user.dm_channel)
-    await world.alice.user.click(message, label="Delete")
+    await in_menu(world.alice.user, message, "Delete")
 
     assert world.said(world.alice.user.dm_channel) == []
 
@@ -220,7 +253,7 @@ async def test_controls_work_on_a_late_result(world: World) -> None:
 async def test_blocked_person_cannot_use_buttons(painted: World) -> None:
     await painted.bot.services.store.servers.block(painted.guild.id, [painted.bob.id])
 
-    result = await painted.bob.click(painted.reply(painted.channel), label="Paint again")
+    result = await painted.bob.click(painted.reply(painted.channel), label="Again")
 
     assert result.response is None
     assert len(painted.painter.orders) == 1
@@ -230,10 +263,10 @@ async def test_late_click_is_survived(painted: World) -> None:
     """10062: the three seconds were over. Nobody can be told, and nothing breaks."""
     painted.env.inject_error("POST", "/interactions/*/*/callback", status=404, code=10062)
 
-    await painted.bob.click(painted.reply(painted.channel), label="Paint again")
+    await painted.bob.click(painted.reply(painted.channel), label="Again")
 
     assert len(painted.painter.orders) == 1
-    await painted.bob.click(painted.reply(painted.channel), label="Paint again")
+    await painted.bob.click(painted.reply(painted.channel), label="Again")
     assert len(painted.painter.orders) == 2
 
 
@@ -241,8 +274,8 @@ async def test_buttons_work_in_direct_messages(world: World) -> None:
     channel = world.alice.user.dm_channel
     await world.post_voice_note(world.alice.user, channel)
 
-    await world.alice.user.click(world.said(channel)[0], label="Paint again")
-    await world.alice.user.click(world.said(channel)[0], label="Delete")
+    await world.alice.user.click(world.said(channel)[0], label="Again")
+    await in_menu(world.alice.user, world.said(channel)[0], "Delete")
 
     (message,) = world.said(channel)
     assert "picture.png" in names_of(message)
@@ -254,9 +287,9 @@ async def test_fault_of_a_control_is_told_to_the_one_who_used_it_and_logged(
     async def fail(*_: object) -> None:
         raise AssertionError("a secret path")
 
-    monkeypatch.setattr(controls, "_show_recipe", fail)
+    monkeypatch.setattr(controls, "show_recipe", fail)
 
-    result = await painted.bob.click(painted.reply(painted.channel), label="Recipe")
+    result = await in_menu(painted.bob, painted.reply(painted.channel), "Recipe")
 
     assert result.ephemeral
     assert result.response is not None
@@ -270,12 +303,11 @@ async def test_fault_of_the_prompt_editor_is_told_to_the_one_who_submitted_it(
     async def fail(*_: object) -> None:
         raise AssertionError("a secret path")
 
-    monkeypatch.setattr(controls, "answer_request", fail)
-    shown = await painted.alice.click(painted.reply(painted.channel), label="Edit prompt")
+    monkeypatch.setattr(again, "answer_request", fail)
+    shown = await painted.alice.click(painted.reply(painted.channel), label="Change")
     assert shown.modal is not None
-    fields = [label["component"]["custom_id"] for label in shown.modal["components"]]
 
-    result = await painted.alice.submit_modal(shown, {fields[0]: "a waterfall of stars"})
+    result = await painted.alice.submit_modal(shown, filled(shown, prompt="a waterfall of stars"))
 
     assert result.response is not None
     assert "Something went wrong on my side" in text_of(result.response)

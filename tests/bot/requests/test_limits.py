@@ -94,7 +94,7 @@ async def test_limits_hold_for_commands_and_buttons_too_and_are_told_to_the_aske
     message = world.reply(world.channel)
 
     by_command = await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
-    by_button = await world.alice.click(message, label="Paint again")
+    by_button = await world.alice.click(message, label="Again")
     by_menu = await world.alice.context_menu(world.thread_of(world.channel), "Imagine this sound", message)
 
     for result in (by_command, by_button):
@@ -140,7 +140,7 @@ async def test_blocked_person_costs_not_one_call(world: World) -> None:
         options = {"recording": ("rain.wav", noise())} if command == "file" else {}
         await world.alice.slash(world.channel, f"imagine-sound {command}", **options)
     await world.alice.context_menu(world.channel, "Imagine this sound", recording)
-    for button in ("Paint again", "Edit prompt", "What I heard", "Recipe", "Delete"):
+    for button in ("Again", "Change", "⋯"):
         await world.alice.click(reply, label=button)
 
     assert [(one.method, one.path) for one in world.env.http_requests[before:]] == []

@@ -14,7 +14,7 @@ from simcord.builders import ChannelHandle
 
 from bot.storage.records import Listening
 from tests.bot.sounds import noise
-from tests.bot.world import World
+from tests.bot.world import World, filled
 
 MOST = 2
 ROUNDS = 2
@@ -79,17 +79,19 @@ async def command_in_direct_messages(scene: Scene) -> None:
 
 
 async def paint_again(scene: Scene) -> None:
-    await scene.world.alice.click(scene.answer, label="Paint again")
+    await scene.world.alice.click(scene.answer, label="Again")
 
 
 async def style(scene: Scene) -> None:
-    await scene.world.alice.select(scene.answer, ["comic"], custom_id="job:style:1")
+    editor = await scene.world.alice.click(scene.answer, label="Change")
+    if editor.modal is not None:  # otherwise it is forgotten what is to be changed
+        await scene.world.alice.submit_modal(editor, filled(editor, style="comic"))
 
 
 async def edited_prompt(scene: Scene) -> None:
-    editor = await scene.world.alice.click(scene.answer, label="Edit prompt")
+    editor = await scene.world.alice.click(scene.answer, label="Change")
     if editor.modal is not None:  # otherwise it is forgotten what is to be edited
-        await scene.world.alice.submit_modal(editor, {"prompt": "a dragon"})
+        await scene.world.alice.submit_modal(editor, filled(editor, prompt="a dragon"))
 
 
 async def another_channel(scene: Scene) -> None:

@@ -10,7 +10,7 @@ from bot.storage.database import StoreUnusable
 from bot.storage.records import OwnWords
 from tests.bot.requests.test_settings_panel import open_panel
 from tests.bot.sounds import noise
-from tests.bot.world import World, text_of
+from tests.bot.world import World, filled, text_of
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ async def test_own_words_are_refused_and_not_repeated(strict: World, words: str)
 async def test_edited_words_are_refused_too(strict: World) -> None:
     await strict.post_voice_note(strict.alice, strict.channel)
     reply = strict.reply(strict.channel)
-    editor = await strict.bob.click(reply, label="Edit prompt")
-    await strict.bob.submit_modal(editor, {"prompt": "a small dragon"})
+    editor = await strict.bob.click(reply, label="Change")
+    await strict.bob.submit_modal(editor, filled(editor, prompt="a small dragon"))
     *_, answer = strict.said(strict.thread_of(strict.channel))
     assert "not painted here" in text_of(answer)
     assert "small" not in text_of(answer)
@@ -54,7 +54,7 @@ async def test_other_servers_paint_what_they_like(strict: World) -> None:
 async def test_moderators_change_the_list(world: World) -> None:
     manager: MemberActor = world.moderator(manage_guild=True)
     shown = await manager.click(await open_panel(world, manager), label="Change the words")
-    await manager.submit_modal(shown, {"words": "dragon\n\n two heads \ndragon"})
+    await manager.submit_modal(shown, filled(shown, words="dragon\n\n two heads \ndragon"))
     settings = await world.bot.services.store.servers.settings(world.guild.id)
     assert settings.refused_words == ("dragon", "two heads")
     panel = await open_panel(world, manager)
@@ -102,8 +102,8 @@ async def test_own_words_for_chosen_roles(world: World) -> None:
 async def test_edited_prompt_is_words_of_ones_own(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
     await world.bot.services.store.servers.change(world.guild.id, own_words=OwnWords.NOBODY)
-    editor = await world.bob.click(world.reply(world.channel), label="Edit prompt")
-    await world.bob.submit_modal(editor, {"prompt": "a dog"})
+    editor = await world.bob.click(world.reply(world.channel), label="Change")
+    await world.bob.submit_modal(editor, filled(editor, prompt="a dog"))
     assert len(world.painter.orders) == 1
 
 
@@ -111,7 +111,7 @@ async def test_moderators_words_may_be_painted_again_by_anybody(world: World) ->
     await world.bot.services.store.servers.change(world.guild.id, own_words=OwnWords.MODERATORS)
     moderator = world.moderator(manage_messages=True)
     await moderator.slash(world.channel, "imagine-sound file", recording=("a.wav", noise()), prompt="a dog")
-    await world.bob.click(world.said(world.channel)[0], label="Paint again")
+    await world.bob.click(world.said(world.channel)[0], label="Again")
     assert [order.request.prompt.text for order in world.painter.orders] == ["a dog", "a dog"]
 
 

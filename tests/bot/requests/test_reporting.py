@@ -4,13 +4,13 @@ import pytest
 
 from bot.views.hiding import is_hidden
 from tests.bot.sounds import noise
-from tests.bot.world import World, alt_texts_of, buttons_of, components, names_of, text_of
+from tests.bot.world import World, alt_texts_of, buttons_of, components, in_menu, names_of, text_of
 
 
 async def reported(world: World, *, by_bob: bool = True) -> None:
     reply = world.reply(world.channel)
     who = world.bob if by_bob else world.alice
-    await who.click(reply, custom_id=buttons_of(reply)["Report"])
+    await in_menu(who, reply, "Report")
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["at once", "after a restart"])
@@ -53,7 +53,7 @@ async def test_picture_can_be_reported_long_after_the_interaction_that_asked_for
     await world.alice.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
     (reply,) = world.said(world.channel)
     await world.pass_time(16)
-    await world.bob.click(reply, custom_id=buttons_of(reply)["Report"])
+    await in_menu(world.bob, reply, "Report")
     assert is_hidden(world.said(world.channel)[0])
 
 
@@ -67,8 +67,8 @@ async def test_report_is_answered_where_the_channel_for_it_is_gone(world: World)
 async def test_whoever_reports_is_told_when_it_cannot_be_covered(world: World) -> None:
     await world.post_voice_note(world.alice, world.channel)
     reply = world.reply(world.channel)
-    world.env.inject_error("POST", "/interactions/*/*/callback", status=403, code=50013, times=1)
-    result = await world.bob.click(reply, custom_id=buttons_of(reply)["Report"])
+    world.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50013, times=1)
+    result = await in_menu(world.bob, reply, "Report")
     assert result.ephemeral
     assert result.response is not None
     assert "could not cover" in text_of(result.response)

@@ -78,7 +78,7 @@ async def test_what_can_be_painted_is_answered_unasked_and_its_buttons_are_asked
     await world.post(world.alice, world.channel, ("rain.wav", noise()))
     assert "picture.png" in names_of(world.reply(world.channel))
 
-    await world.bob.click(world.reply(world.channel), label="Paint again")
+    await world.bob.click(world.reply(world.channel), label="Again")
     again = await world.bot.services.store.job(2)
     assert again is not None
     assert again.asked

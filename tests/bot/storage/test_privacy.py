@@ -27,7 +27,7 @@ from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 from docs.lifetimes_table import render
 from tests.bot.sounds import noise
-from tests.bot.world import World, alt_texts_of, buttons_of, names_of, text_of
+from tests.bot.world import World, alt_texts_of, buttons_of, filled, in_menu, names_of, text_of
 
 
 def test_every_column_has_a_lifetime() -> None:
@@ -54,7 +54,8 @@ async def asked(world: World) -> discord.Message:
     """Alice's recording with words of her own, painted, and painted again by Bob in another style."""
     await world.alice.slash(world.channel, "imagine-sound file", recording=(NAME, noise()), prompt=WORDS)
     (reply,) = world.said(world.channel)
-    await world.bob.select(reply, ["comic"], custom_id="job:style:1")
+    editor = await world.bob.click(reply, label="Change")
+    await world.bob.submit_modal(editor, filled(editor, style="comic"))
     assert len(world.painter.orders) == 2
     directory = world.bot.services.store.path.parent
     assert places_of("SECRETWORDS", directory)
@@ -78,10 +79,10 @@ async def test_nothing_is_left_after_forget_me_while_the_bot_runs(world: World) 
 
 async def test_open_editor_brings_nothing_back(world: World) -> None:
     reply = await asked(world)
-    editor = await world.bob.click(reply, custom_id="job:edit:1")
+    editor = await world.bob.click(reply, label="Change")
     assert editor.modal is not None
     await world.bot.services.jobs.forget_user(world.alice.id)
-    await world.bob.submit_modal(editor, {"prompt": "another dragon"})
+    await world.bob.submit_modal(editor, filled(editor, prompt="another dragon"))
     assert len(world.painter.orders) == 2
     assert_nothing_is_left_but_the_ledger(world)
 
@@ -89,7 +90,7 @@ async def test_open_editor_brings_nothing_back(world: World) -> None:
 async def test_nothing_is_left_after_delete(world: World) -> None:
     await world.alice.slash(world.channel, "imagine-sound file", recording=(NAME, noise()), prompt=WORDS)
     (reply,) = world.said(world.channel)
-    await world.alice.click(reply, custom_id="job:delete:1")
+    await in_menu(world.alice, reply, "Delete")
     assert_nothing_is_left_but_the_ledger(world)
 
 
@@ -104,10 +105,11 @@ async def test_others_pictures_of_the_recording_can_still_be_deleted(world: Worl
     await asked(world)
     await world.bot.services.jobs.forget_user(world.alice.id)
     _, second = world.said(world.channel)
-    again = await world.bob.click(second, custom_id="job:again:2")
+    again = await world.bob.click(second, label="Again")
     assert again.response is not None
     assert "no longer know" in text_of(again.response)
-    await world.bob.click(second, custom_id="job:delete:2")
+    await world.bot.services.jobs.sweep()
+    await world.bob.click(world.said(world.channel)[1], label="Delete")
     assert len(world.said(world.channel)) == 1
 
 
@@ -159,7 +161,7 @@ async def test_closed_thread_loses_its_title_too_and_is_closed_again(world: Worl
 async def test_covered_picture_stays_covered_when_it_is_left_alone(world: World) -> None:
     await asked(world)
     _, second = world.said(world.channel)
-    await world.bob.click(second, label="Report")
+    await in_menu(world.bob, second, "Report")
     await world.bot.services.jobs.forget_user(world.alice.id)
     await world.bot.services.jobs.sweep()
     assert is_hidden(world.said(world.channel)[1])

@@ -15,7 +15,7 @@ from core.errors import ModelMissing, RecordingTooLarge
 from core.generation.protocol import Note
 from core.prompting.styles import Style
 from tests.bot.sounds import noise
-from tests.bot.world import World, buttons_of, text_of
+from tests.bot.world import World, buttons_of, menu_of, text_of
 
 TEXTS = Texts.load()
 CODES = sorted(set(LANGUAGES.values()))
@@ -45,7 +45,7 @@ def test_command_texts_fit_into_discords_rules(key: str) -> None:
 
 def test_labels_fit_into_discords_limits() -> None:
     for key in TEXTS.keys:
-        most = {"button": 80, "select": 150, "modal": 45, "style": 100, "listening": 100, "own_words": 100}.get(
+        most = {"button": 80, "modal": 45, "style": 100, "shape": 100, "listening": 100, "own_words": 100}.get(
             key.split(".")[0]
         )
         assert most is None or all(len(text) <= most for text in TEXTS.languages(key).values())
@@ -77,15 +77,14 @@ async def test_note_about_a_picture_is_said_in_the_readers_language(world: World
     member = guild.add_member(world.env.create_user("carol"))
 
     await world.post_voice_note(member, channel, noise())
-    recipe = await member.click(world.reply(channel), label="レシピ")
+    menu = await menu_of(member, world.reply(channel))
 
-    assert "「in the rain」で終わっています" in text_of(world.reply(channel))
-    assert recipe.response is not None
-    assert "ends at “in the rain”" in text_of(recipe.response), "the member's own language is English"
+    assert "変える" in buttons_of(world.reply(channel))
+    assert "ends at “in the rain”" in text_of(menu), "the member's own language is English"
 
 
 def test_unknown_language_gets_english() -> None:
-    assert TEXTS.translation("tlh")("button.again") == "Paint again"
+    assert TEXTS.translation("tlh")("button.again") == "Again"
 
 
 def test_errors_are_said_in_the_cores_words_in_english_and_translated_elsewhere() -> None:
@@ -97,7 +96,7 @@ def test_errors_are_said_in_the_cores_words_in_english_and_translated_elsewhere(
     assert TEXTS.translation("fr").error(ModelMissing("x")) == TEXTS.find("fr", "error.ModelError")
 
 
-@pytest.mark.parametrize(("locale", "word"), [("de", "Neu malen"), ("pt-BR", "Pintar de novo"), ("es-ES", "Receta")])
+@pytest.mark.parametrize(("locale", "word"), [("de", "Noch einmal"), ("pt-BR", "De novo"), ("es-ES", "Cambiar")])
 async def test_replies_speak_the_servers_language(world: World, locale: str, word: str) -> None:
     guild = world.env.create_guild(preferred_locale=locale)
     channel = guild.create_text_channel("klang")

@@ -58,7 +58,7 @@ def test_a_line_and_the_alternative_text_say_when(locale: str) -> None:
 
     name = name_in("Dog", locale)
 
-    assert label_lines(t, summary).startswith(f"`▰▰▰▰▱▱▱▱` {span} **{name}** · ")
+    assert label_lines(t, summary).startswith(f"{span} · **{name}** · ")
     assert f"{span} {name}" in strip_alt_text(t, summary)
     assert "\n" not in strip_alt_text(t, summary)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import bot
-from bot.discord_api.markdown import inert, stripped
-from bot.views.layouts import Controls, Screen, build_layout
+from bot.discord_api.markdown import Markdown, inert, stripped
+from bot.views.layouts import Screen, build_layout
 from bot.views.texts import LANGUAGES, Texts
-from bot.views.wording import note_text, picture_alt_text, strip_alt_text
+from bot.views.wording import label_lines, note_text, painted_line, picture_alt_text, strip_alt_text
 from core.errors import InvalidOptions, RecordingTooLong
 from core.events import HeardSummary
 from core.generation.protocol import Note
@@ -75,11 +75,13 @@ def test_hostile_words_in_every_place_of_a_message(text: str, locale: str) -> No
     )  # fmt: skip
     notes = (Note("verbatim", {"text": text}), Note("prompt_cut", {"end": text}))
     status = t.error(InvalidOptions(f"There is no adapter called {text}; choose another."))
-    screen = Screen(1, status, heard, text, notes=notes, controls=Controls.NONE)
-    layout = build_layout(screen, t, 77)
-    for content in contents(layout.to_components()):  # type: ignore[no-untyped-call]
+    options = ImagineOptions(prompt=text, adapter=text)
+    painted_for = painted_line(t, 1, options, None, Markdown(""))
+    screens = [Screen(1, status, heard, notes=notes), Screen(1, painted_for, heard), Screen(1, status)]
+    told = [contents(build_layout(screen, t, 77).to_components()) for screen in screens]  # type: ignore[no-untyped-call]
+    for content in (*itertools.chain(*told), label_lines(t, heard)):
         for line in content.replace(t("note.prompt_cut", end=inert("")), "").split("\n"):
-            harmless = re.sub(r"^(?:### |> |-# |`[▰▱]+` 0:00 \*\*)|\*\*(?= · )", "", line)
+            harmless = re.sub(r"^(?:-# |0:00 · )?(?:\*\*)?|\*\*(?=$| · )|<@1>", "", line)
             assert_harmless(harmless, renders=True)
     painted = (picture_alt_text(t, heard, options) for options in (ImagineOptions(), ImagineOptions(prompt=text)))
     for alt in (*painted, strip_alt_text(t, heard)):
