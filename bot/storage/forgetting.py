@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, literal, select, update
 from sqlalchemy.orm import Session
 
 from bot.storage.records import JobState
@@ -29,7 +29,9 @@ def forget_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None
     nothing = dict.fromkeys((*columns, "ending", "interaction"))
     nobody = {"user_id": 0, "channel_id": 0, "locale": "", "filename": "", "options": ImagineOptions()}
     mine = update(JobRow).where(JobRow.id.in_(job_ids))
-    session.execute(mine.values(**nothing, **nobody, state=JobState.FORGOTTEN, created=now))
+    # the clock may have been set back since: the key has to last as long as what limits count
+    latest = case((JobRow.created > now, JobRow.created), else_=literal(now, JobRow.created.type))
+    session.execute(mine.values(**nothing, **nobody, state=JobState.FORGOTTEN, created=latest))
     session.execute(delete(StripRow).where(StripRow.job_id.in_(job_ids)))
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.requests.intake import FREE_REFUSALS, Accepted, Asker, Intake
@@ -187,6 +187,15 @@ def empty_database() -> bytes:
         return path.read_bytes()
 
 
+CLOCK_SET_BACK = [
+    ("ask", [(1, None, False), (2, None, False)]), ("ask", [(1, None, False), (3, 3, False)]), ("clock set back", 13),
+    ("withdrawn", 27), ("time passes", 14), ("ask", [(1, None, False)]), ("ask", [(1, None, False)]),
+    ("time passes", 20), ("time passes", 34), ("told again", 28),
+]  # fmt: skip
+"""A request was forgotten while the clock was behind, and taken for a new one within the hour."""
+
+
+@example(CLOCK_SET_BACK)
 @given(st.lists(actions, min_size=10, max_size=40))
 def limits_hold(sequence: list[tuple[str, object]]) -> None:
     asyncio.run(try_out(sequence, empty_database()))
