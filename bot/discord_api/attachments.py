@@ -4,6 +4,7 @@ Names and content types only sort out what is certainly no sound: whether a file
 Nothing here fetches a file.
 """
 
+from enum import Enum, auto
 from pathlib import PurePosixPath
 
 import discord
@@ -18,6 +19,18 @@ ENDINGS = frozenset(
         ".wma",
     }
 )  # fmt: skip
+
+
+VIDEOS = frozenset({".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+"""The endings of those that show something, where Discord does not say what a file is."""
+
+
+class Kind(Enum):
+    """What a recording was most likely posted for."""
+
+    VOICE = auto()
+    SOUND = auto()
+    VIDEO = auto()
 
 
 class CouldNotFetch(RecordingError):
@@ -37,6 +50,16 @@ def looks_like_sound(attachment: discord.Attachment) -> bool:
         return True
     kind = (attachment.content_type or "").partition("/")[0]
     return kind in ("audio", "video") or PurePosixPath(attachment.filename.lower()).suffix in ENDINGS
+
+
+def kind_of(recording: discord.Attachment) -> Kind:
+    """What a recording was most likely posted for, by what Discord says of it."""
+    if recording.is_voice_message():
+        return Kind.VOICE
+    said = (recording.content_type or "").partition("/")[0]
+    if said in ("audio", "video"):
+        return Kind.SOUND if said == "audio" else Kind.VIDEO
+    return Kind.VIDEO if PurePosixPath(recording.filename.lower()).suffix in VIDEOS else Kind.SOUND
 
 
 def find_recordings(message: discord.Message) -> list[discord.Attachment]:

@@ -182,6 +182,20 @@ async def fetch_answer(client: discord.Client, token: str) -> tuple[int, int] | 
     return int(message["channel_id"]), int(message["id"])
 
 
+async def tell_privately(client: discord.Client, token: str, view: ui.LayoutView) -> tuple[int, int]:
+    """Tell only the one who asked, by an interaction whose public answer is there and complete: the first message after
+    an answer that is still awaited would be as public as that is. Returns the channel and the id of what was told.
+
+    Raises Gone and Refused where the token is good no more, and NotNow.
+    """
+    path = "/webhooks/{application_id}/{token}"
+    route = Route("POST", path, application_id=client.application_id, token=token)
+    flags = discord.MessageFlags(ephemeral=True, components_v2=True).value
+    body = {"components": view.to_components(), "flags": flags}  # type: ignore[no-untyped-call]
+    told = await attempt(client.http.request(route, json=body), "tell somebody privately")
+    return int(told["channel_id"]), int(told["id"])
+
+
 def as_file(name: str, data: bytes) -> discord.File:
     """A file to be attached to a message."""
     return discord.File(io.BytesIO(data), filename=name)

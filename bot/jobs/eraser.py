@@ -21,6 +21,8 @@ from bot.views.texts import Texts
 
 log = logging.getLogger(__name__)
 
+TOLD_FOR = timedelta(seconds=60)
+"""What is told to one person in everybody's channel goes after this long."""
 ARRIVES_WITHIN = timedelta(minutes=2)
 """A message that was on its way when it was given up is looked for at once, and after this long for the last time."""
 TRIED_FOR = timedelta(hours=24)
@@ -43,7 +45,7 @@ class Eraser:
     async def erase(self, job_id: int | None = None) -> None:
         """Remove the messages of a job, or all that are to be removed; what cannot be now is tried again next time."""
         failures = 0
-        for erasure in await self._store.erasures(job_id):
+        for erasure in await self._store.erasures(job_id, due=self._now()):
             try:
                 is_done = await self._erase(erasure, is_new=job_id is not None)
             except NotNow:

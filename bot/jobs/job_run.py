@@ -18,6 +18,7 @@ from pathlib import Path
 from bot.discord_api.attachments import CouldNotFetch
 from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
 from bot.discord_api.markdown import Markdown, link_to
+from bot.jobs.eraser import TOLD_FOR
 from bot.jobs.live_message import LiveMessage
 from bot.jobs.services import JobServices
 from bot.storage.records import Ending, Job, JobState, Outcome
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 ACKNOWLEDGE_WITHIN_S = 2.0
 """If hearing takes longer than this, the message is there before what was heard."""
 LABELS_A_WINDOW = 5
+NOT_PAINTED = "🔇"
+"""On a recording that nobody asked about and that cannot be painted."""
 SIZE_ATTEMPTS = 3
 
 
@@ -74,6 +77,7 @@ class JobRun:
         self._queued: tuple[int, float] | None = None
         """The first place in the queue, and when that was, on the event loop's clock."""
         self._keeping: asyncio.Task[None] | None = None
+        self._is_refused = False
 
     async def run(self) -> End:
         """Answer the job. Errors that a person can mend are told; anything else is logged and told as a fault."""
@@ -107,6 +111,7 @@ class JobRun:
                 await self.announce_restart()
                 raise
             except WordsRefused as error:
+                self._is_refused = True
                 await self._fail(self._t.error(error))
             except ImagineSoundError as error:
                 log.info("job %d failed: %s (%r)", self._job.id, error, error.__cause__)
@@ -318,10 +323,27 @@ class JobRun:
         await self._finish_keeping()
         if not self._job.asked and not await self._message.is_there():
             log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, ending.sentence)
-        else:
-            self._screen = Screen(self._job.id, Markdown(ending.sentence), controls=self._controls_without_picture)
-            await self._message.finish(self._screen, {})
+            await self._services.store.finish(self._job.id, ending.state)
+            await self._services.places.react(self._job, NOT_PAINTED)
+            return
+        # as it was written down
+        self._screen = Screen(self._job.id, Markdown(ending.sentence), controls=self._controls_without_picture)
+        await self._tell_end()
         await self._services.store.finish(self._job.id, ending.state)
+
+    async def _tell_end(self) -> None:
+        """What was never heard concerns only the one who asked; others have seen what was to be painted."""
+        job, now = self._job, self._services.now()
+        if self._can_be_painted and not self._is_refused:
+            await self._message.finish(self._screen, {})
+        elif job.interaction is not None and now < job.interaction.expires:
+            await self._message.finish_privately(self._screen, job.interaction.token)
+        elif job.interaction is None and job.guild_id is not None:
+            beside = await self._message.finish_beside(self._screen)
+            if beside is not None and self._screen.controls is Controls.NONE:
+                await self._services.store.erase_at(beside, now + TOLD_FOR)
+        else:
+            await self._message.finish(self._screen, {})
 
     async def _finish_keeping(self) -> None:
         if self._keeping is not None:

@@ -6,6 +6,7 @@ the name of its thread; what the content says, and what becomes of the job, is n
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
 import discord
@@ -15,7 +16,7 @@ from bot.discord_api.calls import CallFailed, Files, Gone, NotNow, Refused
 from bot.jobs.identity import nonce_of, place_of
 from bot.jobs.reply import Reply
 from bot.jobs.services import JobServices
-from bot.storage.records import Job
+from bot.storage.records import Job, ReplyAddress
 from bot.views.layouts import Screen, build_layout
 from bot.views.naming import title_of
 from bot.views.texts import Translation
@@ -48,7 +49,7 @@ class LiveMessage:
         self._task: asyncio.Task[None] | None = None
         self._posting: asyncio.Task[None] | None = None
         self._next: tuple[Screen, Files] | None = None
-        self._has_turn = self._gone = False
+        self._has_turn = self._gone = self._is_beside = False
 
     @property
     def is_posted(self) -> bool:
@@ -94,6 +95,33 @@ class LiveMessage:
             else:
                 return
         raise NotNow("show the last state of a message")
+
+    async def finish_beside(self, content: Screen) -> ReplyAddress | None:
+        """As `finish`, and where there is no message yet, in everybody's channel instead of a thread.
+
+        Returns its address, if it is there.
+        """
+        self._is_beside = True
+        await self.finish(content, {})
+        address = self._reply.address if self._reply is not None else None
+        return address if address is not None and address.channel_id == self._job.channel_id else None
+
+    async def finish_privately(self, content: Screen, token: str) -> None:
+        """As `finish`, and then leave it to the one who asked alone, where that is possible.
+
+        At no moment is it nowhere.
+        """
+        await self.finish(content, {})
+        try:
+            told = await calls.tell_privately(self._services.client, token, self._layout(content))
+        except CallFailed as error:
+            log.info("job %d: what is told stays for everybody to see: %r", self._job.id, error)
+            return
+        await self._services.store.lose_reply(self._job.id)
+        if self._reply is not None:
+            with suppress(CallFailed):  # then both stand
+                await self._reply.delete()
+        await self._services.store.set_reply(self._job.id, ReplyAddress(*told))
 
     async def close(self) -> None:
         """Show nothing more. A message that is on its way arrives, and its address is written down."""
@@ -167,7 +195,8 @@ class LiveMessage:
     async def _post_new(self, content: Screen, files: Files) -> None:
         """Post the message where the job's reply belongs."""
         title = title_of(self._t, content.heard.top) if content.heard else self._t("thread.listening")
-        place = await self._services.places.open(self._job, title)
+        places = self._services.places
+        place = await (places.beside(self._job) if self._is_beside else places.open(self._job, title))
         if content.heard is None:
             self._unnamed = place.new_thread
         if place.missing_for_thread and await self._services.store.notes.claim(f"thread:{self._job.channel_id}"):

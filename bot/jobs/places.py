@@ -81,6 +81,22 @@ class Places:
                 return OpenPlace(thread, new_thread=thread if is_new else None)
         return OpenPlace(channel, source, missing)
 
+    async def beside(self, job: Job) -> OpenPlace:
+        """The place for a short word to a person in everybody's channel: no thread is opened for it. Raises Gone."""
+        channel = await self._channel(job)
+        return OpenPlace(channel, channel.get_partial_message(job.source_id) if job.source_id is not None else None)
+
+    async def react(self, job: Job, emoji: str) -> None:
+        """Mark the recording's message, where that is allowed; nobody is notified, and nobody waits for it."""
+        channel = self._client.get_channel(job.channel_id)
+        if not isinstance(channel, discord.abc.GuildChannel | discord.Thread) or job.source_id is None:
+            return
+        assert isinstance(channel, Writable)  # it holds messages
+        permissions = channel.permissions_for(channel.guild.me)
+        if permissions.add_reactions and permissions.read_message_history:
+            message = channel.get_partial_message(job.source_id)
+            await calls.attempt_quietly(message.add_reaction(emoji), "mark a recording")
+
     async def post(self, place: OpenPlace, view: ui.LayoutView, files: Files, *, silent: bool, nonce: str) -> Reply:
         """Post the message. Raises Gone, NotNow, Refused and TooLarge."""
         message = await calls.send(place.channel, view, files, reply_to=place.reply_to, silent=silent, nonce=nonce)

@@ -12,15 +12,16 @@ import discord
 from discord.ext import commands
 
 from bot.discord_api import calls
-from bot.discord_api.attachments import address_of, find_recordings
+from bot.discord_api.attachments import Kind, address_of, find_recordings, kind_of
 from bot.discord_api.markdown import Markdown
 from bot.discord_api.nonces import nonce
+from bot.jobs.eraser import TOLD_FOR
 from bot.requests.cursor import Cursor
 from bot.requests.intake import Asker, Declined
 from bot.requests.languages import public_language
 from bot.requests.recently import Recently
 from bot.requests.services import ServiceClient
-from bot.storage.records import GuildSettings, Listening, NewJob
+from bot.storage.records import GuildSettings, Listening, NewJob, ReplyAddress, Taken
 from bot.views.texts import Translation
 from bot.views.wording import names_of
 
@@ -72,6 +73,8 @@ class Listener(commands.Cog):
         by_name, guild = self._is_asked(message), message.guild
         settings = await self._services.store.servers.settings(guild.id if guild else None)
         recordings = find_recordings(message)
+        if guild is not None and not by_name:
+            recordings = [recording for recording in recordings if is_taken(settings, message, recording)]
         unasked = bool(recordings) and guild is not None and listens_in(settings, message.channel)
         if not (by_name or unasked or guild is None):
             return
@@ -246,9 +249,13 @@ class Listener(commands.Cog):
             return
         number = nonce(message.id, text)  # Discord may tell of the message twice, also after a restart
         try:
-            await calls.send(message.channel, calls.plain(text), reply_to=message, silent=missed, nonce=number)
+            said = await calls.send(message.channel, calls.plain(text), reply_to=message, silent=missed, nonce=number)
         except calls.CallFailed:
             log.info("nobody to tell: %s", text)
+            return
+        if message.guild is not None:
+            address = ReplyAddress(said.channel.id, said.id)
+            await self._services.store.erase_at(address, self._services.now() + TOLD_FOR)
 
     async def _tell(self, channel: discord.abc.Messageable, text: Markdown) -> None:
         try:
@@ -259,6 +266,17 @@ class Listener(commands.Cog):
     async def _language_for(self, message: discord.Message) -> Translation:
         """A message says nothing of its author's language."""
         return await public_language(self._services, message.guild, message.author)
+
+
+def is_taken(settings: GuildSettings, message: discord.Message, recording: discord.Attachment) -> bool:
+    """Whether a recording is taken up without being asked for."""
+    match settings.taken:
+        case Taken.VOICE:
+            return message.flags.voice or kind_of(recording) is Kind.VOICE
+        case Taken.SOUNDS:
+            return kind_of(recording) is not Kind.VIDEO
+        case Taken.VIDEOS:
+            return True
 
 
 def listens_in(settings: GuildSettings, channel: "discord.abc.MessageableChannel") -> bool:

@@ -15,7 +15,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, formatted, mention
 from bot.requests.answering import language_of
 from bot.requests.services import Interaction, Services, choosable_adapters
-from bot.storage.records import GuildSettings, Listening, OwnWords
+from bot.storage.records import GuildSettings, Listening, OwnWords, Taken
 from bot.views.editors import numbers_editor, words_editor
 from bot.views.texts import Texts, Translation, one_locale_each
 from core.prompting.styles import Style
@@ -100,6 +100,14 @@ async def _choose_channels(_: Interaction, item: ui.ChannelSelect[Any]) -> Mappi
     chosen = tuple(channel.id for channel in item.values)
     listening = {"listening": Listening.CHOSEN} if chosen else {}
     return {"channels": chosen, **listening}
+
+
+def _taken(state: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.Select(options=_options("taken", Taken, state.chosen.taken, t), custom_id="settings:taken")
+
+
+async def _choose_taken(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    return {"taken": Taken(item.values[0])}
 
 
 def _style(state: PanelState, t: Translation) -> ui.Item[Any]:
@@ -260,6 +268,7 @@ def _named(key: str) -> Callable[[PanelState, Translation], Markdown]:
 SETTINGS: Sequence[Setting] = (
     Setting("listening", _named("settings.listening"), _listening, _choose_listening),
     Setting("channels", _named("settings.channels"), _channels, _choose_channels),
+    Setting("taken", _named("settings.taken"), _taken, _choose_taken),
     Setting("style", _named("settings.style"), _style, _choose_style),
     Setting("roles", _named("settings.roles"), _roles, _choose_roles),
     Setting("own_words", _named("settings.own_words"), _own_words, _choose_own_words),

@@ -35,6 +35,14 @@ class Listening(StrEnum):
     NOWHERE = "nowhere"
 
 
+class Taken(StrEnum):
+    """What the bot takes up by itself: most videos are not posted for their sound."""
+
+    VOICE = "voice"
+    SOUNDS = "sounds"
+    VIDEOS = "videos"
+
+
 class OwnWords(StrEnum):
     """Who may say what is painted, instead of leaving that to the sound."""
 
@@ -115,7 +123,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Erasure:
-    """A message that is to be removed. Without `reply` it has to be looked for in `place`, if it was ever posted.
+    """A message that is to be removed, from the moment `since` on.
+
+    Without `reply` it has to be looked for in `place`, if it was ever posted.
 
     `but_picture`: only what it tells is to be removed.
     """
@@ -260,6 +270,7 @@ class GuildSettings:
 
     listening: Listening = Listening.EVERYWHERE
     channels: tuple[int, ...] = ()
+    taken: Taken = Taken.SOUNDS
     style: Style | None = None
     seconds: float | None = None
     pictures_per_user_hour: int | None = None

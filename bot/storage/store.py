@@ -56,6 +56,8 @@ T = TypeVar("T")
 
 PURGED_AT_ONCE = 200
 FULL_DISK_PAUSE_S = 2.0
+NO_JOB = 0
+"""In place of a job's number."""
 
 
 class Store:
@@ -174,6 +176,10 @@ class Store:
 
         await self._write(note)
 
+    async def lose_reply(self, job_id: int) -> None:
+        """The job's message is about to be replaced: its removal says nothing of the job."""
+        await self._database.execute(update(JobRow).where(JobRow.id == job_id).values(reply=None, reply_id=None))
+
     async def set_heard(self, job_id: int, heard: HeardSummary, strip: Strip | None) -> None:
         """Note what was heard, and the sound's strip; the recording is no longer needed and is deleted."""
 
@@ -250,9 +256,18 @@ class Store:
         """The recording of a job could not be had, which costs less than a picture."""
         await self._database.execute(update(LedgerRow).where(LedgerRow.job_id == job_id).values(kind=Spent.REFUSED))
 
-    async def erasures(self, job_id: int | None = None) -> list[Erasure]:
-        """The messages that are to be removed (those of one job), the oldest first."""
+    async def erase_at(self, reply: ReplyAddress, due: datetime, job_id: int = NO_JOB) -> None:
+        """Have a message removed when it is due."""
+
+        def note(session: Session) -> None:
+            session.add(ErasureRow(job_id=job_id, since=due, reply=reply))
+
+        await self._write(note)
+
+    async def erasures(self, job_id: int | None = None, *, due: datetime | None = None) -> list[Erasure]:
+        """The messages that are to be removed (those of one job, those due by then), the oldest first."""
         query = select(ErasureRow).order_by(ErasureRow.id)
+        query = query.where(ErasureRow.since <= due) if due is not None else query
         query = query.where(ErasureRow.job_id == job_id) if job_id is not None else query
         async with self._sessions() as session:
             return [row.as_erasure() for row in await session.scalars(query)]

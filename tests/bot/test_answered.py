@@ -143,7 +143,8 @@ async def test_recording_that_is_gone_is_told(world: World) -> None:
 
     await world.restart()
 
-    assert "could not fetch this recording" in text_of(world.reply(world.channel))
+    (told,) = world.said(world.channel)
+    assert "could not fetch this recording" in text_of(told)
 
 
 async def test_killed_between_accepting_and_fetching_it_is_fetched_at_the_next_start(

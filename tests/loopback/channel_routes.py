@@ -39,6 +39,7 @@ class ChannelRoutes:
             Route("GET", message, self._message, Point.HISTORY),
             Route("PATCH", message, self._edit, Point.PROGRESS),
             Route("DELETE", message, self._delete, Point.REMOVAL),
+            Route("PUT", f"{message}/reactions/{{emoji}}/@me", self._react),
             Route(
                 "GET",
                 "/attachments/{channel_id}/{attachment_id}/{filename}",
@@ -184,6 +185,10 @@ class ChannelRoutes:
 
     def _delete(self, call: Call) -> Answer:
         self._state.delete(self._state.message(call.number("channel_id"), call.number("message_id")))
+        return None
+
+    def _react(self, call: Call) -> Answer:
+        self._state.message(call.number("channel_id"), call.number("message_id"))
         return None
 
     def _own(self, call: Call) -> Message:

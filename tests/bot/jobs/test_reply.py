@@ -317,7 +317,7 @@ async def test_hearing_weaving_and_encoding_leave_the_event_loop_free(
 async def test_silence_is_painted_only_if_somebody_wants_that(world: World) -> None:
     await world.post(world.alice, world.channel, ("quiet.wav", silence()), content=f"<@{world.me.id}>")
 
-    message = world.reply(world.channel)
+    (message,) = world.said(world.channel)
     assert "nothing but silence" in text_of(message)
     assert list(buttons_of(message)) == ["Paint the silence"]
     assert world.painter.orders == []
@@ -325,7 +325,7 @@ async def test_silence_is_painted_only_if_somebody_wants_that(world: World) -> N
     await world.bob.click(message, label="Paint the silence")
 
     assert [order.request.prompt.text for order in world.painter.orders] == ["a quiet empty landscape at dawn"]
-    painted = world.said(world.thread_of(world.channel))[1]
+    painted = world.said(world.channel)[1]
     assert "“" not in text_of(painted), "nobody said these words"
     await world.bob.click(painted, label="Again")
     assert len(world.painter.orders) == 2

@@ -22,8 +22,11 @@ async def strict(world: World) -> World:
 
 @pytest.mark.parametrize("words", ["a dragon", "a DRÁGON!", "not a d.r.a.g.o.n"])
 async def test_own_words_are_refused_and_not_repeated(strict: World, words: str) -> None:
-    await strict.alice.slash(strict.channel, "imagine-sound file", recording=("rain.wav", noise()), prompt=words)
-    (answer,) = strict.said(strict.channel)
+    recording = ("rain.wav", noise())
+    result = await strict.alice.slash(strict.channel, "imagine-sound file", recording=recording, prompt=words)
+    (answer,) = result.followups
+    assert answer.ephemeral
+    assert strict.said(strict.channel) == []
     assert text_of(answer) == "There is a word among these that is not painted here; please choose others."
     assert strict.painter.orders == []
 
@@ -32,8 +35,9 @@ async def test_edited_words_are_refused_too(strict: World) -> None:
     await strict.post_voice_note(strict.alice, strict.channel)
     reply = strict.reply(strict.channel)
     editor = await strict.bob.click(reply, label="Change")
-    await strict.bob.submit_modal(editor, filled(editor, prompt="a small dragon"))
-    *_, answer = strict.said(strict.thread_of(strict.channel))
+    result = await strict.bob.submit_modal(editor, filled(editor, prompt="a small dragon"))
+    (answer,) = result.followups
+    assert len(strict.said(strict.thread_of(strict.channel))) == 1
     assert "not painted here" in text_of(answer)
     assert "small" not in text_of(answer)
     assert len(strict.painter.orders) == 1
@@ -42,8 +46,9 @@ async def test_edited_words_are_refused_too(strict: World) -> None:
 async def test_what_was_heard_is_refused_where_it_is_on_the_list(world: World) -> None:
     await world.bot.services.store.servers.change(world.guild.id, refused_words=("waterfall",))
     await world.post(world.alice, world.channel, content=f"<@{world.me.id}>")
-    assert "not painted here" in text_of(world.reply(world.channel))
-    assert "Waterfall" not in text_of(world.reply(world.channel))
+    (told,) = world.said(world.channel)
+    assert "not painted here" in text_of(told)
+    assert "Waterfall" not in text_of(told)
 
 
 async def test_other_servers_paint_what_they_like(strict: World) -> None:

@@ -25,7 +25,8 @@ async def test_audio_attachment_is_answered_in_a_thread(world: World) -> None:
 
 
 async def test_video_attachment_is_heard_by_its_sound(world: World) -> None:
-    await world.post(world.alice, world.channel, ("holiday.mp4", noise()))
+    video = ("holiday.mp4", noise())
+    await world.post(world.alice, world.channel, video, content=f"<@{world.me.id}>")
 
     assert "picture.png" in names_of(world.reply(world.channel))
 
