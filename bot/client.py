@@ -130,6 +130,7 @@ class ImagineBot(ServiceClient):
             texts=texts,
             intake=Intake(settings, store, now, max_bytes=engine.settings.audio_limits.max_bytes),
             jobs=JobRunner(job_services, give_up_after=timedelta(hours=settings.give_up_hours)),
+            recordings=job_services.recordings,
             places=places,
             menu_tokens=MenuTokens(),
             now=now,

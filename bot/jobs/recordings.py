@@ -5,6 +5,8 @@ Addresses of attachments expire; a fresh one is asked of the message that holds 
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 import discord
@@ -37,8 +39,7 @@ class Recordings:
         address = job.attachment
         if address is None:
             raise CouldNotFetch
-        mine = self._of_person.setdefault(job.user_id, asyncio.Semaphore(AT_ONCE_A_PERSON))
-        async with mine, self._all:
+        async with self._turn_of(job.user_id):
             try:
                 return await calls.fetch_file(self._read, address.url)
             except (discord.NotFound, discord.Forbidden):
@@ -50,6 +51,21 @@ class Recordings:
                 return await calls.fetch_file(self._read, fresh.url)
             except TROUBLE as error:
                 raise _fault(job, error) from error
+
+    async def fetch_for(self, user_id: int, address: AttachmentAddress) -> bytes:
+        """A recording whose address Discord has just told. Raises CouldNotFetch, RecordingTooLarge."""
+        async with self._turn_of(user_id):
+            try:
+                return await calls.fetch_file(self._read, address.url)
+            except TROUBLE as error:
+                log.warning("a recording could not be fetched: %s", error)
+                raise CouldNotFetch from error
+
+    @asynccontextmanager
+    async def _turn_of(self, user_id: int) -> AsyncIterator[None]:
+        mine = self._of_person.setdefault(user_id, asyncio.Semaphore(AT_ONCE_A_PERSON))
+        async with mine, self._all:
+            yield
 
     async def _fresh_address(self, job: Job, address: AttachmentAddress) -> AttachmentAddress:
         if job.source_id is None:

@@ -1,4 +1,4 @@
-"""The commands `/imagine-sound ...` and the message menu "Imagine this sound": declarations and a few lines each.
+"""The commands `/imagine-sound ...` and the message menus: declarations and a few lines each.
 
 What they start is the same job as a posted recording; how it is answered is not known here.
 """
@@ -10,6 +10,7 @@ from bot.discord_api import calls
 from bot.discord_api.attachments import find_recordings
 from bot.discord_api.markdown import Markdown, formatted, inert, joined, link_to
 from bot.requests.answering import answer_request, language_of, request_for
+from bot.requests.hearing import tell_what_is_heard
 from bot.requests.intake import Accepted, Asker, Declined, may_be_chosen
 from bot.requests.privacy import show_privacy
 from bot.requests.services import Interaction, choosable_adapters
@@ -140,6 +141,11 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
     await calls.answer(interaction, joined("\n", *dict.fromkeys(told)))
 
 
+async def what_is_this_sound(interaction: Interaction, message: discord.Message) -> None:
+    """The message menu: what can be heard in a recording, for the one who cannot hear it, or not now."""
+    await tell_what_is_heard(interaction, message)
+
+
 def _link(job: Job) -> Markdown:
     """The job's message, for the one who may see it: the asker."""
     if job.reply is None:
@@ -147,18 +153,21 @@ def _link(job: Job) -> Markdown:
     return link_to(job.guild_id, job.reply.channel_id, job.reply.message_id)
 
 
-def new_commands() -> tuple[app_commands.Group, app_commands.ContextMenu]:
-    """The slash commands and the message menu."""
+def new_commands() -> tuple[app_commands.Group, app_commands.ContextMenu, app_commands.ContextMenu]:
+    """The slash commands and the message menus."""
     group = ImagineSound(
         name="imagine-sound",
         description=translatable("command.root.description"),
         allowed_installs=INSTALLS,
         allowed_contexts=CONTEXTS,
     )
-    menu = app_commands.ContextMenu(
-        name=translatable("command.menu.name"),
-        callback=imagine_this_sound,
-        allowed_installs=INSTALLS,
-        allowed_contexts=CONTEXTS,
+    painting, hearing = (
+        app_commands.ContextMenu(
+            name=translatable(name), callback=callback, allowed_installs=INSTALLS, allowed_contexts=CONTEXTS
+        )
+        for name, callback in (
+            ("command.menu.name", imagine_this_sound),
+            ("command.sound.name", what_is_this_sound),
+        )
     )
-    return group, menu
+    return group, painting, hearing

@@ -91,6 +91,9 @@ BLOCKED = Declined(Sentence("refused.blocked"), silently=True)
 FREE_REFUSALS = 10
 """So many recordings that could not be had cost nothing within an hour."""
 
+HEARD_A_PICTURE = 3
+"""So many recordings may be heard for each picture that may be asked for."""
+
 NOTHING_CHOSEN = ImagineOptions()
 
 CANNOT_WRITE = Declined(Sentence("refused.cannot_write"))
@@ -179,6 +182,13 @@ class Intake:
             case Declined():
                 return outcome
 
+    async def admit_hearing(self, asker: Asker, guild_id: int | None) -> Declined | None:
+        """Count a recording that is to be heard for one person alone; or why it is not."""
+        if declined := await self.check_access(asker, guild_id):
+            return declined
+        most = HEARD_A_PICTURE * self._settings.pictures_per_user_hour
+        return await self._store.spend_hearing(asker.user_id, guild_id, self._now(), partial(hearing_refusal, most))
+
     async def check_access(self, asker: Asker, guild_id: int | None) -> Declined | None:
         """Why somebody is not served at all, whatever they want: the blocked, and those without one of the roles."""
         return await self._check_access(asker, guild_id, await self._store.servers.settings(guild_id))
@@ -229,6 +239,14 @@ def refusal(limits: Limits, guild_id: int | None, usage: Usage) -> Declined | No
     return None
 
 
+def hearing_refusal(most: int, usage: Usage) -> Declined | None:
+    """Why nothing more is heard for somebody now, for whom `most` recordings an hour are."""
+    heard = [spending.at for spending in usage.user if spending.kind in (Spent.HEARD, Spent.RECORDING)]
+    if len(heard) < most:
+        return None
+    return Declined(Sentence("refused.hour_heard", {"most": most}), until=heard[-most] + LIMITS_LOOK_BACK)
+
+
 def may_use_own_words(asker: Asker, settings: GuildSettings) -> bool:
     """Whether the asker may say what is painted."""
     match settings.own_words:
@@ -255,7 +273,8 @@ def pictures_of(spendings: Sequence[Spending]) -> list[Spending]:
     """Those that count as pictures: recordings that could not be had do so only from the eleventh on."""
     refused = [index for index, spending in enumerate(spendings) if spending.kind is Spent.REFUSED]
     free = frozenset(refused[:FREE_REFUSALS])
-    return [spending for index, spending in enumerate(spendings) if index not in free]
+    counted = (spending for index, spending in enumerate(spendings) if index not in free)
+    return [spending for spending in counted if spending.kind is not Spent.HEARD]
 
 
 def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:

@@ -12,8 +12,11 @@ from bot.requests.services import Interaction
 from bot.storage.records import Job
 from bot.views.buttons import job_button
 from bot.views.layouts import media, new_container, new_layout
+from bot.views.texts import Translation
 from bot.views.wording import heard_notes, label_lines, note_text, picture_notes, strip_alt_text
-from core.hearing.strip import strip_png
+from core.events import HeardSummary
+from core.hearing.palette import Palette
+from core.hearing.strip import Strip, strip_png
 from core.recipe import to_json
 
 STRIP = "strip.png"
@@ -29,20 +32,33 @@ async def show_menu(interaction: Interaction, job: Job) -> None:
         return
     services.menu_tokens.keep(interaction.user.id, job.id, interaction.token, interaction.created_at)
     palette = job.outcome.palette if job.outcome is not None else None
-    view, container, files = new_layout(), new_container(palette), {}
+    view, container = new_layout(), new_container(palette)
     view.add_item(container)
-    strip = await services.store.strip(job)
-    if strip is not None:
-        files[STRIP] = await asyncio.to_thread(strip_png, strip, palette)
-        container.add_item(media(STRIP, strip_alt_text(t, job.heard)))
-    notes = (*heard_notes(job.heard), *(picture_notes(job.outcome) if job.outcome is not None else ()))
-    lines = [label_lines(t, job.heard)] if job.heard.top else []
-    lines += [Markdown(f"-# {note_text(t, note)}") for note in notes]
-    if lines:
-        container.add_item(display(joined("\n", *lines)))
+    files = await show_heard(container, job.heard, await services.store.strip(job), palette, t)
+    for note in picture_notes(job.outcome) if job.outcome is not None else ():
+        container.add_item(display(Markdown(f"-# {note_text(t, note)}")))
     names = ["recipe", "report", *(["delete"] if may_remove(interaction, job) else [])]
     container.add_item(ui.ActionRow(*(job_button(name, job.id, t) for name in names)))
     await calls.answer_with(interaction, view, files)
+
+
+async def show_heard(
+    container: "ui.Container[ui.LayoutView]",
+    heard: HeardSummary,
+    strip: Strip | None,
+    palette: Palette | None,
+    t: Translation,
+) -> dict[str, bytes]:
+    """The sound's strip and what was heard when, into `container`; returns the files that belong to it."""
+    files = {}
+    if strip is not None:
+        files[STRIP] = await asyncio.to_thread(strip_png, strip, palette)
+        container.add_item(media(STRIP, strip_alt_text(t, heard)))
+    lines = [label_lines(t, heard)] if heard.top else []
+    lines += [Markdown(f"-# {note_text(t, note)}") for note in heard_notes(heard)]
+    if lines:
+        container.add_item(display(joined("\n", *lines)))
+    return files
 
 
 async def show_recipe(interaction: Interaction, job: Job) -> None:

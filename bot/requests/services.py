@@ -12,6 +12,7 @@ import discord
 from discord.ext import commands
 
 from bot.jobs.places import Places
+from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
 from bot.requests.intake import Intake
 from bot.requests.menu_tokens import MenuTokens
@@ -31,6 +32,7 @@ class Services:
     texts: Texts
     intake: Intake
     jobs: JobRunner
+    recordings: Recordings
     places: Places
     menu_tokens: MenuTokens
     now: Callable[[], datetime]

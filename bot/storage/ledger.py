@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 from bot.storage.records import JobState, Spending, Spent, Usage
 from bot.storage.tables import JobRow, LedgerRow
 
+PICTURES = (Spent.PICTURE, Spent.RECORDING)
+"""What a server's and the process's limits count."""
 LIMITS_LOOK_BACK = timedelta(hours=1)
 """How far back the limits count what was asked for."""
 
@@ -16,7 +18,7 @@ def usage_of(session: Session, user_id: int, guild_id: int | None, now: datetime
     """What a person, a server, and all together have asked for."""
     waiting = select(func.count()).select_from(JobRow).where(JobRow.state == JobState.WAITING)
     spent = select(LedgerRow).where(LedgerRow.at > now - LIMITS_LOOK_BACK).order_by(LedgerRow.at)
-    pictures = select(LedgerRow.at).where(LedgerRow.at > now - LIMITS_LOOK_BACK, LedgerRow.kind != Spent.REFUSED)
+    pictures = select(LedgerRow.at).where(LedgerRow.at > now - LIMITS_LOOK_BACK, LedgerRow.kind.in_(PICTURES))
     in_guild = LedgerRow.guild_id == guild_id
     mine = session.scalars(spent.where(LedgerRow.user_id == user_id))
     has_guild = guild_id is not None

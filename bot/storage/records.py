@@ -195,6 +195,8 @@ class Spent(StrEnum):
     """Something heard before is painted again."""
     RECORDING = "recording"
     """A recording is heard, and painted."""
+    HEARD = "heard"
+    """A recording is heard for one person, and not painted."""
     REFUSED = "refused"
     """The recording could not be had."""
 

@@ -132,6 +132,22 @@ class Store:
 
         return await self._write(add, within_s=within_s, urgent=True)
 
+    async def spend_hearing(
+        self, user_id: int, guild_id: int | None, now: datetime, admit: Callable[[Usage], T | None]
+    ) -> T | None:
+        """Count a recording that is only heard, unless `admit` says from what was asked for why it may not be.
+
+        Whatever that returns is returned.
+        """
+
+        def spend(session: Session) -> T | None:
+            refused = admit(usage_of(session, user_id, guild_id, now))
+            if refused is None:
+                session.add(LedgerRow(at=now, job_id=NO_JOB, user_id=user_id, guild_id=guild_id, kind=Spent.HEARD))
+            return refused
+
+        return await self._write(spend)
+
     async def job(self, job_id: int) -> Job | None:
         """The job, or None if it is unknown or has been forgotten."""
         async with self._sessions() as session:
