@@ -37,6 +37,7 @@ from bot.requests.intake import Asker, Intake
 from bot.requests.languages import Languages
 from bot.requests.listener import Listener
 from bot.requests.menu_tokens import MenuTokens
+from bot.requests.mine import MineButton
 from bot.requests.privacy import PrivacyButton
 from bot.requests.services import Interaction, ServiceClient, Services
 from bot.requests.settings_panel import PageButton, SettingControl, change_numbers, change_words
@@ -140,7 +141,7 @@ class ImagineBot(ServiceClient):
         """After login, before the gateway: open the store, add the features, make the commands known."""
         calls.repeat_passing_failures(self.http)
         await self.services.store.open()
-        self.add_dynamic_items(JobButton, PrivacyButton, SettingControl, PageButton)
+        self.add_dynamic_items(JobButton, MineButton, PrivacyButton, SettingControl, PageButton)
         await self.add_cog(self._listener)
         await self.add_cog(CatchUp(self, self._listener))
         await self.add_cog(Languages(self))

@@ -12,6 +12,7 @@ from bot.discord_api.markdown import Markdown, formatted, inert, joined, link_to
 from bot.requests.answering import answer_request, language_of, request_for
 from bot.requests.hearing import tell_what_is_heard
 from bot.requests.intake import Accepted, Asker, Declined, may_be_chosen
+from bot.requests.mine import show_mine
 from bot.requests.privacy import show_privacy
 from bot.requests.services import Interaction, choosable_adapters
 from bot.requests.settings_panel import show_settings
@@ -82,6 +83,11 @@ class ImagineSound(app_commands.Group):
         lines = [t("queue.all", count=services.engine.queue_length()), t("queue.mine", count=len(mine))]
         lines += [Markdown(f"- {_link(job)} <t:{job.created.timestamp():.0f}:R>") for job in mine[:10]]
         await calls.answer(interaction, joined("\n", *lines))
+
+    @app_commands.command(name=translatable("command.mine.name"), description=translatable("command.mine.description"))
+    async def mine(self, interaction: Interaction) -> None:
+        """The asker's last pictures."""
+        await show_mine(interaction)
 
     @app_commands.command(name=translatable("command.help.name"), description=translatable("command.help.description"))
     async def help(self, interaction: Interaction) -> None:

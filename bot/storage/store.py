@@ -316,6 +316,13 @@ class Store:
         async with self._sessions() as session:
             return [row.as_job() for row in await session.scalars(query)]
 
+    async def pictures_of(self, user_id: int, most: int) -> list[Job]:
+        """The last jobs of a person whose picture stands, the newest first."""
+        is_shown = JobRow.user_id == user_id, JobRow.state == JobState.DONE, JobRow.reply_id.is_not(None)
+        query = select(JobRow).where(*is_shown).order_by(JobRow.id.desc()).limit(most)
+        async with self._sessions() as session:
+            return [row.as_job() for row in await session.scalars(query)]
+
     async def direct_channels(self, most: int) -> list[int]:
         """The channels of direct messages in which somebody has asked, the latest first."""
         latest = func.max(JobRow.id)

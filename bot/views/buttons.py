@@ -16,6 +16,7 @@ FORMERLY = {"edit": "change", "heard": "more"}
 """What buttons of older messages mean."""
 
 JOB_BUTTON = rf"job:(?P<what>{'|'.join((*WHATS, *FORMERLY))}):(?P<job>\d+)"
+MINE_BUTTON = r"mine:delete:(?P<job>\d+)"
 PRIVACY_BUTTON = r"privacy:(?P<what>forget|unheard|heard|export)"
 
 
@@ -23,6 +24,11 @@ def job_button(what: str, job_id: int, t: Translation) -> ui.Button[Any]:
     """One of `WHATS`. No colour but the picture's; red is what cannot be taken back."""
     style = discord.ButtonStyle.danger if what == "delete" else discord.ButtonStyle.secondary
     return ui.Button(label=t(f"button.{what}"), style=style, custom_id=f"job:{what}:{job_id}")
+
+
+def mine_button(job_id: int, t: Translation) -> ui.Button[Any]:
+    """Deletes one of one's own pictures, wherever it is."""
+    return ui.Button(label=t("button.delete"), style=discord.ButtonStyle.danger, custom_id=f"mine:delete:{job_id}")
 
 
 def privacy_button(what: str, t: Translation) -> ui.Button[Any]:

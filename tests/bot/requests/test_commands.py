@@ -3,7 +3,8 @@
 import discord
 
 from bot.requests.listener import Listener
-from tests.bot.world import World, buttons_of, text_of
+from tests.bot.sounds import noise
+from tests.bot.world import World, buttons_of, components, text_of
 
 
 async def t(world: World, command: str) -> str:
@@ -26,6 +27,47 @@ async def test_queue_tells_how_much_waits_and_shows_only_ones_own(world: World) 
     thread = world.thread_of(world.channel)
     assert f"https://discord.com/channels/{world.guild.id}/{thread.id}/{world.reply(world.channel).id}" in text
     assert str(world.thread_of(secret).id) not in text
+
+
+async def test_mine_lists_ones_own_pictures_wherever_they_are_and_deletes_them(world: World) -> None:
+    await world.post_voice_note(world.bob, world.channel)
+    await world.post_voice_note(world.alice.user, world.alice.user.dm_channel)
+    await world.post_voice_note(world.alice, world.guild.create_text_channel("other"))
+
+    shown = await world.alice.slash(world.channel, "imagine-sound mine")
+    assert shown.response is not None
+    assert text_of(shown.response).count("https://discord.com/channels/") == 2
+    assert "channels/@me/" in text_of(shown.response)
+    await world.alice.click(shown.response, custom_id="mine:delete:2")
+
+    assert world.said(world.alice.user.dm_channel) == []
+    again = await world.alice.slash(world.channel, "imagine-sound mine")
+    assert again.response is not None
+    assert text_of(again.response).count("https://discord.com/channels/") == 1
+
+
+async def test_mine_shows_ten_at_most_and_says_where_there_is_none(world: World) -> None:
+    assert "no picture of yours" in await t(world, "mine")
+    for _ in range(12):
+        await world.bob.slash(world.channel, "imagine-sound file", recording=("rain.wav", noise()))
+    shown = await world.bob.slash(world.channel, "imagine-sound mine")
+    assert shown.response is not None
+    ids = [item["custom_id"] for item in components(shown.response) if item["type"] == 2]
+    assert ids == [f"mine:delete:{number}" for number in range(12, 2, -1)]
+
+
+async def test_nobody_deletes_anothers_picture_with_a_made_up_control(world: World) -> None:
+    await world.post_voice_note(world.alice, world.channel)
+    await world.post_voice_note(world.bob, world.channel)
+    shown = await world.bob.slash(world.channel, "imagine-sound mine")
+    assert shown.response is not None
+    stored = world.env.backend.get_message(world.channel.id, shown.response.id)
+    section = stored.components[0]["components"][0]
+    section["accessory"]["custom_id"] = "mine:delete:1"
+
+    await world.bob.click(shown.response, custom_id="mine:delete:1")
+
+    assert (await world.heard(1)).top
 
 
 async def test_help_tells_the_ways_in_and_the_limits(world: World) -> None:
@@ -71,7 +113,7 @@ async def test_forget_button_works_after_a_restart(world: World) -> None:
 async def test_commands_can_be_installed_by_servers_and_by_people_and_used_everywhere(world: World) -> None:
     commands = {command.name: command.to_dict(world.bot.tree) for command in world.bot.tree.get_commands()}
 
-    assert set(commands) == {"imagine-sound", "Imagine this sound"}
+    assert set(commands) == {"imagine-sound", "Imagine this sound", "What is this sound?"}
     for command in commands.values():
         assert set(command["integration_types"]) == {0, 1}
         assert set(command["contexts"]) == {0, 1, 2}
@@ -87,7 +129,7 @@ async def test_command_names_are_translated(world: World) -> None:
 
     assert payloads["Imagine this sound"]["name_localizations"]["de"] == "Diesen Klang malen"
     options = {option["name"]: option for option in payloads["imagine-sound"]["options"]}
-    assert set(options) == {"file", "settings", "queue", "help", "privacy"}
+    assert set(options) == {"file", "mine", "settings", "queue", "help", "privacy"}
     assert options["help"]["name_localizations"] == {
         "de": "hilfe", "fr": "aide", "es-ES": "ayuda", "es-419": "ayuda", "pt-BR": "ajuda", "ja": "ヘルプ",
     }  # fmt: skip
