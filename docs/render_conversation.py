@@ -1,6 +1,6 @@
 """Makes docs/conversation.png: a real conversation with the bot, played in a simulated Discord, drawn by a browser.
 
-    python docs/render_conversation.py [RECORDING] [--keep-html]
+    python docs/render_conversation.py [RECORDING] [--language de] [--theme light] [--width phone] [--out PNG]
 
 Everything in the picture is what the bot sent: the components of its messages and the files attached to them. The
 pictures are painted by the model that the settings choose (without a GPU: the bundled miniature). Needs the
@@ -37,33 +37,42 @@ VOICE = 1 << 13
 
 STYLE = """
 * { box-sizing: border-box; margin: 0 }
-body { background: #1a1a1e; color: #dbdee1; font: 15px/1.4 "DejaVu Sans", sans-serif; width: 1500px; padding: 26px }
+:root { --wall: #1a1a1e; --box: #242429; --edge: #3f4147; --ink: #f2f3f5; --quiet: #949ba4; --button: #3f4147;
+  --mention: #3c4270; --named: #c9cdfb }
+:root.light { --wall: #ffffff; --box: #f7f7f8; --edge: #dcdde0; --ink: #1f2023; --quiet: #5c5e66; --button: #e3e5e8;
+  --mention: #dfe1fb; --named: #3c44b0 }
+body { background: var(--wall); color: var(--ink); padding: 26px;
+  font: 15px/1.4 "DejaVu Sans", "IPAGothic", sans-serif }
 .row { display: flex; gap: 22px; align-items: flex-start }
-.stage { flex: 1 }
-.caption { color: #949ba4; font-size: 14px; margin: 0 0 8px 4px }
+:root.phone .row { display: grid; grid-template-columns: 1fr; gap: 30px }
+.stage { flex: 1; min-width: 0 }
+.caption { color: var(--quiet); font-size: 14px; margin: 0 0 8px 4px }
 .message { display: flex; gap: 12px }
+.message > div:last-child { flex: 1; min-width: 0 }
 .avatar { width: 40px; height: 40px; border-radius: 50%; flex: none; display: grid; place-items: center;
   font-weight: bold; color: white }
-.name { font-weight: bold; color: white }
+.name { font-weight: bold }
 .app { background: #5865f2; color: white; font-size: 10px; border-radius: 4px; padding: 1px 5px; margin-left: 5px }
-.voice { display: inline-flex; align-items: center; gap: 10px; background: #2b2d31; border: 1px solid #3f4147;
+.voice { display: inline-flex; align-items: center; gap: 10px; background: var(--box); border: 1px solid var(--edge);
   border-radius: 22px; padding: 8px 16px; margin-top: 4px }
 .play { width: 26px; height: 26px; border-radius: 50%; background: #5865f2; display: grid; place-items: center;
   color: white; font-size: 11px }
 .wave { display: flex; align-items: center; gap: 2px; height: 26px }
-.wave i { width: 3px; background: #b5bac1; border-radius: 2px }
-.thread { display: inline-block; background: #2b2d31; border-radius: 6px; padding: 8px 14px; margin: 8px 0 22px 0;
-  color: #00a8fc; font-weight: bold }
-.thread span { color: #949ba4; font-weight: normal; margin-left: 8px }
-.box { background: #242429; border: 1px solid #3f4147; border-left: 4px solid; border-radius: 8px; padding: 14px;
+.wave i { width: 3px; background: var(--quiet); border-radius: 2px }
+.thread { display: inline-block; background: var(--box); border-radius: 6px; padding: 8px 14px; margin: 8px 0 22px 0;
+  font-weight: bold }
+.thread span { color: var(--quiet); font-weight: normal; margin-left: 8px }
+.box { background: var(--box); border: 1px solid var(--edge); border-left: 4px solid; border-radius: 8px; padding: 14px;
   display: flex; flex-direction: column; gap: 9px; margin-top: 4px }
 .box img { width: 100%; border-radius: 6px; display: block; image-rendering: auto }
-small { color: #949ba4; font-size: 12.5px }
-.mention { background: #3c4270; color: #c9cdfb; border-radius: 3px; padding: 0 3px }
+small { color: var(--quiet); font-size: 12.5px }
+.mention { background: var(--mention); color: var(--named); border-radius: 3px; padding: 0 3px }
 .buttons { display: flex; flex-wrap: wrap; gap: 7px }
-.button { border-radius: 7px; padding: 6px 12px; font-size: 13.5px; background: #3f4147; color: white }
-.button.s1 { background: #5865f2 } .button.s4 { background: #da373c }
+.button { border-radius: 7px; padding: 6px 12px; font-size: 13.5px; background: var(--button) }
+.button.s4 { background: #da373c; color: white }
 """
+WIDTHS = {"desk": 1800, "phone": 400}
+LOCALES = {"en": "en-US", "de": "de", "ja": "ja"}
 
 
 class WatchedEngine(Engine):
@@ -84,8 +93,24 @@ class WatchedEngine(Engine):
                     return
 
 
-async def converse(recording: bytes, data_dir: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Post `recording` as Alice's voice note; the thread's name, and the reply at three moments."""
+def shot_of(message: Any, env: simcord.Env) -> dict[str, Any]:
+    """A message as it is now: its components, and its files by their addresses."""
+    return {
+        "components": [dict(component) for component in message.components],
+        "files": {item["url"]: env.backend.cdn.get(item["url"]) for item in message.attachments},
+    }
+
+
+def speaks(env: simcord.Env, locale: str) -> None:
+    """From now on everybody's Discord is in that language."""
+    emit = env.backend.emit
+    env.backend.emit = lambda event, payload: emit(  # type: ignore[method-assign]
+        event, {**payload, "locale": locale} if event == "INTERACTION_CREATE" else payload
+    )
+
+
+async def converse(recording: bytes, data_dir: Path, locale: str) -> tuple[str, list[dict[str, Any]]]:
+    """Post `recording` as Alice's voice note; the thread's name, and the reply at each stage."""
     engine = WatchedEngine(CoreSettings(preview_every=4))
 
     def read_file(url: str) -> Awaitable[bytes]:
@@ -96,7 +121,8 @@ async def converse(recording: bytes, data_dir: Path) -> tuple[str, list[dict[str
     await asyncio.gather(engine.ears(), engine.info())  # models load before the simulator counts seconds
     async with simcord.run(bot, settle_timeout=60) as env:
         engine.env = env
-        guild = env.create_guild("Soundscape")
+        speaks(env, locale)
+        guild = env.create_guild("Soundscape", preferred_locale=locale)
         channel = guild.create_text_channel("general")
         alice = guild.add_member(env.create_user("alice"))
         attachments = env.backend.store_attachments(channel.id, [("voice-message.ogg", recording)])
@@ -108,20 +134,39 @@ async def converse(recording: bytes, data_dir: Path) -> tuple[str, list[dict[str
             await asyncio.sleep(0.02)
             for thread in channel.threads:
                 for message in env.backend.messages[thread.id].values():
-                    shot = {
-                        "components": [dict(component) for component in message.components],
-                        "files": {item["url"]: env.backend.cdn.get(item["url"]) for item in message.attachments},
-                    }
+                    shot = shot_of(message, env)
                     names = " ".join(item["filename"] for item in message.attachments)
                     if "picture" in names:
                         stages["painted"] = shot
                     elif "preview" in names:
                         stages.setdefault("painting", shot)
-                    elif " of " not in str(shot["components"]) or not stages:  # before its first step
+                    elif not stages or ("painting" not in stages and not _has_begun(shot)):
                         stages["heard"] = shot
-        name = channel.threads[0].name or ""
+        thread = channel.threads[0]
+        painted = thread.history()[-1]
+        menu = (await alice.click(painted, label="⋯")).followups[0]
+        stages["menu"] = shot_of(env.backend.get_message(menu.channel_id, menu.id), env)
+        env.backend.create_message(channel.id, alice.id, "", attachments=attachments, flags=VOICE)
+        while len(channel.threads) < 2:
+            await env.settle()
+        second = channel.threads[1].history()[-1]
+        cancel = next(item["custom_id"] for item in _buttons(env.backend.get_message(second.channel.id, second.id)))
+        await alice.click(second, custom_id=cancel)
+        stages["failed"] = shot_of(env.backend.get_message(second.channel.id, second.id), env)
+        name = thread.name or ""
     await bot.close()
-    return name, [stages[stage] for stage in ("heard", "painting", "painted") if stage in stages]
+    return name, [stages[stage] for stage in CAPTIONS]
+
+
+def _buttons(message: Any) -> list[dict[str, Any]]:
+    (container,) = message.components
+    return [item for row in container["components"] if row["type"] == 1 for item in row["components"]]
+
+
+def _has_begun(shot: Mapping[str, Any]) -> bool:
+    """Whether a step of the picture is done."""
+    texts = [part["content"] for part in shot["components"][0]["components"] if part["type"] == 10]
+    return any("12" in text for text in texts)
 
 
 def markdown(text: str) -> str:
@@ -148,7 +193,7 @@ def draw(component: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
     match component["type"]:
         case 17:
             edge = component.get("accent_color")
-            colour = "#3f4147" if edge is None else f"#{edge:06x}"
+            colour = "var(--edge)" if edge is None else f"#{edge:06x}"
             return f'<div class="box" style="border-left-color: {colour}">{inside()}</div>'
         case 10:
             return f"<div>{markdown(component['content'])}</div>"
@@ -161,20 +206,28 @@ def draw(component: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
     return ""
 
 
-def page(thread: str, shots: Sequence[Mapping[str, Any]], recording: Path) -> str:
-    """The whole conversation as HTML."""
-    captions = ("At once: what was heard", "Then: the picture in the making", "Then, in the same message: the picture")
+CAPTIONS = {
+    "heard": "At once: what was heard",
+    "painting": "In the same message: it is painted",
+    "painted": "The picture",
+    "menu": "⋯, for whoever asks, in their language",
+    "failed": "Where nothing came of it",
+}
+
+
+def page(thread: str, shots: Sequence[Mapping[str, Any]], recording: Path, look: str) -> str:
+    """The whole conversation as HTML; `look` is "light", "phone", both, or empty."""
     stages = "".join(
         f'<div class="stage"><p class="caption">{caption}</p><div class="message">'
         f'<div class="avatar" style="background:#5865f2">is</div><div style="flex:1">'
         f'<span class="name">imagine-sound</span><span class="app">APP</span>'
         f"{''.join(draw(component, shot['files']) for component in shot['components'])}</div></div></div>"
-        for caption, shot in zip(captions, shots, strict=True)
+        for caption, shot in zip(CAPTIONS.values(), shots, strict=True)
     )
     loudness = [float(np.abs(part).max()) for part in np.array_split(load_clip(recording).samples, 42)]
     wave = "".join(f'<i style="height:{4 + 22 * level / max(loudness):.0f}px"></i>' for level in loudness)
     return (
-        f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>"
+        f'<!doctype html><html class="{look}"><meta charset=utf-8><style>{STYLE}</style>'
         '<div class="message"><div class="avatar" style="background:#eb459e">A</div><div>'
         '<span class="name">alice</span><br><div class="voice"><div class="play">&#9654;</div>'
         f'<div class="wave">{wave}</div>0:05</div><br>'
@@ -183,12 +236,12 @@ def page(thread: str, shots: Sequence[Mapping[str, Any]], recording: Path) -> st
     )
 
 
-def photograph(source: Path, target: Path) -> None:
+def photograph(source: Path, target: Path, width: int) -> None:
     """Let Chromium draw the page, and cut off what is empty below it."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         raise SystemExit("Chromium is needed to draw the conversation; please install it.")
-    size = "--window-size=1500,1400"
+    size = f"--window-size={width},3600"
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size, f"--screenshot={target}"]
     subprocess.run([chromium, *flags, source.as_uri()], check=True, capture_output=True, timeout=120)
     with Image.open(target) as picture:
@@ -204,15 +257,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recording", type=Path, nargs="?", help="what Alice posts; empty: a sample made in code")
     parser.add_argument("--keep-html", action="store_true")
+    parser.add_argument("--language", choices=LOCALES, default="en")
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark")
+    parser.add_argument("--width", choices=WIDTHS, default="desk")
+    parser.add_argument("--out", type=Path, default=HERE / "conversation.png")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         recording = arguments.recording
         if recording is None:
             recording = write_wav(Path(folder) / "sample.wav", birdsong())
-        thread, shots = asyncio.run(converse(recording.read_bytes(), Path(folder)))
+        thread, shots = asyncio.run(converse(recording.read_bytes(), Path(folder), LOCALES[arguments.language]))
         source = (HERE if arguments.keep_html else Path(folder)) / "conversation.html"
-        source.write_text(page(thread, shots, recording), encoding="utf-8")
-        photograph(source, HERE / "conversation.png")
+        look = f"{arguments.theme} {arguments.width}"
+        source.write_text(page(thread, shots, recording, look), encoding="utf-8")
+        photograph(source, arguments.out, WIDTHS[arguments.width])
 
 
 if __name__ == "__main__":

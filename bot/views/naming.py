@@ -38,8 +38,14 @@ def listed(t: Translation, top: Sequence[TopCategory]) -> str:
 
 
 def worth_saying(top: Sequence[TopCategory]) -> tuple[TopCategory, ...]:
-    """The labels that are more than a guess, at most MOST_LABELS; where none is, the first."""
-    return tuple(category for category in top if category.certainty >= PERHAPS)[:MOST_LABELS] or tuple(top[:1])
+    """The labels that are more than a guess, at most MOST_LABELS; where none is, the first.
+
+    What says the same thing less exactly is left out: an animal, where a bird was heard as surely.
+    """
+    probable = [category for category in top if category.certainty >= PERHAPS]
+    return tuple(category for category in probable if not _is_said_closer(category, probable))[:MOST_LABELS] or tuple(
+        top[:1]
+    )
 
 
 def things(top: Sequence[TopCategory]) -> tuple[TopCategory, ...]:
@@ -51,6 +57,12 @@ def things(top: Sequence[TopCategory]) -> tuple[TopCategory, ...]:
     families = [name for name in sure if not _is_in_another(name, sure)]
     found = dict.fromkeys(_down_from(name, sure) for name in families)
     return tuple(sure[name] for name in found)[:MOST_IN_TITLE] or tuple(top[:1])
+
+
+def _is_said_closer(category: TopCategory, others: Sequence[TopCategory]) -> bool:
+    """Whether a label below it is about as sure."""
+    below = load_labels().descendants(category.name)
+    return any(other.name in below and other.certainty >= CHILD_YIELDS * category.certainty for other in others)
 
 
 def _names_it(name: str) -> bool:

@@ -58,3 +58,11 @@ def test_certainty_is_the_average_and_without_one_score_times_coverage() -> None
     assert dog.certainty == pytest.approx(0.25)
     assert (dog.score, dog.coverage) == (0.9, 0.25)
     assert TopCategory("Dog", 0.8, 0.5, 0).certainty == 0.4
+
+
+def test_what_says_the_same_less_exactly_is_not_listed() -> None:
+    names = {"Animal": 0.9, "Wild animals": 0.9, "Bird": 0.9, "Chirp, tweet": 0.8, "Rain": 0.4}
+    top = tuple(TopCategory(name, score, 1.0, 0) for name, score in names.items())
+    assert [category.name for category in worth_saying(top)] == ["Chirp, tweet", "Rain"]
+    speech, monologue = TopCategory("Speech", 0.9, 1.0, 0), TopCategory("Narration, monologue", 0.2, 1.0, 0)
+    assert worth_saying((speech, monologue)) == (speech, monologue), "what is sure is said"
