@@ -45,7 +45,7 @@ class Eraser:
     async def erase(self, job_id: int | None = None) -> None:
         """Remove the messages of a job, or all that are to be removed; what cannot be now is tried again next time."""
         failures = 0
-        for erasure in await self._store.erasures(job_id, due=self._now()):
+        for erasure in await self._store.erasures.waiting(job_id, due=self._now()):
             try:
                 is_done = await self._erase(erasure, is_new=job_id is not None)
             except NotNow:
@@ -60,7 +60,7 @@ class Eraser:
                 log.error("a message of job %d could not be removed for a day; I give up", erasure.job_id)
                 is_done = True
             if is_done:
-                await self._store.erased(erasure.id)
+                await self._store.erasures.remove(erasure.id)
             if failures >= MOST_FAILURES:
                 log.info("messages cannot be removed now; I try again soon")
                 return

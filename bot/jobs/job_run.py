@@ -341,7 +341,7 @@ class JobRun:
         elif job.interaction is None and job.guild_id is not None:
             beside = await self._message.finish_beside(self._screen)
             if beside is not None and self._screen.controls is Controls.NONE:
-                await self._services.store.erase_at(beside, now + TOLD_FOR)
+                await self._services.store.erasures.add(beside, now + TOLD_FOR)
         else:
             await self._message.finish(self._screen, {})
 

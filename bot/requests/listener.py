@@ -255,7 +255,7 @@ class Listener(commands.Cog):
             return
         if message.guild is not None:
             address = ReplyAddress(said.channel.id, said.id)
-            await self._services.store.erase_at(address, self._services.now() + TOLD_FOR)
+            await self._services.store.erasures.add(address, self._services.now() + TOLD_FOR)
 
     async def _tell(self, channel: discord.abc.Messageable, text: Markdown) -> None:
         try:

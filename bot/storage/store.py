@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
+from bot.storage.erasures import NO_JOB, Erasures
 from bot.storage.files import WorkFiles
 from bot.storage.forgetting import forget_jobs, forget_recordings
 from bot.storage.ledger import LIMITS_LOOK_BACK, usage_of
@@ -24,7 +25,6 @@ from bot.storage.notes import Notes
 from bot.storage.people import People
 from bot.storage.records import (
     Ending,
-    Erasure,
     Job,
     JobState,
     NewJob,
@@ -56,8 +56,6 @@ T = TypeVar("T")
 
 PURGED_AT_ONCE = 200
 FULL_DISK_PAUSE_S = 2.0
-NO_JOB = 0
-"""In place of a job's number."""
 
 
 class Store:
@@ -74,6 +72,7 @@ class Store:
         self.servers = Servers(self._database)
         self.people = People(self._database)
         self.notes = Notes(self._database)
+        self.erasures = Erasures(self._database)
 
     async def open(self) -> None:
         """Create the file and its tables where they are missing. Raises StoreUnusable."""
@@ -271,26 +270,6 @@ class Store:
     async def note_refused(self, job_id: int) -> None:
         """The recording of a job could not be had, which costs less than a picture."""
         await self._database.execute(update(LedgerRow).where(LedgerRow.job_id == job_id).values(kind=Spent.REFUSED))
-
-    async def erase_at(self, reply: ReplyAddress, due: datetime, job_id: int = NO_JOB) -> None:
-        """Have a message removed when it is due."""
-
-        def note(session: Session) -> None:
-            session.add(ErasureRow(job_id=job_id, since=due, reply=reply))
-
-        await self._write(note)
-
-    async def erasures(self, job_id: int | None = None, *, due: datetime | None = None) -> list[Erasure]:
-        """The messages that are to be removed (those of one job, those due by then), the oldest first."""
-        query = select(ErasureRow).order_by(ErasureRow.id)
-        query = query.where(ErasureRow.since <= due) if due is not None else query
-        query = query.where(ErasureRow.job_id == job_id) if job_id is not None else query
-        async with self._sessions() as session:
-            return [row.as_erasure() for row in await session.scalars(query)]
-
-    async def erased(self, erasure_id: int) -> None:
-        """A message has been removed, or cannot be."""
-        await self._database.execute(delete(ErasureRow).where(ErasureRow.id == erasure_id))
 
     async def unfinished(
         self, *, user_id: int | None = None, author_id: int | None = None, guild_id: int | None = None

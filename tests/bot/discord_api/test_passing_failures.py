@@ -64,4 +64,4 @@ async def test_message_is_removed_once_discord_is_back(world: World, flaky: Flak
 
     assert flaky.failures == []
     assert world.said(world.thread_of(world.channel)) == []
-    assert await world.bot.services.store.erasures() == []
+    assert await world.bot.services.store.erasures.waiting() == []

@@ -114,7 +114,7 @@ class Situation:
         self.loop.run_until_complete(self._notice_deletions())
         for _ in range(10):
             self.loop.run_for(200)
-            if not len(self.bot.runner) and not self.loop.run_until_complete(self.bot.store.erasures()):
+            if not len(self.bot.runner) and not self.loop.run_until_complete(self.bot.store.erasures.waiting()):
                 return
 
     # What is to be true
@@ -131,7 +131,7 @@ class Situation:
         for request in self.requests:
             self._check(request)
         assert self.loop.run_until_complete(self.bot.store.unfinished()) == []
-        assert self.loop.run_until_complete(self.bot.store.erasures()) == []
+        assert self.loop.run_until_complete(self.bot.store.erasures.waiting()) == []
         work = self._database.parent / "work"
         assert not work.exists() or list(work.iterdir()) == []
         gc.collect()  # which tells of exceptions that nobody has seen

@@ -32,7 +32,7 @@ async def test_one_that_cannot_be_removed_keeps_no_other(world: World, status: i
     left = {message.id for message in world.channel.history()}
     assert messages[1].id not in left
     assert messages[0].id in left
-    assert len(await world.bot.services.store.erasures()) == 1
+    assert len(await world.bot.services.store.erasures.waiting()) == 1
 
 
 async def test_one_that_cannot_be_removed_for_a_day_is_given_up(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -42,5 +42,5 @@ async def test_one_that_cannot_be_removed_for_a_day_is_given_up(world: World, ca
 
     await world.bot.services.jobs.sweep()
 
-    assert await world.bot.services.store.erasures() == []
+    assert await world.bot.services.store.erasures.waiting() == []
     assert "could not be removed for a day" in caplog.text

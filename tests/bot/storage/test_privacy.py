@@ -132,7 +132,7 @@ async def test_others_pictures_of_the_recording_tell_nothing_of_it_any_more(worl
     assert alt_texts_of(left) == ["A picture painted by a model from a sound"]
     assert list(buttons_of(left)) == ["Delete"]
     assert thread.name == "A sound"
-    assert await world.bot.services.store.erasures() == []
+    assert await world.bot.services.store.erasures.waiting() == []
     await world.bob.click(left, label="Delete")
     assert theirs.id not in {message.id for message in world.said(thread)}
 

@@ -224,7 +224,7 @@ async def test_message_that_turns_up_after_its_job_was_withdrawn_is_to_be_remove
     job = await accepted(store, new_job(), NOW)
     await store.withdraw(job.id, PLACE, None, NOW)
     await store.set_reply(job.id, ReplyAddress(20, 40))
-    (erasure,) = await store.erasures(job.id)
+    (erasure,) = await store.erasures.waiting(job.id)
     assert erasure.reply == ReplyAddress(20, 40)
     kept = await store.job(job.id)
     assert kept is not None
@@ -235,7 +235,7 @@ async def test_withdrawn_job_that_had_no_message_leaves_nothing_to_be_removed(st
     job = await accepted(store, new_job(), NOW)
     await store.finish(job.id, JobState.FAILED)
     await store.withdraw(job.id, PLACE, None, NOW)
-    assert await store.erasures() == []
+    assert await store.erasures.waiting() == []
 
 
 async def test_nothing_is_left_of_what_is_forgotten_but_its_key_for_an_hour(store: Store) -> None:
