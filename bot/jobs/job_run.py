@@ -364,6 +364,6 @@ class JobRun:
 
     @property
     def _controls_without_picture(self) -> Controls:
-        if self._job.heard is None:
+        if self._job.heard is None or self._is_refused:  # the same words would be refused again
             return Controls.NONE
         return Controls.AGAIN if self._can_be_painted else Controls.SILENCE

@@ -10,7 +10,7 @@ from bot.storage.database import StoreUnusable
 from bot.storage.records import OwnWords
 from tests.bot.requests.test_settings_panel import open_panel
 from tests.bot.sounds import noise
-from tests.bot.world import World, filled, text_of
+from tests.bot.world import World, buttons_of, filled, text_of
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ async def test_edited_words_are_refused_too(strict: World) -> None:
     assert len(strict.said(strict.thread_of(strict.channel))) == 1
     assert "not painted here" in text_of(answer)
     assert "small" not in text_of(answer)
+    assert buttons_of(answer) == {}, "the same words would be refused again"
     assert len(strict.painter.orders) == 1
 
 
