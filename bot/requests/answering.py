@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import discord
 
 from bot.discord_api import calls
-from bot.discord_api.attachments import address_of
+from bot.discord_api.attachments import address_of, find_recordings
 from bot.discord_api.permissions import missing_for_interaction
 from bot.jobs.places import is_confined
 from bot.requests.intake import NOTHING_CHOSEN, Asker, Declined
@@ -46,6 +46,20 @@ def request_for(
         options=options,
         request_key=f"i:{interaction.id}:{recording.id}",
     )
+
+
+async def recordings_of(interaction: Interaction, message: discord.Message) -> list[discord.Attachment]:
+    """The recordings in a message that was chosen; none after telling why: there is none, or its author does not want
+    to be heard by others."""
+    t, recordings = language_of(interaction), find_recordings(message)
+    if not recordings:
+        await calls.answer(interaction, t("answer.no_recording"))
+        return []
+    people = interaction.client.services.store.people
+    if message.author != interaction.user and await people.is_unheard(message.author.id):
+        await calls.answer(interaction, t("refused.unheard"))
+        return []
+    return recordings
 
 
 async def answer_request(interaction: Interaction, new: NewJob, *, before: ImagineOptions = NOTHING_CHOSEN) -> bool:

@@ -7,9 +7,8 @@ import discord
 from discord import app_commands
 
 from bot.discord_api import calls
-from bot.discord_api.attachments import find_recordings
 from bot.discord_api.markdown import Markdown, formatted, inert, joined, link_to
-from bot.requests.answering import answer_request, language_of, request_for
+from bot.requests.answering import answer_request, language_of, recordings_of, request_for
 from bot.requests.hearing import tell_what_is_heard
 from bot.requests.intake import Accepted, Asker, Declined, may_be_chosen
 from bot.requests.mine import show_mine
@@ -116,13 +115,8 @@ class ImagineSound(app_commands.Group):
 async def imagine_this_sound(interaction: Interaction, message: discord.Message) -> None:
     """The message menu: paint the recordings of a message."""
     services, t = interaction.client.services, language_of(interaction)
-    recordings = find_recordings(message)
+    recordings, asker = await recordings_of(interaction, message), Asker.of(interaction.user)
     if not recordings:
-        await calls.answer(interaction, t("answer.no_recording"))
-        return
-    asker = Asker.of(interaction.user)
-    if message.author != interaction.user and await services.store.people.is_unheard(message.author.id):
-        await calls.answer(interaction, t("refused.unheard"))
         return
     if not services.places.is_in(interaction.guild_id) or message.channel is None:
         new = request_for(interaction, recordings[0], ImagineOptions(), source=message)

@@ -8,9 +8,9 @@ import logging
 import discord
 
 from bot.discord_api import calls
-from bot.discord_api.attachments import address_of, find_recordings
+from bot.discord_api.attachments import address_of
 from bot.discord_api.markdown import Markdown, display
-from bot.requests.answering import language_of
+from bot.requests.answering import language_of, recordings_of
 from bot.requests.intake import Asker
 from bot.requests.menu import show_heard
 from bot.requests.services import Interaction
@@ -28,14 +28,8 @@ log = logging.getLogger(__name__)
 async def tell_what_is_heard(interaction: Interaction, message: discord.Message) -> None:
     """What is heard in the first recording of `message`, and when."""
     services, t = interaction.client.services, language_of(interaction)
-    recordings = find_recordings(message)
-    if not recordings:
-        await calls.answer(interaction, t("answer.no_recording"))
-        return
-    if message.author != interaction.user and await services.store.people.is_unheard(message.author.id):
-        await calls.answer(interaction, t("refused.unheard"))
-        return
-    if not await calls.acknowledge_privately(interaction):
+    recordings = await recordings_of(interaction, message)
+    if not recordings or not await calls.acknowledge_privately(interaction):
         return
     if declined := await services.intake.admit_hearing(Asker.of(interaction.user), interaction.guild_id):
         await calls.answer(interaction, declined.text(t))

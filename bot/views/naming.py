@@ -43,9 +43,8 @@ def worth_saying(top: Sequence[TopCategory]) -> tuple[TopCategory, ...]:
     What says the same thing less exactly is left out: an animal, where a bird was heard as surely.
     """
     probable = [category for category in top if category.certainty >= PERHAPS]
-    return tuple(category for category in probable if not _is_said_closer(category, probable))[:MOST_LABELS] or tuple(
-        top[:1]
-    )
+    said = [category for category in probable if not _is_said_closer(category, probable)]
+    return tuple(said[:MOST_LABELS]) or tuple(top[:1])
 
 
 def things(top: Sequence[TopCategory]) -> tuple[TopCategory, ...]:
