@@ -1,10 +1,11 @@
-"""Recording in, stream of events out: the only asyncio in core beside `painter.py`, and the only caller of the stages.
+"""Recording in, stream of events out: the only caller of the stages.
 
     async with Engine(settings) as engine:
         async for event in engine.imagine(recording, options):
             ...                        # Heard, Loading, Queued..., Painting..., Painted
 
-Hearing runs in a small thread pool, painting in the generator's one thread; the event loop waits for neither.
+Hearing runs in a small thread pool, painting in the generator's one thread; the event loop waits for neither. No
+asyncio is in core but here and in what it is made of, `hearer.py` and `painter.py`.
 Whoever stops reading the stream (`aclose`, or cancelling the task) cancels the job. The engine knows nothing of who
 asks, and keeps nothing once a stream has ended.
 """
@@ -13,9 +14,7 @@ import asyncio
 import gc
 import logging
 import secrets
-import threading
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from core.errors import HearingStopped, ModelError, NothingHeard, ShuttingDown, WordsRefused
+from core.errors import NothingHeard, WordsRefused
 from core.events import Event, Heard, HeardSummary
 from core.generation.limits import shaped
 from core.generation.protocol import (
@@ -35,22 +34,20 @@ from core.generation.protocol import (
     ImageGenerator,
     Loading,
     Painted,
+    Painting,
+    Queued,
 )
-from core.hearing.acoustics import measure
-from core.hearing.audio import Clip, load_clip
-from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
-from core.hearing.listening import listen
-from core.hearing.strip import Strip, weave
+from core.hearer import Hearer
+from core.hearing.ears import EarPool
+from core.hearing.strip import Strip
 from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import ModelStore, find_adapters
 from core.options import ImagineOptions
 from core.painter import Painter
-from core.prompting.prompt import Prompt, describe, in_style, title_of
+from core.prompting.prompt import Prompt, describe, in_style
 from core.prompting.scene import Scene, compose_scene, with_manner
-from core.prompting.spoken import is_spoken
 from core.prompting.styles import Style
 from core.settings import CoreSettings
-from core.threads import in_daemon_thread
 
 log = logging.getLogger(__name__)
 
@@ -78,19 +75,15 @@ class Engine:
         """`after_loading` is called in the thread that has loaded a model; see `spare_from_collections`."""
         self.settings = settings
         self._models = models or ModelStore(settings)
-        self._make_transcriber = make_transcriber or _default_transcriber
         self._after_loading = after_loading
         self._painter = Painter(partial(self._load_generator, make_generator or _default_generator))
-        self._transcriber: Transcriber | None = None
-        self._cannot_transcribe = False
-        self._transcribing = threading.Lock()
-        self._hearing = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
-        self._ears: asyncio.Future[EarPool] | None = None
-        self._heard_now: set[threading.Event] = set()
-        """What stops each recording that is being heard."""
-        self._waiting_to_be_heard: set[threading.Event] = set()
-        """The same of those whose turn has not come."""
-        self._closed = False
+        self._hearer = Hearer(
+            settings,
+            self._models,
+            self._words,
+            make_transcriber=make_transcriber or _default_transcriber,
+            after_loading=after_loading,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,34 +135,11 @@ class Engine:
 
         Raises RecordingError, ModelError, ShuttingDown.
         """
-        ears = await self.ears()
-        if self._closed:
-            raise ShuttingDown
-        loop = asyncio.get_running_loop()
-        stop = threading.Event()
-        self._heard_now.add(stop)
-        self._waiting_to_be_heard.add(stop)
-
-        def hear() -> Heard:
-            self._waiting_to_be_heard.discard(stop)
-            begins()
-            return self._hear(recording, options, ears, stop)
-
-        try:
-            return await loop.run_in_executor(self._hearing, hear)
-        except HearingStopped as error:
-            raise ShuttingDown from error
-        finally:
-            stop.set()
-            self._heard_now.discard(stop)
-            self._waiting_to_be_heard.discard(stop)  # it may have been given up before its turn
+        return await self._hearer.hear(recording, options, begins=begins)
 
     async def weave(self, heard: Heard) -> Strip:
         """The strip of what was heard, woven in a hearing thread. Raises ShuttingDown."""
-        if self._closed:
-            raise ShuttingDown
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._hearing, weave, heard.clip.samples, heard.summary.windows)
+        return await self._hearer.weave(heard)
 
     async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
         """The words that are painted for what was heard: those it was told in already, unless `options` change them."""
@@ -185,7 +155,10 @@ class Engine:
     async def paint(
         self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
     ) -> AsyncGenerator[Event, None]:
-        """Paint `prompt`, of a recipe say, without hearing anything; `heard` goes into the picture's recipe."""
+        """Paint `prompt`, of a recipe say, without hearing anything; `heard` goes into the picture's recipe.
+
+        As many Painted come as `options` count, and then nothing; if one fails, all do.
+        """
         if self._painter.is_awaited:
             yield Loading()
         generator = await self.generator()
@@ -203,28 +176,14 @@ class Engine:
             user=user,
             heard=heard,
         )
-        loop = asyncio.get_running_loop()
-        events: asyncio.Queue[GenerationEvent] = asyncio.Queue()
-
-        def listen(event: GenerationEvent) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, event)
-
-        number = generator.submit(request, listen)
-        try:
-            while True:
-                event = await events.get()
-                if isinstance(event, Failed):
-                    raise event.error
+        async with aclosing(_painted_by(generator, _one_each(request, options.count))) as events:
+            async for event in events:
                 yield event
-                if isinstance(event, Painted):
-                    return
-        finally:
-            generator.cancel(number)
 
     async def info(self) -> GeneratorInfo:
         """What paints; loads the model if it is not loaded yet."""
         generator = await self.generator()
-        return await asyncio.get_running_loop().run_in_executor(self._hearing, generator.info)
+        return await asyncio.to_thread(generator.info)
 
     def loaded_info(self) -> GeneratorInfo | None:
         """The same, without waiting: None while the model is not loaded."""
@@ -242,12 +201,7 @@ class Engine:
 
     async def ears(self) -> EarPool:
         """The sound classifiers, loaded at the first call; a failed load is tried again at the next."""
-        if self._closed:
-            raise ShuttingDown
-        if self._ears is None or _has_failed(self._ears):
-            loop = asyncio.get_running_loop()
-            self._ears = loop.run_in_executor(self._hearing, self._load_ears)
-        return await asyncio.shield(self._ears)
+        return await self._hearer.ears()
 
     async def generator(self) -> ImageGenerator:
         """The painter, made at the first call; a failed start is tried again at the next."""
@@ -262,87 +216,17 @@ class Engine:
 
     async def close(self) -> None:
         """Give up what is being painted, and free the models. Streams still being read end with ShuttingDown."""
-        self._closed = True
-        for stop in self._heard_now:
-            stop.set()
+        self._hearer.stop()
         try:
             async with asyncio.timeout(LONGEST_CLOSING_S):
-                await asyncio.gather(self._painter.close(), self._close_hearing())
+                await asyncio.gather(self._painter.close(), self._hearer.close())
         except TimeoutError:
             log.warning("the engine is not closed after %g s; what is left ends with the process", LONGEST_CLOSING_S)
-
-    async def _close_hearing(self) -> None:
-        await asyncio.wrap_future(in_daemon_thread(self._hearing.shutdown, "closing"))
-        if self._ears is None:
-            return
-        await asyncio.wait({self._ears})
-        if not _has_failed(self._ears):
-            await asyncio.wrap_future(in_daemon_thread(self._ears.result().close, "closing"))
-
-    def _load_ears(self) -> EarPool:
-        ears = EarPool(self._models.ears())
-        self._after_loading()
-        return ears
 
     def _load_generator(self, make: Callable[[CoreSettings, ModelStore], ImageGenerator]) -> ImageGenerator:
         generator = make(self.settings, self._models)
         self._after_loading()
         return generator
-
-    def _hear(self, recording: bytes | Path, options: ImagineOptions, pool: EarPool, stop: threading.Event) -> Heard:
-        limits = self.settings.audio_limits
-        if options.max_seconds is not None:
-            limits = replace(limits, max_seconds=min(limits.max_seconds, options.max_seconds))
-        clip = load_clip(recording, limits, stop)
-        with pool.lent() as ears:
-            most = CROWDED_PASSES if self._is_crowded() else MOST_PASSES
-            listened = listen(clip, ears, ears.passes_for(clip, budget=self.settings.hearing_budget, most=most))
-        clip, windows, top = listened.clip, listened.windows, listened.top
-        scene = compose_scene(top)
-        manner = measure(clip.samples, windows, scene.subjects[0].label)
-        scene = with_manner(scene, manner)
-        spoken = self._transcribe(clip) if self._may_transcribe(options) and is_spoken(top) else ""
-        summary = HeardSummary(
-            title=title_of(scene),
-            top=top,
-            windows=windows,
-            duration_s=clip.duration_s,
-            prompt=self._words(scene, spoken, options),
-            style=(options.style or self.settings.style) if options.prompt is None else None,
-            shortened=clip.shortened,
-            damaged=clip.damaged,
-            begins_s=clip.begins_s,
-            mendings=clip.mendings,
-            spoken=spoken,
-            passes=listened.passes,
-            manner=manner,
-        )
-        return Heard(summary, scene, clip)
-
-    def _is_crowded(self) -> bool:
-        """Whether so many wait to be heard that each has to do with fewer looks."""
-        return len(self._waiting_to_be_heard) > self.settings.hearing_threads
-
-    def _may_transcribe(self, options: ImagineOptions) -> bool:
-        return self.settings.transcribe and options.spoken_words
-
-    def _transcribe(self, clip: Clip) -> str:
-        """The words in `clip`; one recording at a time, since a recogniser takes all the processors it finds.
-
-        Where they cannot be recognised, the picture is painted from the sounds alone, and the log says why.
-        """
-        with self._transcribing:
-            try:
-                if self._transcriber is None and not self._cannot_transcribe:
-                    self._transcriber = self._make_transcriber(self.settings)
-                    self._after_loading()
-                return self._transcriber.transcribe(clip) if self._transcriber is not None else ""
-            except ModelError as error:
-                self._cannot_transcribe = True  # said once; a restart tries again
-                log.warning("painting from the sounds alone: %s", error)
-            except Exception:
-                log.warning("the words of a recording could not be recognised", exc_info=True)
-            return ""
 
     def _words(self, scene: Scene, spoken: str, options: ImagineOptions) -> Prompt:
         style = options.style or self.settings.style
@@ -354,6 +238,43 @@ class Engine:
         else:  # the model is not loaded yet, and nobody shall wait for it to see what was heard
             made = describe(scene, style=style, spoken=spoken)
         return _chosen(made, style, options)
+
+
+def _one_each(request: GenerationRequest, count: int) -> list[GenerationRequest]:
+    """`count` requests, each with the next seed."""
+    return [replace(request, seed=(request.seed + index) % (MAX_SEED + 1)) for index in range(count)]
+
+
+async def _painted_by(
+    generator: ImageGenerator, requests: Sequence[GenerationRequest]
+) -> AsyncGenerator[Loading | Queued | Painting | Painted, None]:
+    """All of `requests` painted at once, as one stream: where the last of them stands, until the first is begun."""
+    loop = asyncio.get_running_loop()
+    events: asyncio.Queue[tuple[int, GenerationEvent]] = asyncio.Queue()
+
+    def listen(index: int, event: GenerationEvent) -> None:
+        loop.call_soon_threadsafe(events.put_nowait, (index, event))
+
+    numbers: list[int] = []
+    left = len(requests)
+    try:
+        for index, request in enumerate(requests):
+            numbers.append(generator.submit(request, partial(listen, index)))
+        has_begun = False
+        while left:
+            index, event = await events.get()
+            match event:
+                case Failed(error):
+                    raise error
+                case Painting() | Painted():
+                    has_begun = True
+                    left -= isinstance(event, Painted)
+                    yield replace(event, index=index)
+                case Loading() | Queued() if index == len(requests) - 1 and not has_begun:
+                    yield event
+    finally:
+        for number in numbers:
+            generator.cancel(number)
 
 
 def _check_words(refuses: Callable[[str], bool], *texts: str | None) -> None:
@@ -377,10 +298,6 @@ def spare_from_collections() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def _has_failed(future: asyncio.Future[EarPool]) -> bool:
-    return future.done() and (future.cancelled() or future.exception() is not None)
 
 
 def _default_transcriber(settings: CoreSettings) -> Transcriber:

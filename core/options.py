@@ -20,7 +20,7 @@ class ImagineOptions:
 
     `prompt` and `negative_prompt` replace the words made from what was heard. `size` is width and height in pixels;
     without one, `shape` is that of as many pixels as the model's own.
-    `near` is the seed of a picture whose composition is kept.
+    `near` is the seed of a picture whose composition is kept. `count` pictures are painted, from `seed` on one each.
     `max_seconds` of a recording are heard at most. Words spoken in it are recognised, where the settings say so,
     unless `spoken_words` says no: whoever spoke them has not agreed. `silence` is painted where somebody wants it.
     """
@@ -35,6 +35,7 @@ class ImagineOptions:
     shape: Shape | None = None
     adapter: str | None = None
     near: int | None = None
+    count: int = 1
     max_seconds: float | None = None
     spoken_words: bool = True
     silence: bool = False

@@ -76,18 +76,23 @@ class Queued:
 
 @dataclass(frozen=True)
 class Painting:
-    """`step` of `steps` is done; `preview` is a small JPEG now and then."""
+    """`step` of `steps` is done; `preview` is a small JPEG now and then.
+
+    Where several pictures were asked for at once, `index` says which of them it is about, from 0.
+    """
 
     step: int
     steps: int
     preview: bytes | None = None
+    index: int = 0
 
 
 @dataclass(frozen=True)
 class Painted:
-    """The picture is painted; nothing follows."""
+    """The picture is painted; nothing follows about this one. `index`: see Painting."""
 
     picture: Picture
+    index: int = 0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from core.engine import Engine
 from core.errors import InvalidOptions, ModelMissing, NothingHeard, RecordingError, ShuttingDown
 from core.events import Event, Heard, HeardSummary
 from core.generation.limits import shaped
-from core.generation.protocol import Loading, Painted, Painting, Queued
+from core.generation.protocol import MAX_SEED, Loading, Painted, Painting, Queued
 from core.hearing.acoustics import Motion
 from core.hearing.samples import silence, siren, thunderstorm, write_wav
 from core.hearing.sound import frame_levels
@@ -107,6 +107,33 @@ async def test_many_at_once_each_get_their_own_picture(settings: CoreSettings, s
     pictures = [events[-1].picture for events in streams if isinstance(events[-1], Painted)]
     assert [picture.recipe.seed for picture in pictures] == list(range(6))
     assert [picture.recipe.steps for picture in pictures] == [2, 3, 4, 2, 3, 4]
+
+
+async def test_several_pictures_of_one_request_come_as_one_stream(settings: CoreSettings, siren_wav: Path) -> None:
+    options = ImagineOptions(steps=2, seed=MAX_SEED, count=3)
+    async with Engine(settings) as engine:
+        events = await _all(engine, siren_wav, options)
+        alone = (await _all(engine, siren_wav, replace(options, seed=0, count=1)))[-1]
+    painted = sorted((event for event in events if isinstance(event, Painted)), key=lambda event: event.index)
+    assert [event.picture.recipe.seed for event in painted] == [MAX_SEED, 0, 1]
+    assert isinstance(events[-1], Painted)
+    places = [event.position for event in events if isinstance(event, Queued)]
+    assert places[0] == 3, "where the last of them stands"
+    assert places == sorted(places, reverse=True)
+    steps = [[event.step for event in events if isinstance(event, Painting) and event.index == i] for i in range(3)]
+    assert steps == [[0, 1, 2]] * 3
+    assert isinstance(alone, Painted)
+    difference = np.asarray(alone.picture.image, float) - np.asarray(painted[1].picture.image, float)
+    assert np.abs(difference).max() <= 2, "each is what it would be alone"
+
+
+async def test_giving_several_up_gives_all_of_them_up(settings: CoreSettings, siren_wav: Path) -> None:
+    async with Engine(settings) as engine:
+        async with aclosing(engine.imagine(siren_wav, ImagineOptions(steps=150, count=4))) as events:
+            async for event in events:
+                if isinstance(event, Painting):
+                    break
+        await _until(lambda: engine.queue_length() == 0)
 
 
 async def test_whoever_stops_reading_cancels_only_their_own(settings: CoreSettings, siren_wav: Path) -> None:

@@ -104,7 +104,7 @@ async def test_model_that_is_still_being_loaded_does_not_keep_the_engine_from_cl
 
 async def test_hearing_that_hangs_does_not_keep_the_engine_from_closing(settings: CoreSettings) -> None:
     engine, released = Engine(settings), threading.Event()
-    hearing = engine._hearing.submit(released.wait, 30)
+    hearing = engine._hearer._threads.submit(released.wait, 30)
     try:
         assert await closing_takes(engine) < LONGEST_CLOSING_S
         assert hearing.running()

@@ -1,0 +1,185 @@
+"""The engine's ear: recordings heard in a small thread pool, fewer looks at each where many wait, and closed in time.
+
+It is the event loop's side of hearing, as `painter.py` is of painting. It knows nothing of pictures, nor of who asks.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from core.errors import HearingStopped, ModelError, ShuttingDown
+from core.events import Heard, HeardSummary
+from core.hearing.acoustics import measure
+from core.hearing.audio import Clip, load_clip
+from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
+from core.hearing.listening import listen
+from core.hearing.strip import Strip, weave
+from core.hearing.transcription import Transcriber
+from core.models import ModelStore
+from core.options import ImagineOptions
+from core.prompting.prompt import Prompt, title_of
+from core.prompting.scene import Scene, compose_scene, with_manner
+from core.prompting.spoken import is_spoken
+from core.settings import CoreSettings
+from core.threads import in_daemon_thread
+
+log = logging.getLogger(__name__)
+
+Words = Callable[[Scene, str, ImagineOptions], Prompt]
+"""The prompt for a scene in which something was said, as somebody chose it. Any thread."""
+
+
+class Hearer:
+    """Hears any number of recordings, `hearing_threads` at a time."""
+
+    def __init__(
+        self,
+        settings: CoreSettings,
+        models: ModelStore,
+        words: Words,
+        *,
+        make_transcriber: Callable[[CoreSettings], Transcriber],
+        after_loading: Callable[[], None],
+    ) -> None:
+        """`after_loading` is called in the thread that has loaded a model."""
+        self._settings = settings
+        self._models = models
+        self._words = words
+        self._make_transcriber = make_transcriber
+        self._after_loading = after_loading
+        self._transcriber: Transcriber | None = None
+        self._cannot_transcribe = False
+        self._transcribing = threading.Lock()
+        self._threads = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
+        self._ears: asyncio.Future[EarPool] | None = None
+        self._heard_now: set[threading.Event] = set()
+        """What stops each recording that is being heard."""
+        self._waiting: set[threading.Event] = set()
+        """The same of those whose turn has not come."""
+        self._closed = False
+
+    async def hear(self, recording: bytes | Path, options: ImagineOptions, *, begins: Callable[[], None]) -> Heard:
+        """What is in `recording`, and the prompt for it; `begins` is called in the hearing thread at its turn.
+
+        Cancelling it frees what hears it at once. Raises RecordingError, ModelError, ShuttingDown.
+        """
+        ears = await self.ears()
+        if self._closed:
+            raise ShuttingDown
+        loop = asyncio.get_running_loop()
+        stop = threading.Event()
+        self._heard_now.add(stop)
+        self._waiting.add(stop)
+
+        def hear() -> Heard:
+            self._waiting.discard(stop)
+            begins()
+            return self._hear(recording, options, ears, stop)
+
+        try:
+            return await loop.run_in_executor(self._threads, hear)
+        except HearingStopped as error:
+            raise ShuttingDown from error
+        finally:
+            stop.set()
+            self._heard_now.discard(stop)
+            self._waiting.discard(stop)  # it may have been given up before its turn
+
+    async def weave(self, heard: Heard) -> Strip:
+        """The strip of what was heard. Raises ShuttingDown."""
+        if self._closed:
+            raise ShuttingDown
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, weave, heard.clip.samples, heard.summary.windows)
+
+    async def ears(self) -> EarPool:
+        """The sound classifiers, loaded at the first call; a failed load is tried again at the next."""
+        if self._closed:
+            raise ShuttingDown
+        if self._ears is None or _has_failed(self._ears):
+            loop = asyncio.get_running_loop()
+            self._ears = loop.run_in_executor(self._threads, self._load_ears)
+        return await asyncio.shield(self._ears)
+
+    def stop(self) -> None:
+        """Give up what is being heard, and take nothing more."""
+        self._closed = True
+        for stop in self._heard_now:
+            stop.set()
+
+    async def close(self) -> None:
+        """After `stop`: wait for the threads, and free the models."""
+        await asyncio.wrap_future(in_daemon_thread(self._threads.shutdown, "closing"))
+        if self._ears is None:
+            return
+        await asyncio.wait({self._ears})
+        if not _has_failed(self._ears):
+            await asyncio.wrap_future(in_daemon_thread(self._ears.result().close, "closing"))
+
+    def _load_ears(self) -> EarPool:
+        ears = EarPool(self._models.ears())
+        self._after_loading()
+        return ears
+
+    def _hear(self, recording: bytes | Path, options: ImagineOptions, pool: EarPool, stop: threading.Event) -> Heard:
+        limits = self._settings.audio_limits
+        if options.max_seconds is not None:
+            limits = replace(limits, max_seconds=min(limits.max_seconds, options.max_seconds))
+        clip = load_clip(recording, limits, stop)
+        with pool.lent() as ears:
+            most = CROWDED_PASSES if self._is_crowded() else MOST_PASSES
+            listened = listen(clip, ears, ears.passes_for(clip, budget=self._settings.hearing_budget, most=most))
+        clip, windows, top = listened.clip, listened.windows, listened.top
+        scene = compose_scene(top)
+        manner = measure(clip.samples, windows, scene.subjects[0].label)
+        scene = with_manner(scene, manner)
+        spoken = self._transcribe(clip) if self._may_transcribe(options) and is_spoken(top) else ""
+        summary = HeardSummary(
+            title=title_of(scene),
+            top=top,
+            windows=windows,
+            duration_s=clip.duration_s,
+            prompt=self._words(scene, spoken, options),
+            style=(options.style or self._settings.style) if options.prompt is None else None,
+            shortened=clip.shortened,
+            damaged=clip.damaged,
+            begins_s=clip.begins_s,
+            mendings=clip.mendings,
+            spoken=spoken,
+            passes=listened.passes,
+            manner=manner,
+        )
+        return Heard(summary, scene, clip)
+
+    def _is_crowded(self) -> bool:
+        """Whether so many wait to be heard that each has to do with fewer looks."""
+        return len(self._waiting) > self._settings.hearing_threads
+
+    def _may_transcribe(self, options: ImagineOptions) -> bool:
+        return self._settings.transcribe and options.spoken_words
+
+    def _transcribe(self, clip: Clip) -> str:
+        """The words in `clip`; one recording at a time, since a recogniser takes all the processors it finds.
+
+        Where they cannot be recognised, the picture is painted from the sounds alone, and the log says why.
+        """
+        with self._transcribing:
+            try:
+                if self._transcriber is None and not self._cannot_transcribe:
+                    self._transcriber = self._make_transcriber(self._settings)
+                    self._after_loading()
+                return self._transcriber.transcribe(clip) if self._transcriber is not None else ""
+            except ModelError as error:
+                self._cannot_transcribe = True  # said once; a restart tries again
+                log.warning("painting from the sounds alone: %s", error)
+            except Exception:
+                log.warning("the words of a recording could not be recognised", exc_info=True)
+            return ""
+
+
+def _has_failed(future: asyncio.Future[EarPool]) -> bool:
+    return future.done() and (future.cancelled() or future.exception() is not None)
