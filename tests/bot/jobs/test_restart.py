@@ -32,6 +32,18 @@ async def test_job_that_a_crash_interrupted_is_finished_in_the_same_message_with
     assert await state(world) is JobState.DONE
 
 
+async def test_picture_painted_again_in_a_thread_goes_on_after_a_restart(world: World) -> None:
+    """Its recording's message has the thread's number, and stands where the thread began."""
+    await world.post_voice_note(world.alice, world.channel)
+    world.painter.held = True
+    await world.bob.click(world.reply(world.channel), label="Again")
+    world.painter.held = False
+
+    await world.restart()
+
+    assert [names_of(message) for message in world.said(world.thread_of(world.channel))] == [["picture.png"]] * 2
+
+
 async def test_job_is_in_the_store_before_anybody_is_told(world: World) -> None:
     seen = []
     accept = world.bot.services.store.accept
