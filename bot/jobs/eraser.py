@@ -16,7 +16,7 @@ from bot.jobs.reply import Reply
 from bot.storage.records import Erasure
 from bot.storage.store import Store
 from bot.views.hiding import is_hidden
-from bot.views.layouts import PICTURE, build_picture_alone
+from bot.views.layouts import build_picture_alone, is_picture
 from bot.views.texts import Texts
 
 log = logging.getLogger(__name__)
@@ -92,14 +92,12 @@ class Eraser:
             return True
         try:
             message = await reply.fetch()
-            picture = next(
-                (file.filename for file in message.attachments if file.filename.startswith(f"{PICTURE}.")), None
-            )
-            if picture is None:
+            pictures = [file.filename for file in message.attachments if is_picture(file.filename)]
+            if not pictures:
                 await reply.delete()
             else:
-                view = build_picture_alone(job.id, picture, is_covered=is_hidden(message), t=t)
-                await reply.arrange(view, message, keep=[picture])
+                view = build_picture_alone(job.id, pictures, is_covered=is_hidden(message), t=t)
+                await reply.arrange(view, message, keep=pictures)
                 await reply.name_thread(t("thread.listening"))
         except Gone:
             pass  # somebody has removed it

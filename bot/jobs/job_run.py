@@ -9,29 +9,32 @@ it is said. Who starts and cancels runs is
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from bot.discord_api.attachments import CouldNotFetch
 from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
 from bot.discord_api.markdown import Markdown, link_to
 from bot.jobs.eraser import TOLD_FOR
 from bot.jobs.live_message import LiveMessage
+from bot.jobs.painted import Encoded, PictureGone, encode, halved, packed, unpacked
+from bot.jobs.progress import Progress
 from bot.jobs.services import JobServices
-from bot.storage.records import Ending, Job, JobState, Outcome
+from bot.storage.records import Ending, How, Job, JobState
 from bot.storage.writer import CannotWrite
-from bot.views.layouts import PICTURE, Controls, Screen
+from bot.views.layouts import Controls, Screen, ShownPicture, with_pictures
 from bot.views.texts import Translation
 from bot.views.wording import painted_line, picture_alt_text, waiting_line
 from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
 from core.events import Event, Heard, HeardSummary
 from core.generation.protocol import Loading, Note, Painted, Painting, Picture, Queued
-from core.hearing.palette import Palette, palette_of
 from core.hearing.strip import Strip
-from core.pictures import PictureFile, encode_picture, read_image
+from core.pictures import PictureFile
 from core.prompting.words import WordList
 
 log = logging.getLogger(__name__)
@@ -74,6 +77,7 @@ class JobRun:
         self._message = LiveMessage(services, job, self._t, resumed=resumed)
         self._screen = Screen(job.id, self._t("status.listening"))
         self._files: dict[str, bytes] = {}
+        self._progress = Progress(job.options.count)
         self._queued: tuple[int, float] | None = None
         """The first place in the queue, and when that was, on the event loop's clock."""
         self._keeping: asyncio.Task[None] | None = None
@@ -138,7 +142,7 @@ class JobRun:
         if self._job.ending is not None:
             await self._end(self._job.ending)
         elif painted := await self._painted_before():
-            await self._finish(*painted)
+            await self._finish(painted)
         elif self._job.heard is not None:
             self._change(status=self._t("status.heard"))
             await self._work(self._job.heard)
@@ -198,19 +202,25 @@ class JobRun:
                 now = asyncio.get_running_loop().time()
                 self._queued = self._queued or (position, now)
                 self._change(status=waiting_line(self._t, position, self._services.pace.seconds_until(position)))
-            case Painting(0, _):
+            case Painting(step=0):
+                self._progress.note(event)
                 await asyncio.to_thread(self._services.store.mark_as_begun, self._job.id)
-            case Painting(step, steps, preview):
-                if preview is not None:
-                    name = f"preview-{step}.jpg"
-                    self._files = {name: preview}
-                    self._screen = replace(self._screen, picture=name, alt_text=self._t("alt.preview"))
-                self._change(status=self._t("status.painting", step=step, steps=steps))
-            case Painted(picture):
-                if self._queued is not None:
-                    position, since = self._queued
-                    self._services.pace.learn(position, asyncio.get_running_loop().time() - since)
-                await self._keep_and_show(picture)
+            case Painting():
+                self._progress.note(event)
+                self._files = self._progress.previews
+                shown = tuple(ShownPicture(name, self._t("alt.preview")) for name in self._files)
+                status = self._t("status.painting", step=self._progress.step, steps=event.steps)
+                self._change(pictures=shown, status=status)
+            case Painted():
+                self._progress.note(event)
+                if pictures := self._progress.painted:
+                    self._learn_pace()
+                    await self._keep_and_show(pictures)
+
+    def _learn_pace(self) -> None:
+        if self._queued is not None:
+            position, since = self._queued
+            self._services.pace.learn(position, asyncio.get_running_loop().time() - since)
 
     def _acknowledge(self) -> None:
         """Hearing takes long: the message is there before it ends."""
@@ -244,49 +254,57 @@ class JobRun:
         self._screen = replace(self._screen, **changes)  # type: ignore[arg-type]
         self._message.show(self._screen, self._files)
 
-    async def _keep_and_show(self, picture: Picture) -> None:
-        """A picture is kept before anybody sees it: after a crash it is shown, and not another one painted."""
+    async def _keep_and_show(self, pictures: Sequence[Picture]) -> None:
+        """Pictures are kept before anybody sees them: after a crash they are shown, and no others painted."""
         await self._finish_keeping()  # what was heard is written down first, or the picture would be of nothing
-        file = await asyncio.to_thread(encode_picture, picture, self._services.places.file_limit(self._job))
-        palette = await asyncio.to_thread(palette_of, picture.image)
-        outcome = Outcome(picture.recipe, picture.seconds, picture.is_miniature, picture.notes, palette)
-        await self._services.store.keep_picture(self._job.id, outcome, file.data, file.ending)
+        encoded = await asyncio.to_thread(encode, pictures, self._services.places.file_limit(self._job))
+        kept = await asyncio.to_thread(packed, encoded)
+        await self._services.store.keep_picture(self._job.id, encoded.outcome, kept.data, kept.ending)
         await asyncio.to_thread(self._services.store.unmark, self._job.id)
-        await self._finish(picture, file, palette)
+        await self._finish(encoded)
 
-    async def _painted_before(self) -> tuple[Picture, PictureFile, Palette] | None:
-        """The picture that an earlier run painted and did not get to show."""
+    async def _painted_before(self) -> Encoded | None:
+        """What an earlier run painted and did not get to show, or what is picked from another message."""
         outcome, data = self._job.outcome, await self._services.store.kept_picture(self._job)
-        if outcome is None or data is None:
+        if outcome is None:
             return None
-        image = await asyncio.to_thread(read_image, data)
-        picture = Picture(image, outcome.recipe, outcome.seconds, outcome.is_miniature, outcome.notes)
-        palette = outcome.palette
-        if palette is None:  # it was painted by an older version
-            palette = await asyncio.to_thread(palette_of, image)
-        return picture, PictureFile(data, str(self._job.picture).rpartition(".")[2]), palette
+        if data is not None:
+            ending = str(self._job.picture).rpartition(".")[2]
+        elif self._job.origin is not None and self._job.origin.how is How.PICKED:
+            data, ending = await self._picked()
+        else:
+            return None
+        return await asyncio.to_thread(unpacked, outcome, PictureFile(data, ending))
 
-    async def _finish(self, picture: Picture, file: PictureFile, palette: Palette) -> None:
-        """The picture in the message, as large as Discord takes it, and the job's end in the store."""
+    async def _picked(self) -> tuple[bytes, str]:
+        """The file of a picture in another message, as it is there, and its ending."""
+        address = self._job.attachment
+        try:
+            data = await self._services.recordings.fetch(self._job)
+        except CouldNotFetch as error:
+            raise PictureGone from error
+        assert address is not None  # or nothing had been fetched
+        return data, PurePosixPath(urlsplit(address.url).path).suffix.removeprefix(".")
+
+    async def _finish(self, encoded: Encoded) -> None:
+        """The pictures in the message, as large as Discord takes them, and the job's end in the store."""
         assert self._job.heard is not None  # nothing is painted of what was not heard
         self._screen = replace(
             self._screen,
-            alt_text=picture_alt_text(self._t, self._job.heard, self._job.options),
             status=await self._painted_line(),
-            notes=await self._said_once(picture),
-            controls=Controls.PICTURE,
-            palette=palette,
+            notes=await self._said_once(encoded.pictures[0]),
+            controls=Controls.PICTURE if len(encoded.pictures) == 1 else Controls.SEVERAL,
+            palette=encoded.palette,
         )
+        alt_text = picture_alt_text(self._t, self._job.heard, self._job.options)
         for _ in range(SIZE_ATTEMPTS):
-            name = f"{PICTURE}.{file.ending}"
-            self._files = {name: file.data}
-            self._screen = replace(self._screen, picture=name)
+            self._screen, self._files = with_pictures(self._screen, encoded.files, alt_text)
             try:
                 await self._message.finish(self._screen, self._files)
                 break
             except TooLarge:
-                log.info("job %d: Discord takes no %d bytes", self._job.id, len(file.data))
-                file = await asyncio.to_thread(encode_picture, picture, len(file.data) // 2)
+                log.info("job %d: Discord takes no %s bytes", self._job.id, [len(file.data) for file in encoded.files])
+                encoded = await asyncio.to_thread(halved, encoded)
         else:
             raise PaintingError("This picture is too large for this server; please ask for a smaller one.")
         await self._services.store.finish(self._job.id, JobState.DONE)

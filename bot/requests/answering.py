@@ -62,10 +62,13 @@ async def recordings_of(interaction: Interaction, message: discord.Message) -> l
     return recordings
 
 
-async def answer_request(interaction: Interaction, new: NewJob, *, before: ImagineOptions = NOTHING_CHOSEN) -> bool:
+async def answer_request(
+    interaction: Interaction, new: NewJob, *, before: ImagineOptions = NOTHING_CHOSEN, if_known: str | None = None
+) -> bool:
     """Accept a request made by an interaction; its answer becomes the job's message. False: it was not accepted.
 
-    `before` is what was chosen for the picture that is painted again.
+    `before` is what was chosen for the picture that is painted again. `if_known` is the key of what is said where the
+    request was made before, by another interaction.
     """
     services, t = interaction.client.services, language_of(interaction)
     if missing := missing_for_interaction(interaction):
@@ -84,6 +87,8 @@ async def answer_request(interaction: Interaction, new: NewJob, *, before: Imagi
     if isinstance(outcome, Declined):
         if not outcome.is_blocked and not outcome.is_known:
             await calls.answer(interaction, outcome.text(t))
+        elif outcome.is_known and if_known is not None:
+            await calls.answer(interaction, t(if_known))
         return False
     job = outcome.job
     try:

@@ -12,15 +12,16 @@ from typing import Any, Self
 from discord import ui
 
 from bot.discord_api import calls
-from bot.requests.again import imagine_again
+from bot.requests.again import another, imagine_again
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.change import show_editor
 from bot.requests.clicked import address_of, job_of, may_remove
 from bot.requests.menu import show_menu, show_recipe
 from bot.requests.reporting import report
 from bot.requests.services import Interaction
+from bot.requests.several import offer_four, paint_closer, paint_four, pick
 from bot.storage.records import How, Job
-from bot.views.buttons import FORMERLY, JOB_BUTTON
+from bot.views.buttons import FORMERLY, JOB_BUTTON, PICKS
 
 
 class JobButton(ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
@@ -45,9 +46,17 @@ class JobButton(ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
             return
         match self.what:
             case "again":
-                await imagine_again(interaction, job, replace(job.options, seed=None), How.AGAIN)
+                await another(interaction, job)
             case "silence":
                 await imagine_again(interaction, job, replace(job.options, silence=True), How.AGAIN)
+            case "four":
+                await offer_four(interaction, job)
+            case "four_told":
+                await paint_four(interaction, job)
+            case "closer":
+                await paint_closer(interaction, job)
+            case "pick1" | "pick2" | "pick3" | "pick4":
+                await pick(interaction, job, PICKS.index(self.what))
             case "change":
                 await show_editor(interaction, job)
             case "more":

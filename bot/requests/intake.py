@@ -81,6 +81,9 @@ class Declined:
 DOUBLE_CLICK_S = 3.0
 """A finger that comes down twice within this means one picture."""
 
+SAID_AGAIN_AFTER_S = 7 * 24 * 3600.0
+"""What somebody was told is said once more after this long."""
+
 KNOWN = Declined(Sentence("refused.known"), silently=True, only_this=True)
 """Discord has told of it before: it is being answered, or was."""
 
@@ -142,6 +145,8 @@ class Intake:
         self._now = now
         self._max_bytes = max_bytes
         self.clicks = Recently(DOUBLE_CLICK_S)
+        self.told_of_four = Recently(SAID_AGAIN_AFTER_S)
+        """Who knows that four pictures count as four."""
 
     async def accept(
         self,
@@ -169,7 +174,10 @@ class Intake:
         now, limits = self._now(), self._limits(settings)
         try:
             outcome = await self._store.accept(
-                _with_defaults(new, settings), now, partial(refusal, limits, new.guild_id), within_s=within_s
+                _with_defaults(new, settings),
+                now,
+                partial(refusal, limits, new.guild_id, new.pictures),
+                within_s=within_s,
             )
         except CannotWrite as error:
             log.error("a request was declined: %s", error)
@@ -206,6 +214,10 @@ class Intake:
             return Declined(Sentence("refused.role"), silently=True)
         return None
 
+    async def pictures_an_hour(self, guild_id: int | None) -> int:
+        """How many pictures a person may ask for there within an hour."""
+        return self._limits(await self._store.servers.settings(guild_id)).hour_user_here
+
     def _limits(self, settings: GuildSettings) -> Limits:
         """A server may only ask for less than whoever runs the bot allows."""
         most = self._settings.pictures_per_user_hour
@@ -219,8 +231,8 @@ class Intake:
         )
 
 
-def refusal(limits: Limits, guild_id: int | None, usage: Usage) -> Declined | None:
-    """Why nothing more may be asked for now."""
+def refusal(limits: Limits, guild_id: int | None, pictures: int, usage: Usage) -> Declined | None:
+    """Why so many `pictures` more may not be asked for now."""
     if usage.waiting_user >= limits.waiting_user:
         return Declined(Sentence("refused.waiting_user", {"count": usage.waiting_user}))
     if usage.waiting_guild >= limits.waiting_guild:
@@ -234,8 +246,12 @@ def refusal(limits: Limits, guild_id: int | None, usage: Usage) -> Declined | No
         ("refused.hour_server", usage.guild, limits.hour_guild),
         ("refused.hour_process", usage.process, limits.hour_process),
     ):
-        if most is not None and len(asked) >= most:
-            return Declined(Sentence(key, {"most": most}), until=asked[-most] + LIMITS_LOOK_BACK)
+        if most is None or pictures == 0 or len(asked) + pictures <= most:
+            continue
+        if pictures > most:
+            return Declined(Sentence("refused.too_many", {"most": most, "count": pictures}))
+        sentence = Sentence(key, {"most": most}) if pictures == 1 else Sentence("refused.several", {"count": pictures})
+        return Declined(sentence, until=asked[pictures - most - 1] + LIMITS_LOOK_BACK)
     return None
 
 

@@ -11,7 +11,7 @@ from bot.requests.clicked import may_remove
 from bot.requests.services import Interaction
 from bot.storage.records import Job
 from bot.views.buttons import job_button
-from bot.views.layouts import media, new_container, new_layout
+from bot.views.layouts import ShownPicture, gallery, new_container, new_layout
 from bot.views.texts import Translation
 from bot.views.wording import heard_notes, label_lines, note_text, picture_notes, strip_alt_text
 from core.events import HeardSummary
@@ -53,7 +53,7 @@ async def show_heard(
     files = {}
     if strip is not None:
         files[STRIP] = await asyncio.to_thread(strip_png, strip, palette)
-        container.add_item(media(STRIP, strip_alt_text(t, heard)))
+        container.add_item(gallery([ShownPicture(STRIP, strip_alt_text(t, heard))]))
     lines = [label_lines(t, heard)] if heard.top else []
     lines += [Markdown(f"-# {note_text(t, note)}") for note in heard_notes(heard)]
     if lines:

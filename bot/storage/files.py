@@ -2,15 +2,21 @@
 
 A file is written under a temporary name, synced and renamed before the transaction that names it, and removed after the
 one that forgets it; what no row names is removed at the next start. Beside them lie marks: empty files that say what
-was being worked on when the process ended. Everything here blocks: run it in a thread.
+was being worked on when the process ended. Everything here but `keep` blocks: run it in a thread.
 """
 
+import asyncio
+import logging
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+log = logging.getLogger(__name__)
+
+FULL_DISK_PAUSE_S = 2.0
 MARK = "begun-"
 
 
@@ -87,3 +93,25 @@ class WorkFiles:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+async def keep(files: WorkFiles, name: str, data: bytes) -> None:
+    """Write a file; while the disk is full, again and again."""
+    while True:
+        try:
+            await _to_the_end(asyncio.to_thread(files.write, name, data))
+        except OSError as error:
+            log.warning("%s cannot be written (%s); I try again", name, error)
+            await asyncio.sleep(FULL_DISK_PAUSE_S)
+        else:
+            return
+
+
+async def _to_the_end(call: Coroutine[Any, Any, None]) -> None:
+    """What a thread does cannot be stopped: whoever is cancelled meanwhile waits until it is done."""
+    task = asyncio.create_task(call)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

@@ -69,13 +69,22 @@ class ReplyAddress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished picture: its recipe, what a person should know about it, and the colours of its sound's strip."""
+    """A finished picture: its recipe, what a person should know about it, and the colours of its sound's strip.
+
+    `more` are the recipes of those that were painted together with it.
+    """
 
     recipe: Recipe
     seconds: float
     is_miniature: bool
     notes: tuple[Note, ...] = ()
     palette: Palette | None = None
+    more: tuple[Recipe, ...] = ()
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """One for each picture, in the order in which they are shown."""
+        return (self.recipe, *self.more)
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,11 @@ class How(StrEnum):
 
     AGAIN = "again"
     CHANGE = "change"
+    FOUR = "four"
+    CLOSER = "closer"
+    """Four that keep its composition."""
+    PICKED = "picked"
+    """It is one of several, in a message of its own."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +181,8 @@ class NewJob:
 
     `asked`: somebody wanted it; the bot did not take the recording up by itself. `strip_of` names the job that the
     sound's strip is kept with. `request_key` is what the request is known by, however often Discord tells of it.
-    `author_id` sent the recording; None: whoever asks. `origin`: the picture that this one is made from.
+    `author_id` sent the recording; None: whoever asks. `origin`: the picture that this one is made from. `outcome`: it
+    is painted already, and `attachment` is where.
     """
 
     user_id: int
@@ -186,6 +201,12 @@ class NewJob:
     interaction: InteractionAddress | None = None
     author_id: int | None = None
     origin: Origin | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures limits count it as."""
+        return 0 if self.outcome is not None else self.options.count
 
 
 class Spent(StrEnum):

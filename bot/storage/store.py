@@ -6,11 +6,11 @@ This module knows nothing of Discord beyond ids, and decides nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.erasures import NO_JOB, Erasures
-from bot.storage.files import WorkFiles
+from bot.storage.files import WorkFiles, keep
 from bot.storage.forgetting import forget_jobs, forget_recordings
 from bot.storage.ledger import LIMITS_LOOK_BACK, usage_of
 from bot.storage.notes import Notes
@@ -55,7 +55,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PURGED_AT_ONCE = 200
-FULL_DISK_PAUSE_S = 2.0
 
 
 class Store:
@@ -124,7 +123,8 @@ class Store:
                 return refused
             job_id = session.scalar(insert(JobRow).values(**values).returning(JobRow.id))
             kind = Spent.RECORDING if new.heard is None else Spent.PICTURE
-            session.add(LedgerRow(at=now, job_id=job_id, user_id=new.user_id, guild_id=new.guild_id, kind=kind))
+            spent = {"at": now, "job_id": job_id, "user_id": new.user_id, "guild_id": new.guild_id, "kind": kind}
+            session.add_all(LedgerRow(**spent) for _ in range(new.pictures))
             session.flush()
             job: Job = session.get_one(JobRow, job_id).as_job()
             return job
@@ -156,7 +156,7 @@ class Store:
     async def keep_recording(self, job_id: int, data: bytes) -> Path:
         """Keep the bytes that are to be heard until they have been; returns their file."""
         name = _recording_of(job_id)
-        await self._keep_file(name, data)
+        await keep(self._files, name, data)
         return self._files.path(name)
 
     async def recording(self, job_id: int) -> Path | None:
@@ -210,7 +210,7 @@ class Store:
     async def keep_picture(self, job_id: int, outcome: Outcome, data: bytes, ending: str) -> None:
         """Keep a picture that is painted until it has been shown."""
         name = f"picture-{job_id}.{ending}"
-        await self._keep_file(name, data)
+        await keep(self._files, name, data)
         is_wanted = JobRow.id == job_id, JobRow.state == JobState.WAITING
         kept = update(JobRow).where(*is_wanted).values(outcome=outcome, picture=name).returning(JobRow.id)
 
@@ -362,27 +362,6 @@ class Store:
 
         await self._write(forget)
         await self._database.writer.empty_log()
-
-    async def _keep_file(self, name: str, data: bytes) -> None:
-        """Write a file; while the disk is full, again and again."""
-        while True:
-            try:
-                await _to_the_end(asyncio.to_thread(self._files.write, name, data))
-            except OSError as error:
-                log.warning("%s cannot be written (%s); I try again", name, error)
-                await asyncio.sleep(FULL_DISK_PAUSE_S)
-            else:
-                return
-
-
-async def _to_the_end(call: Coroutine[Any, Any, T]) -> T:
-    """What a thread does cannot be stopped: whoever is cancelled meanwhile waits until it is done."""
-    task = asyncio.create_task(call)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 def _begin_run(session: Session) -> int:

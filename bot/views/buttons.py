@@ -11,7 +11,11 @@ from discord import ui
 
 from bot.views.texts import Translation
 
-WHATS = ("again", "change", "more", "silence", "recipe", "report", "delete", "cancel")
+PICKS = ("pick1", "pick2", "pick3", "pick4")
+"""They choose one of the pictures above them."""
+WHATS = (
+    "again", "four", "four_told", "closer", *PICKS, "change", "more", "silence", "recipe", "report", "delete", "cancel",
+)  # fmt: skip
 FORMERLY = {"edit": "change", "heard": "more"}
 """What buttons of older messages mean."""
 
@@ -23,7 +27,8 @@ PRIVACY_BUTTON = r"privacy:(?P<what>forget|unheard|heard|export)"
 def job_button(what: str, job_id: int, t: Translation) -> ui.Button[Any]:
     """One of `WHATS`. No colour but the picture's; red is what cannot be taken back."""
     style = discord.ButtonStyle.danger if what == "delete" else discord.ButtonStyle.secondary
-    return ui.Button(label=t(f"button.{what}"), style=style, custom_id=f"job:{what}:{job_id}")
+    label = what.removeprefix("pick") if what in PICKS else t(f"button.{what}")
+    return ui.Button(label=label, style=style, custom_id=f"job:{what}:{job_id}")
 
 
 def mine_button(job_id: int, t: Translation) -> ui.Button[Any]:

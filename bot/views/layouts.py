@@ -5,22 +5,23 @@ happens to a job and what its buttons do is not known here. The layouts are stop
 not keep them to act: that the dynamic controls do.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import discord
 from discord import ui
 
 from bot.discord_api.markdown import Markdown, display, joined
-from bot.views.buttons import job_button
+from bot.views.buttons import PICKS, job_button
 from bot.views.texts import Translation
 from bot.views.wording import note_text, things_line
 from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.hearing.palette import Palette
+from core.pictures import PictureFile
 
 PICTURE = "picture"
-"""The name of the file with the picture, without its ending."""
 
 
 class Controls(Enum):
@@ -29,6 +30,8 @@ class Controls(Enum):
     NONE = auto()
     CANCEL = auto()
     PICTURE = auto()
+    SEVERAL = auto()
+    """Pictures to choose from."""
     AGAIN = auto()
     """No picture came of it, but one may."""
     SILENCE = auto()
@@ -38,15 +41,24 @@ class Controls(Enum):
 BUTTONS = {
     Controls.NONE: (),
     Controls.CANCEL: ("cancel",),
-    Controls.PICTURE: ("again", "change", "more"),
+    Controls.PICTURE: ("again", "four", "change", "more"),
+    Controls.SEVERAL: (*PICKS, "closer"),
     Controls.AGAIN: ("again",),
     Controls.SILENCE: ("silence",),
 }
 
 
 @dataclass(frozen=True)
+class ShownPicture:
+    """A picture in a message: the `name` of a file attached to it, and what that shows in words."""
+
+    name: str
+    alt_text: str
+
+
+@dataclass(frozen=True)
 class Screen:
-    """All that a job's message shows. `picture` is the name of a file attached to the message.
+    """All that a job's message shows.
 
     `status` says how far it is, below what was `heard`; `palette` are the picture's colours.
     """
@@ -54,8 +66,7 @@ class Screen:
     job_id: int
     status: Markdown
     heard: HeardSummary | None = None
-    picture: str | None = None
-    alt_text: str = ""
+    pictures: tuple[ShownPicture, ...] = ()
     notes: tuple[Note, ...] = ()
     controls: Controls = Controls.CANCEL
     palette: Palette | None = None
@@ -78,8 +89,8 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     """The message for `screen`. `marker` is a number that nobody sees, by which the message is found again."""
     view, container = new_layout(), new_container(screen.palette, marker)
     view.add_item(container)
-    if screen.picture is not None:
-        container.add_item(media(screen.picture, screen.alt_text or None))
+    if screen.pictures:
+        container.add_item(gallery(screen.pictures))
     container.add_item(display(_text(screen, t)))
     if names := BUTTONS[screen.controls]:
         container.add_item(ui.ActionRow(*(job_button(name, screen.job_id, t) for name in names)))
@@ -94,13 +105,12 @@ def _text(screen: Screen, t: Translation) -> Markdown:
     return joined("\n", things_line(t, screen.heard.top), *(Markdown(f"-# {line}") for line in small))
 
 
-def build_picture_alone(job_id: int, picture: str, *, is_covered: bool, t: Translation) -> ui.LayoutView:
-    """What stays of a message when what was heard has been forgotten: the picture, and a way to remove it."""
+def build_picture_alone(job_id: int, pictures: Sequence[str], *, is_covered: bool, t: Translation) -> ui.LayoutView:
+    """What stays of a message when what was heard has been forgotten: its pictures, and a way to remove them."""
     view, container = new_layout(), new_container()
     view.add_item(container)
-    gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
-    gallery.add_item(media=f"attachment://{picture}", description=t("alt.forgotten"), spoiler=is_covered)
-    container.add_item(gallery)
+    shown = tuple(ShownPicture(name, t("alt.forgotten")) for name in pictures)
+    container.add_item(gallery(shown, is_covered=is_covered))
     container.add_item(display(t("status.forgotten")))
     container.add_item(ui.ActionRow(job_button("delete", job_id, t)))
     return view
@@ -111,8 +121,27 @@ def is_marked(message: discord.Message, marker: int) -> bool:
     return any(getattr(component, "id", None) == marker for component in message.components)
 
 
-def media(name: str, description: str | None) -> "ui.MediaGallery[ui.LayoutView]":
-    """An attached picture by its file's name, as wide as the message."""
-    gallery: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
-    gallery.add_item(media=f"attachment://{name}", description=description)
-    return gallery
+def gallery(pictures: Sequence[ShownPicture], *, is_covered: bool = False) -> "ui.MediaGallery[ui.LayoutView]":
+    """Attached pictures: one as wide as the message, several side by side."""
+    shown: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
+    for picture in pictures:
+        shown.add_item(media=f"attachment://{picture.name}", description=picture.alt_text, spoiler=is_covered)
+    return shown
+
+
+def picture_name(ending: str, index: int, of: int) -> str:
+    """The file's name of one picture, or of the one at `index` among several."""
+    return f"{PICTURE}.{ending}" if of == 1 else f"{PICTURE}-{index + 1}.{ending}"
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file in a job's message is a picture of it."""
+    return name.startswith((f"{PICTURE}.", f"{PICTURE}-"))
+
+
+def with_pictures(screen: Screen, files: Sequence[PictureFile], alt_text: str) -> tuple[Screen, dict[str, bytes]]:
+    """`screen` with the pictures in `files`, numbered where there are several; and the files by their names."""
+    names = [picture_name(file.ending, index, len(files)) for index, file in enumerate(files)]
+    alt_texts = [alt_text] if len(files) == 1 else [f"{number}. {alt_text}" for number in range(1, len(files) + 1)]
+    shown = tuple(ShownPicture(name, text) for name, text in zip(names, alt_texts, strict=True))
+    return replace(screen, pictures=shown), {name: file.data for name, file in zip(names, files, strict=True)}

@@ -99,6 +99,7 @@ class ScriptedPainter:
             revision="1",
             adapter=None,
             heard=request.heard,
+            near=request.near,
         )
         order.listener(Painted(Picture(self.image(), recipe, 1.5, self.is_miniature, self.notes)))
 

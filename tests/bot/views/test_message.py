@@ -7,7 +7,7 @@ import pytest
 
 from bot.discord_api.markdown import Markdown
 from bot.storage.records import How
-from bot.views.layouts import Controls, Screen, build_layout
+from bot.views.layouts import Controls, Screen, ShownPicture, build_layout
 from bot.views.texts import Texts, Translation, one_locale_each
 from bot.views.wording import painted_line, things_line, waiting_line
 from core.events import HeardSummary
@@ -33,24 +33,38 @@ RAIN = HeardSummary(
 )
 
 
+FOUR = [f"picture-{number}.png" for number in (1, 2, 3, 4)]
+
+
+def shown(*names: str) -> tuple[ShownPicture, ...]:
+    return tuple(ShownPicture(name, "…") for name in names)
+
+
 def states(t: Translation) -> dict[str, Screen]:
     """A message in every state, as full as it can be."""
     origin = t("origin.again", picture=Markdown("[↗](https://discord.com/channels/1/2/3)"))
     options = ImagineOptions(prompt="a dog at sea", style=Style.WATERCOLOUR, adapter="ink")
+    once = (Note("miniature", {}),)
     line = painted_line(t, 1, options, Style.WATERCOLOUR, origin)
     return {
         "listening": Screen(1, t("status.listening")),
         "heard": Screen(1, waiting_line(t, 3, 20.0), RAIN),
-        "painting": Screen(1, t("status.painting", step=6, steps=12), RAIN, "preview-6.jpg", t("alt.preview")),
-        "painted": Screen(
-            1, line, RAIN, "picture.png", "…", (Note("miniature", {}),), controls=Controls.PICTURE, palette=BLUE
-        ),
+        "painting": Screen(1, t("status.painting", step=6, steps=12), RAIN, shown("preview-6.jpg")),
+        "painted": Screen(1, line, RAIN, shown("picture.png"), once, controls=Controls.PICTURE, palette=BLUE),
+        "several": Screen(1, line, RAIN, shown(*FOUR), once, controls=Controls.SEVERAL, palette=BLUE),
         "failed": Screen(1, t("status.fault"), controls=Controls.AGAIN),
         "silent": Screen(1, t("status.fault"), controls=Controls.SILENCE),
     }
 
 
-MOST = {"listening": (4, 1, 1), "heard": (4, 2, 1), "painting": (5, 2, 1), "painted": (9, 3, 5), "failed": (4, 1, 1)}
+MOST = {
+    "listening": (4, 1, 1),
+    "heard": (4, 2, 1),
+    "painting": (5, 2, 1),
+    "painted": (9, 3, 5),
+    "several": (9, 3, 5),
+    "failed": (4, 1, 1),
+}
 """Components, lines and buttons."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.discord_api.markdown import Markdown
-from bot.views.layouts import Controls, Screen, build_layout
+from bot.views.layouts import Controls, Screen, ShownPicture, build_layout
 from bot.views.naming import LONGEST_TITLE, things, title_of
 from bot.views.texts import LANGUAGES, Texts, Translation
 from bot.views.wording import label_lines, picture_alt_text, strip_alt_text
@@ -82,7 +82,7 @@ def test_a_title_is_a_name_that_discord_takes_for_a_thread(locale: str) -> None:
 
 def said(t: Translation, summary: HeardSummary | None) -> list[str]:
     """All that a painted picture's message says, to the eye and to the ear, and its thread's name."""
-    screen = Screen(1, Markdown(""), summary, picture="picture.png", controls=Controls.PICTURE)
+    screen = Screen(1, Markdown(""), summary, (ShownPicture("picture.png", ""),), controls=Controls.PICTURE)
     painted = "" if summary is None else picture_alt_text(t, summary, ImagineOptions(style=Style.COMIC))
     layout: Any = build_layout(screen, t, 77)
     found = [painted, *([label_lines(t, summary), strip_alt_text(t, summary)] if summary is not None else [])]
