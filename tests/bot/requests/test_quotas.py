@@ -6,7 +6,7 @@ The real intake and store; what was accepted is counted here by hand.
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -20,6 +20,7 @@ from bot.settings import BotSettings
 from bot.storage.records import JobState, NewJob, Place
 from bot.storage.store import Store
 from core.events import HeardSummary
+from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 
 USER, HERE, GUILD, PROCESS, WAITING = 3, 2, 5, 8, 4
@@ -30,9 +31,9 @@ STRICT = 2
 """The server that allows less."""
 HEARD = HeardSummary("Dog", (), (), 1.0, Prompt("a dog", ""), None)
 
-Ask = tuple[int, int | None, bool]
-"""Who, in which server, and whether something is painted again; otherwise a recording is to be heard."""
-asks: st.SearchStrategy[Ask] = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(SERVERS), st.booleans())
+Ask = tuple[int, int | None, int]
+"""Who, in which server, and how many pictures of what was heard before; 0: a recording is to be heard."""
+asks: st.SearchStrategy[Ask] = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(SERVERS), st.integers(0, 2))
 actions = st.one_of(
     st.tuples(st.just("ask"), st.lists(asks, min_size=1, max_size=8)),
     st.tuples(st.just("told again"), st.integers(0, 30)),
@@ -54,6 +55,7 @@ class Spent:
     at: datetime
     user: int
     guild: int | None
+    pictures: int = 1
     refused: bool = False
     is_over: bool = False
     """Once an hour old by the bot's clock, whichever way that is set afterwards."""
@@ -84,14 +86,15 @@ class Crowd:
     async def ask(self, new: NewJob) -> None:
         outcome = await self.intake.accept(new, Asker(new.user_id))
         if isinstance(outcome, Accepted):
-            self.spent[outcome.job.id] = Spent(self.now, new.user_id, new.guild_id)
+            self.spent[outcome.job.id] = Spent(self.now, new.user_id, new.guild_id, new.options.count)
             self.waiting.add(outcome.job.id)
             self.keys[outcome.job.id] = new
 
     def new(self, ask: Ask) -> NewJob:
         self.count += 1
-        user, guild, again = ask
-        return NewJob(user, guild, 1, "en-US", "x", heard=HEARD if again else None, request_key=f"k:{self.count}")
+        user, guild, pictures = ask
+        options, heard = ImagineOptions(count=pictures or 1), HEARD if pictures else None
+        return NewJob(user, guild, 1, "en-US", "x", options=options, heard=heard, request_key=f"k:{self.count}")
 
     def one_of(self, number: int) -> int | None:
         jobs = sorted(self.spent)
@@ -112,7 +115,7 @@ class Crowd:
             case "ends" if job_id is not None:
                 await self.store.finish(job_id, JobState.DONE)
                 self.waiting.discard(job_id)
-            case "cannot be had" if job_id in self.waiting:
+            case "cannot be had" if job_id in self.waiting and self.keys[job_id].heard is None:
                 await self.store.note_refused(job_id)
                 await self.store.finish(job_id, JobState.FAILED)
                 self.spent[job_id].refused = True
@@ -146,14 +149,18 @@ class Crowd:
         for user in PEOPLE:
             mine = [spent for spent in recent if spent.user == user]
             free = min(FREE_REFUSALS, sum(spent.refused for spent in mine))
-            assert len(mine) - free <= USER, f"{user}: {mine}"
+            assert pictures(mine) - free <= USER, f"{user}: {mine}"
             here = [spent for spent in mine if spent.guild == STRICT]
-            assert len(here) - min(free, sum(spent.refused for spent in here)) <= HERE
+            assert pictures(here) - min(free, sum(spent.refused for spent in here)) <= HERE
             assert sum(self.spent[job].user == user for job in self.waiting) <= WAITING
         for guild in SERVERS[1:]:
-            assert sum(spent.guild == guild and not spent.refused for spent in recent) <= GUILD
+            assert pictures(spent for spent in recent if spent.guild == guild and not spent.refused) <= GUILD
             assert sum(self.spent[job].guild == guild for job in self.waiting) <= WAITING
-        assert sum(not spent.refused for spent in recent) <= PROCESS
+        assert pictures(spent for spent in recent if not spent.refused) <= PROCESS
+
+
+def pictures(spendings: Iterable[Spent]) -> int:
+    return sum(spent.pictures for spent in spendings)
 
 
 async def try_out(sequence: Sequence[tuple[str, object]], database: bytes) -> None:
@@ -188,8 +195,8 @@ def empty_database() -> bytes:
 
 
 CLOCK_SET_BACK = [
-    ("ask", [(1, None, False), (2, None, False)]), ("ask", [(1, None, False), (3, 3, False)]), ("clock set back", 13),
-    ("withdrawn", 27), ("time passes", 14), ("ask", [(1, None, False)]), ("ask", [(1, None, False)]),
+    ("ask", [(1, None, 0), (2, None, 0)]), ("ask", [(1, None, 0), (3, 3, 0)]), ("clock set back", 13),
+    ("withdrawn", 27), ("time passes", 14), ("ask", [(1, None, 0)]), ("ask", [(1, None, 0)]),
     ("time passes", 20), ("time passes", 34), ("told again", 28),
 ]  # fmt: skip
 """A request was forgotten while the clock was behind, and taken for a new one within the hour."""
