@@ -21,6 +21,7 @@ from bot.discord_api.clock import DiscordClock
 from bot.discord_api.files import FileReader, ReadFile
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.permissions import invite_link, missing_in
+from bot.discord_api.recent_tokens import RecentTokens
 from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
@@ -36,7 +37,6 @@ from bot.requests.editors import Editors
 from bot.requests.intake import Asker, Intake
 from bot.requests.languages import Languages
 from bot.requests.listener import Listener
-from bot.requests.menu_tokens import MenuTokens
 from bot.requests.mine import MineButton
 from bot.requests.privacy import PrivacyButton
 from bot.requests.services import Interaction, ServiceClient, Services
@@ -121,6 +121,7 @@ class ImagineBot(ServiceClient):
             recordings=Recordings(self, read_file),
             turns=Turns(),
             pace=Pace(),
+            tokens=RecentTokens(),
             refused_words=_refused_words(settings.data_dir),
             now=now,
         )
@@ -133,7 +134,7 @@ class ImagineBot(ServiceClient):
             jobs=JobRunner(job_services, give_up_after=timedelta(hours=settings.give_up_hours)),
             recordings=job_services.recordings,
             places=places,
-            menu_tokens=MenuTokens(),
+            tokens=job_services.tokens,
             now=now,
         )
 

@@ -356,12 +356,18 @@ class JobRun:
             await self._message.finish(self._screen, {})
         elif job.interaction is not None and now < job.interaction.expires:
             await self._message.finish_privately(self._screen, job.interaction.token)
+        elif (kept := self._services.tokens.find(job.user_id, job.id, now)) and await self._tell_alone(kept[0]):
+            log.info("job %d: only its asker is told how it ended", job.id)
         elif job.interaction is None and job.guild_id is not None:
             beside = await self._message.finish_beside(self._screen)
             if beside is not None and self._screen.controls is Controls.NONE:
                 await self._services.store.erasures.add(beside, now + TOLD_FOR)
         else:
             await self._message.finish(self._screen, {})
+
+    async def _tell_alone(self, token: str) -> bool:
+        """Whether its asker could be told without anybody else noticing: there is no message yet."""
+        return not await self._message.is_there() and await self._message.tell_privately(self._screen, token)
 
     async def _finish_keeping(self) -> None:
         if self._keeping is not None:

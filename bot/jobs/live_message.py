@@ -112,16 +112,21 @@ class LiveMessage:
         At no moment is it nowhere.
         """
         await self.finish(content, {})
+        await self.tell_privately(content, token)
+
+    async def tell_privately(self, content: Screen, token: str) -> bool:
+        """Tell the one who asked alone, by an interaction; a message that others see goes. Whether it was possible."""
         try:
             told = await calls.tell_privately(self._services.client, token, self._layout(content))
         except CallFailed as error:
-            log.info("job %d: what is told stays for everybody to see: %r", self._job.id, error)
-            return
+            log.info("job %d: it cannot be told to its asker alone: %r", self._job.id, error)
+            return False
         await self._services.store.lose_reply(self._job.id)
         if self._reply is not None:
             with suppress(CallFailed):  # then both stand
                 await self._reply.delete()
         await self._services.store.set_reply(self._job.id, ReplyAddress(*told))
+        return True
 
     async def close(self) -> None:
         """Show nothing more. A message that is on its way arrives, and its address is written down."""

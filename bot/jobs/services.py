@@ -7,6 +7,7 @@ from datetime import datetime
 import discord
 
 from bot.discord_api.pacing import EditLimiter
+from bot.discord_api.recent_tokens import RecentTokens
 from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
@@ -30,5 +31,6 @@ class JobServices:
     recordings: Recordings
     turns: Turns
     pace: Pace
+    tokens: RecentTokens
     refused_words: WordList
     now: Callable[[], datetime]

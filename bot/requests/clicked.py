@@ -40,7 +40,7 @@ def address_of(interaction: Interaction, job: Job) -> ReplyAddress | None:
     if _is_on_its_message(interaction, job):
         token, expires = interaction.token, interaction.expires_at
     else:
-        kept = interaction.client.services.menu_tokens.find(interaction.user.id, job.id, interaction.created_at)
+        kept = interaction.client.services.tokens.find(interaction.user.id, job.id, interaction.created_at)
         if kept is None:
             return job.reply
         token, expires = kept

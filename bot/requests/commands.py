@@ -132,6 +132,7 @@ async def imagine_this_sound(interaction: Interaction, message: discord.Message)
         new = request_for(interaction, recording, ImagineOptions(), source=message)
         match await services.intake.accept(new, asker):
             case Accepted(job):
+                services.tokens.keep(interaction.user.id, job.id, interaction.token, interaction.created_at)
                 await services.jobs.start(job)
                 told.append(t("answer.accepted"))
             case Declined() as declined:

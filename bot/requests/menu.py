@@ -30,7 +30,7 @@ async def show_menu(interaction: Interaction, job: Job) -> None:
         return
     if not await calls.acknowledge_click(interaction):  # whose token then reaches the message that was clicked
         return
-    services.menu_tokens.keep(interaction.user.id, job.id, interaction.token, interaction.created_at)
+    services.tokens.keep(interaction.user.id, job.id, interaction.token, interaction.created_at)
     palette = job.outcome.palette if job.outcome is not None else None
     view, container = new_layout(), new_container(palette)
     view.add_item(container)

@@ -11,11 +11,11 @@ from datetime import datetime
 import discord
 from discord.ext import commands
 
+from bot.discord_api.recent_tokens import RecentTokens
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
 from bot.requests.intake import Intake
-from bot.requests.menu_tokens import MenuTokens
 from bot.settings import BotSettings
 from bot.storage.store import Store
 from bot.views.texts import Texts
@@ -34,7 +34,7 @@ class Services:
     jobs: JobRunner
     recordings: Recordings
     places: Places
-    menu_tokens: MenuTokens
+    tokens: RecentTokens
     now: Callable[[], datetime]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from bot.discord_api.pacing import EditLimiter
+from bot.discord_api.recent_tokens import RecentTokens
 from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
@@ -132,6 +133,7 @@ class OneStart:
             recordings=Recordings(client, client.http.get_from_cdn),
             turns=Turns(),
             pace=Pace(),
+            tokens=RecentTokens(),
             refused_words=WordList(),
             now=now,
         )

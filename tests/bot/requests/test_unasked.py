@@ -180,8 +180,23 @@ async def test_direct_message_is_always_answered(world: World) -> None:
     assert "nothing but silence" in text_of(message)
 
 
-async def test_menu_on_a_silent_recording_is_answered(world: World) -> None:
+async def test_menu_on_a_silent_recording_is_answered_to_the_one_who_asked_alone(world: World) -> None:
     message = await world.post(world.alice, world.channel, ("quiet.wav", silence()))
+    menu = await world.bob.context_menu(world.channel, "Imagine this sound", message)
+
+    told = next(followup for followup in menu.followups if "nothing but silence" in text_of(followup))
+    assert told.flags.ephemeral
+    assert world.said(world.channel) == []
+    assert world.channel.threads == []
+
+    await world.bob.click(told, label="Paint the silence")
+    (painted,) = world.said(world.channel)
+    assert names_of(painted) == ["picture.png"]
+
+
+async def test_menu_whose_interaction_was_forgotten_is_answered_beside_the_recording(world: World) -> None:
+    message = await world.post(world.alice, world.channel, ("quiet.wav", silence()))
+    world.bot.services.tokens.keep = lambda *args: None  # type: ignore[method-assign]
     await world.bob.context_menu(world.channel, "Imagine this sound", message)
 
     (told,) = world.said(world.channel)
