@@ -22,6 +22,7 @@ from bot.discord_api.files import FileReader, ReadFile
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.permissions import invite_link, missing_in
 from bot.discord_api.recent_tokens import RecentTokens
+from bot.jobs.gallery import Gallery
 from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
@@ -34,6 +35,8 @@ from bot.requests.change import paint_changed
 from bot.requests.commands import OPEN_TO_ALL, new_commands
 from bot.requests.controls import JobButton
 from bot.requests.editors import Editors
+from bot.requests.gallery import GalleryButton
+from bot.requests.gallery_events import GalleryEvents
 from bot.requests.intake import Asker, Intake
 from bot.requests.languages import Languages
 from bot.requests.listener import Listener
@@ -91,7 +94,7 @@ class ImagineBot(ServiceClient):
     def __init__(self, settings: BotSettings, engine: Engine, *, read_file: ReadFile | None = None) -> None:
         """`read_file` takes the place of what reads recordings from Discord's hosts."""
         clock = DiscordClock(discord.utils.utcnow)
-        intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True)
+        intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, guild_reactions=True)
         intents.message_content = settings.message_content
         super().__init__(
             command_prefix=commands.when_mentioned,
@@ -132,6 +135,7 @@ class ImagineBot(ServiceClient):
             texts=texts,
             intake=Intake(settings, store, now, max_bytes=engine.settings.audio_limits.max_bytes),
             jobs=JobRunner(job_services, give_up_after=timedelta(hours=settings.give_up_hours)),
+            gallery=Gallery(job_services),
             recordings=job_services.recordings,
             places=places,
             tokens=job_services.tokens,
@@ -142,9 +146,10 @@ class ImagineBot(ServiceClient):
         """After login, before the gateway: open the store, add the features, make the commands known."""
         calls.repeat_passing_failures(self.http)
         await self.services.store.open()
-        self.add_dynamic_items(JobButton, MineButton, PrivacyButton, SettingControl, PageButton)
+        self.add_dynamic_items(JobButton, GalleryButton, MineButton, PrivacyButton, SettingControl, PageButton)
         await self.add_cog(self._listener)
         await self.add_cog(CatchUp(self, self._listener))
+        await self.add_cog(GalleryEvents(self))
         await self.add_cog(Languages(self))
         await self.add_cog(
             Editors({CHANGE_EDITOR: paint_changed, NUMBERS_EDITOR: change_numbers, WORDS_EDITOR: change_words})

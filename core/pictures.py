@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from core.errors import InvalidOptions
 from core.generation.protocol import Picture
-from core.provenance.png_text import UnreadablePicture, read_text
+from core.provenance.png_text import UnreadablePicture, read_text, without_text
 from core.provenance.xmp import MADE_BY_A_MODEL, PNG_KEY
 from core.recipe import Recipe, from_json, to_json
 
@@ -52,6 +52,14 @@ def read_recipe(path: Path) -> Recipe:
         return from_json(text)
     except ValueError as error:
         raise InvalidOptions(f"The recipe in {path} is damaged; name another picture.") from error
+
+
+def without_recipe(file: PictureFile) -> PictureFile:
+    """The same picture without the words that it was painted from; that a model made it stays said.
+
+    Raises UnreadablePicture for what is called a PNG and is none.
+    """
+    return PictureFile(without_text(file.data, KEY), file.ending) if file.ending == "png" else file
 
 
 def read_image(data: bytes) -> Image.Image:

@@ -50,6 +50,11 @@ def mention(user_id: int) -> Markdown:
     return Markdown(f"<@{user_id}>")
 
 
+def channel_mention(channel_id: int) -> Markdown:
+    """A channel, to be clicked."""
+    return Markdown(f"<#{channel_id}>")
+
+
 def link_to(guild_id: int | None, channel_id: int, message_id: int) -> Markdown:
     """A message; `guild_id` None: in direct messages."""
     return Markdown(f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}")

@@ -18,9 +18,13 @@ def nonce_of(application_id: int, job: Job, purpose: str) -> str:
 
 def place_of(application_id: int, job: Job) -> Place:
     """Where the job's message belongs, with the marker by which it is known there."""
-    number = int.from_bytes(digest(application_id, _request(job), "marker")[:4], "big")
-    marker = number >> (32 - MARKER_BITS) or 1
+    marker = marker_of(application_id, _request(job), "marker")
     return Place(job.channel_id, job.guild_id, job.source_id, marker, job.interaction)
+
+
+def marker_of(*parts: object) -> int:
+    """The marker of the message that is about these."""
+    return int.from_bytes(digest(*parts)[:4], "big") >> (32 - MARKER_BITS) or 1
 
 
 def _request(job: Job) -> str:

@@ -175,7 +175,8 @@ class CatchUp(commands.Cog):
         return True
 
     async def _check_answers(self) -> None:
-        """Whether the recordings of the last day are still there; slowly, since nobody waits for it."""
+        """Whether the recordings of the last day are still there, and the pictures of which there are copies; slowly,
+        since nobody waits for it."""
         since = self._services.now() - CHECKED_BACK
         for job_id in await self._services.store.answers_since(since):
             await asyncio.sleep(CHECK_PAUSE_S)
@@ -187,6 +188,7 @@ class CatchUp(commands.Cog):
                     await self._services.jobs.withdraw(job)
             except CallFailed as error:
                 log.info("job %d: whether its recording is still there is not known: %r", job.id, error)
+        await self._services.gallery.check_originals()
 
     @tasks.loop(seconds=NOTED_EVERY_S)
     async def _note(self) -> None:

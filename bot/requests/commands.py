@@ -9,6 +9,7 @@ from discord import app_commands
 from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, formatted, inert, joined, link_to
 from bot.requests.answering import answer_request, language_of, recordings_of, request_for
+from bot.requests.gallery import show_gallery
 from bot.requests.hearing import tell_what_is_heard
 from bot.requests.intake import Accepted, Asker, Declined, may_be_chosen
 from bot.requests.mine import show_mine
@@ -87,6 +88,13 @@ class ImagineSound(app_commands.Group):
     async def mine(self, interaction: Interaction) -> None:
         """The asker's last pictures."""
         await show_mine(interaction)
+
+    @app_commands.command(
+        name=translatable("command.gallery.name"), description=translatable("command.gallery.description")
+    )
+    async def gallery(self, interaction: Interaction) -> None:
+        """Where the server's gallery is, and how to share a picture there."""
+        await show_gallery(interaction)
 
     @app_commands.command(name=translatable("command.help.name"), description=translatable("command.help.description"))
     async def help(self, interaction: Interaction) -> None:

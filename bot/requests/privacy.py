@@ -5,7 +5,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Self
@@ -73,9 +73,13 @@ async def _send_export(interaction: Interaction) -> None:
         await calls.answer(interaction, t("answer.export_daily"))
         return
     kept = await services.store.people.kept_of(user.id)
-    locale = await services.store.people.locale(user.id)
+    person = {
+        "language": await services.store.people.locale(user.id),
+        "others_may_share": await services.store.galleries.may_be_starred(user.id),
+        "galleries": [asdict(copy) for copy in await services.store.galleries.kept_of(user.id)],
+    }
     try:
-        archive = await asyncio.to_thread(export, kept, locale)
+        archive = await asyncio.to_thread(export, kept, person)
         await calls.send(user, calls.plain(t("answer.export")), {"imagine-sound.zip": archive})
     except calls.CallFailed:
         await services.store.people.unclaim_export(user.id)
@@ -84,14 +88,14 @@ async def _send_export(interaction: Interaction) -> None:
         await calls.answer(interaction, t("answer.exported", count=len(kept)))
 
 
-def export(kept: Sequence[tuple[Job, Strip | None]], locale: str | None) -> bytes:
-    """A zip: the person's language and all that is known of each request as JSON, and the sounds' strips, as many as
-    Discord takes. Blocks."""
+def export(kept: Sequence[tuple[Job, Strip | None]], person: Mapping[str, object]) -> bytes:
+    """A zip: what is known of the person and of each request as JSON, and the sounds' strips, as many as Discord takes.
+    Blocks."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         requests = [asdict(job) for job, _ in kept]
         archive.writestr("requests.json", json.dumps(requests, indent=2, ensure_ascii=False, default=str))
-        archive.writestr("person.json", json.dumps({"language": locale}))
+        archive.writestr("person.json", json.dumps(person))
         for job, strip in reversed(kept):  # the newest first: Discord takes no files of more than 10 MB
             if strip is None:
                 continue

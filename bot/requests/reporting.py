@@ -27,6 +27,7 @@ async def report(interaction: Interaction, job: Job) -> None:
         return
     reply = Reply(interaction.client, address)
     try:
+        await interaction.client.services.gallery.cover(address.message_id)
         message = await reply.fetch()
         if not is_hidden(message):
             names = [attachment.filename for attachment in message.attachments]

@@ -12,6 +12,7 @@ import discord
 from discord.ext import commands
 
 from bot.discord_api.recent_tokens import RecentTokens
+from bot.jobs.gallery import Gallery
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
@@ -32,6 +33,7 @@ class Services:
     texts: Texts
     intake: Intake
     jobs: JobRunner
+    gallery: Gallery
     recordings: Recordings
     places: Places
     tokens: RecentTokens

@@ -12,12 +12,13 @@ import discord
 from discord import ui
 
 from bot.discord_api import calls
-from bot.discord_api.markdown import Markdown, formatted, mention
+from bot.discord_api.markdown import Markdown, channel_mention, formatted, mention
 from bot.requests.answering import language_of
 from bot.requests.services import Interaction, Services, choosable_adapters
 from bot.storage.records import GuildSettings, Listening, OwnWords, Taken
 from bot.views.editors import numbers_editor, words_editor
 from bot.views.texts import Texts, Translation, one_locale_each
+from bot.views.wording import names_of
 from core.prompting.styles import Style
 
 MOST_PICKED = 25
@@ -28,6 +29,9 @@ ALL = "*"
 
 ASKERS = "asker"
 """In place of a locale."""
+
+STARS = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50)
+"""So many people may be asked for to share a picture; 0: none do."""
 
 MOST_NAMED = 50
 """So many blocked people are named."""
@@ -239,6 +243,49 @@ async def _choose_log_channel(_: Interaction, item: ui.ChannelSelect[Any]) -> Ma
     return {"log_channel": next((channel.id for channel in item.values), None)}
 
 
+def _gallery(state: PanelState, t: Translation) -> ui.Item[Any]:
+    chosen = () if state.chosen.gallery is None else (state.chosen.gallery,)
+    return ui.ChannelSelect(
+        channel_types=[discord.ChannelType.text, discord.ChannelType.news],
+        min_values=0,
+        max_values=1,
+        placeholder=t("settings.gallery"),
+        default_values=_picked(chosen, discord.SelectDefaultValueType.channel),
+        custom_id="settings:gallery",
+    )
+
+
+async def _choose_gallery(interaction: Interaction, item: ui.ChannelSelect[Any]) -> Mapping[str, object] | None:
+    """A channel that the bot cannot post in is none; what was chosen before stays."""
+    chosen = next((channel.id for channel in item.values), None)
+    channel = interaction.guild.get_channel(chosen) if interaction.guild is not None and chosen is not None else None
+    missing = interaction.client.services.places.missing_to_answer(channel)
+    if missing or (channel is None and chosen is not None):
+        t = language_of(interaction)
+        permissions = names_of(missing or ("view_channel",), t)
+        await calls.answer(
+            interaction, t("gallery.missing", channel=channel_mention(chosen or 0), permissions=permissions)
+        )
+        return None
+    return {"gallery": chosen}
+
+
+def _stars(state: PanelState, t: Translation) -> ui.Item[Any]:
+    options = [
+        discord.SelectOption(
+            label=t("settings.stars", count=count) if count else t("settings.no_stars"),
+            value=str(count),
+            default=count == state.chosen.gallery_stars,
+        )
+        for count in STARS
+    ]
+    return ui.Select(options=options, custom_id="settings:gallery_stars")
+
+
+async def _choose_stars(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    return {"gallery_stars": next(count for count in STARS if str(count) == item.values[0])}
+
+
 def _words(_: PanelState, t: Translation) -> ui.Item[Any]:
     return ui.Button(label=t("settings.edit_words"), emoji="🚫", custom_id="settings:words")
 
@@ -278,6 +325,8 @@ SETTINGS: Sequence[Setting] = (
     Setting("block", _current_blocked, _block, _add_blocked),
     Setting("unblock", _named("settings.unblock"), _unblock, _remove_blocked),
     Setting("log_channel", _named("settings.log_channel"), _log_channel, _choose_log_channel),
+    Setting("gallery", _named("settings.gallery"), _gallery, _choose_gallery),
+    Setting("gallery_stars", _named("settings.gallery_stars"), _stars, _choose_stars),
     Setting("language", _named("settings.language"), _language, _choose_language),
     Setting("numbers", _current_numbers, _numbers, _opens(numbers_editor)),
 )

@@ -3,16 +3,26 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import case, delete, literal, select, update
+from sqlalchemy import ColumnElement, case, delete, literal, select, update
 from sqlalchemy.orm import Session
 
-from bot.storage.records import JobState
-from bot.storage.tables import ErasureRow, JobRow, StripRow
+from bot.storage.records import JobState, ReplyAddress
+from bot.storage.tables import (
+    ErasureRow,
+    ExportRow,
+    GalleryRow,
+    GuildRow,
+    JobRow,
+    LocaleRow,
+    StarredRow,
+    StripRow,
+)
 from core.options import ImagineOptions
 
 
 def forget_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None:
-    """Nothing stays of the jobs but their keys, for an hour from now."""
+    """Nothing stays of the jobs but their keys, for an hour from now; copies of their pictures go from galleries."""
+    withdraw_copies(session, GalleryRow.job_id.in_(job_ids), now)
     columns = (
         "guild_id",
         "author_id",
@@ -38,6 +48,7 @@ def forget_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None
 def forget_recordings(session: Session, author_id: int, now: datetime) -> None:
     """What others made of somebody's recordings loses what was heard in them, and how it was painted; so do the
     messages that show it."""
+    withdraw_copies(session, GalleryRow.author_id == author_id, now)
     rows = list(session.scalars(select(JobRow).where(JobRow.author_id == author_id)))
     theirs = [row.id for row in rows]
     shown = [row for row in rows if row.reply is not None]
@@ -47,3 +58,36 @@ def forget_recordings(session: Session, author_id: int, now: datetime) -> None:
     of_theirs = update(JobRow).where(JobRow.id.in_(theirs))
     session.execute(of_theirs.values(**what_was_heard, filename="", options=ImagineOptions()))
     session.execute(delete(StripRow).where(StripRow.job_id.in_(theirs)))
+
+
+def forget_person(session: Session, user_id: int, now: datetime) -> int:
+    """Nothing stays of what somebody asked for and chose, and of their recordings; returns how many jobs there were."""
+    mine = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
+    withdraw_copies(session, GalleryRow.user_id == user_id, now)  # also those whose request is forgotten already
+    forget_jobs(session, mine, now)
+    forget_recordings(session, user_id, now)
+    for table in (ExportRow, LocaleRow, StarredRow):
+        session.execute(delete(table).where(table.user_id == user_id))
+    return len(mine)
+
+
+def forget_server(session: Session, guild_id: int, now: datetime) -> None:
+    """Nothing stays of what was asked for and chosen in a server that the bot has left; all messages there do."""
+    session.execute(delete(GalleryRow).where(GalleryRow.guild_id == guild_id))
+    forget_jobs(session, list(session.scalars(select(JobRow.id).where(JobRow.guild_id == guild_id))), now)
+    session.execute(delete(GuildRow).where(GuildRow.guild_id == guild_id))
+
+
+def withdraw_copies(session: Session, which: ColumnElement[bool], now: datetime) -> list[int]:
+    """Have these copies removed from their galleries, and forget them; returns the jobs that they are of.
+
+    One that is on its way is looked for.
+    """
+    copies = [row.as_copy() for row in session.scalars(select(GalleryRow).where(which))]
+    for copy in copies:
+        if not copy.is_removed:
+            reply = ReplyAddress(copy.gallery_id, copy.copy_id) if copy.copy_id is not None else None
+            session.add(ErasureRow(job_id=copy.job_id, since=now, place=copy.place, reply=reply))
+    session.flush()
+    session.execute(delete(GalleryRow).where(GalleryRow.original_id.in_([copy.original_id for copy in copies])))
+    return [copy.job_id for copy in copies]

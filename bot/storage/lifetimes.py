@@ -15,6 +15,7 @@ class Lifetime(Enum):
     HOUR = "for an hour"
     HOUR_AFTER_FORGETTING = "as long as the request is kept, and for an hour after it was forgotten"
     REMOVED = "until the message is removed, at most a day"
+    COPY = "as long as the picture's message and its copy in the gallery, or until it is forgotten"
     SERVER = "until the server removes the bot"
     MODERATORS = "until the server's moderators take it back"
     PERSON = "until the person takes it back"
@@ -37,6 +38,14 @@ LIFETIMES: Mapping[str, Mapping[str, Lifetime]] = {
     "strips": dict.fromkeys(("job_id", "cells"), _K),
     "ledger": dict.fromkeys(("id", "at", "job_id", "user_id", "guild_id", "kind"), _H),
     "erasures": dict.fromkeys(("id", "job_id", "since", "place", "reply", "but_picture"), Lifetime.REMOVED),
+    "gallery": dict.fromkeys(
+        (
+            *("original_id", "channel_id", "parent_id", "guild_id", "job_id", "user_id", "author_id"),
+            *("gallery_id", "marker", "after_id", "copy_id", "is_removed"),
+        ),
+        Lifetime.COPY,
+    ),
+    "starred": {"user_id": Lifetime.FORGET_ME},
     "guilds": dict.fromkeys(("guild_id", "settings"), Lifetime.SERVER),
     "blocks": dict.fromkeys(("guild_id", "user_id"), Lifetime.MODERATORS),
     "unheard": {"user_id": Lifetime.PERSON},

@@ -309,3 +309,35 @@ class GuildSettings:
     """What the bot's messages are said in, as a Discord locale; None: what the asker speaks, where that is known."""
     refused_words: tuple[str, ...] = ()
     """What is not painted in this server, beside what whoever runs the bot refuses everywhere."""
+    gallery: int | None = None
+    """The channel that pictures are shared in."""
+    gallery_stars: int = 0
+    """So many people share a picture by marking it; 0: only the asker shares it."""
+
+
+@dataclass(frozen=True)
+class GalleryCopy:
+    """A picture's copy in a server's gallery, the channel `gallery_id`; by the message that it is a copy of.
+
+    Without a `copy_id` it is on its way there, where it is looked for by its `marker` among the messages after
+    `after_id`; or `is_removed`: somebody has taken it out, and it does not come back. `parent_id` is the channel that
+    the thread `channel_id` is in. For `user_id` it was painted, from a recording of `author_id`.
+    """
+
+    original_id: int
+    channel_id: int
+    parent_id: int | None
+    guild_id: int
+    job_id: int
+    user_id: int
+    author_id: int | None
+    gallery_id: int
+    marker: int
+    after_id: int
+    copy_id: int | None = None
+    is_removed: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it is looked for."""
+        return Place(self.gallery_id, self.guild_id, self.after_id, self.marker)

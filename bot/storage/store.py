@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,8 @@ from sqlalchemy.orm import Session
 from bot.storage.database import Database
 from bot.storage.erasures import NO_JOB, Erasures
 from bot.storage.files import WorkFiles, keep
-from bot.storage.forgetting import forget_jobs, forget_recordings
+from bot.storage.forgetting import forget_jobs, forget_person, forget_server
+from bot.storage.gallery import Galleries
 from bot.storage.ledger import LIMITS_LOOK_BACK, usage_of
 from bot.storage.notes import Notes
 from bot.storage.people import People
@@ -39,10 +41,8 @@ from bot.storage.servers import Servers
 from bot.storage.tables import (
     ErasureRow,
     ExportRow,
-    GuildRow,
     JobRow,
     LedgerRow,
-    LocaleRow,
     RunRow,
     StripRow,
 )
@@ -72,6 +72,7 @@ class Store:
         self.people = People(self._database)
         self.notes = Notes(self._database)
         self.erasures = Erasures(self._database)
+        self.galleries = Galleries(self._database)
 
     async def open(self) -> None:
         """Create the file and its tables where they are missing. Raises StoreUnusable."""
@@ -341,26 +342,13 @@ class Store:
         What others made of the person's recordings loses what was heard in them, and how it was painted.
         """
 
-        def forget(session: Session) -> int:
-            mine = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
-            forget_jobs(session, mine, now)
-            forget_recordings(session, user_id, now)
-            session.execute(delete(ExportRow).where(ExportRow.user_id == user_id))
-            session.execute(delete(LocaleRow).where(LocaleRow.user_id == user_id))
-            return len(mine)
-
-        count = await self._write(forget)
+        count = await self._write(partial(forget_person, user_id=user_id, now=now))
         await self._database.writer.empty_log()
         return count
 
     async def forget_guild(self, guild_id: int, now: datetime) -> None:
         """Forget a server's settings and jobs; none of them may be under way. Its block list stays."""
-
-        def forget(session: Session) -> None:
-            forget_jobs(session, list(session.scalars(select(JobRow.id).where(JobRow.guild_id == guild_id))), now)
-            session.execute(delete(GuildRow).where(GuildRow.guild_id == guild_id))
-
-        await self._write(forget)
+        await self._write(partial(forget_server, guild_id=guild_id, now=now))
         await self._database.writer.empty_log()
 
 

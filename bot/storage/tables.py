@@ -13,6 +13,7 @@ from bot.storage.records import (
     AttachmentAddress,
     Ending,
     Erasure,
+    GalleryCopy,
     GuildSettings,
     InteractionAddress,
     Job,
@@ -158,6 +159,37 @@ class ErasureRow(Base):
     def as_erasure(self) -> Erasure:
         """The row as a plain value."""
         return Erasure(self.id, self.job_id, self.since, self.place, self.reply, self.but_picture)
+
+
+class GalleryRow(Base):
+    """A picture's copy in a server's gallery: nothing but by what it is found. It outlives the request."""
+
+    __tablename__ = "gallery"
+
+    original_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    channel_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    parent_id: Mapped[int | None] = mapped_column(BigInteger)
+    guild_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    job_id: Mapped[int] = mapped_column(index=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    author_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    gallery_id: Mapped[int] = mapped_column(BigInteger)
+    marker: Mapped[int] = mapped_column(BigInteger)
+    after_id: Mapped[int] = mapped_column(BigInteger)
+    copy_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    is_removed: Mapped[bool] = mapped_column(default=False)
+
+    def as_copy(self) -> GalleryCopy:
+        """The row as a plain value."""
+        return GalleryCopy(**{column.name: getattr(self, column.name) for column in fields(GalleryCopy)})
+
+
+class StarredRow(Base):
+    """Somebody whose pictures others may share by marking them with a star."""
+
+    __tablename__ = "starred"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
 
 class GuildRow(Base):

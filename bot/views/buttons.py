@@ -20,6 +20,7 @@ FORMERLY = {"edit": "change", "heard": "more"}
 """What buttons of older messages mean."""
 
 JOB_BUTTON = rf"job:(?P<what>{'|'.join((*WHATS, *FORMERLY))}):(?P<job>\d+)"
+GALLERY_BUTTON = r"gallery:(?P<what>share|star|unstar):(?P<job>\d+)"
 MINE_BUTTON = r"mine:delete:(?P<job>\d+)"
 PRIVACY_BUTTON = r"privacy:(?P<what>forget|unheard|heard|export)"
 
@@ -29,6 +30,11 @@ def job_button(what: str, job_id: int, t: Translation) -> ui.Button[Any]:
     style = discord.ButtonStyle.danger if what == "delete" else discord.ButtonStyle.secondary
     label = what.removeprefix("pick") if what in PICKS else t(f"button.{what}")
     return ui.Button(label=label, style=style, custom_id=f"job:{what}:{job_id}")
+
+
+def gallery_button(what: str, t: Translation, job_id: int = 0) -> ui.Button[Any]:
+    """`share` puts a job's picture into the gallery; `star` and `unstar` say whether others may, whatever the job."""
+    return ui.Button(label=t(f"button.{what}"), custom_id=f"gallery:{what}:{job_id}")
 
 
 def mine_button(job_id: int, t: Translation) -> ui.Button[Any]:

@@ -21,13 +21,14 @@ def with_hidden_pictures(message: discord.Message) -> ui.LayoutView:
 
 def is_hidden(message: discord.Message) -> bool:
     """Whether the pictures of `message` are covered already."""
-    return any(shown.spoiler for shown in _shown(message.components))
+    return any(shown.spoiler for shown in shown_in(message.components))
 
 
-def _shown(components: Iterable[discord.Component]) -> Iterator[discord.MediaGalleryItem]:
+def shown_in(components: Iterable[discord.Component]) -> Iterator[discord.MediaGalleryItem]:
+    """The pictures that components show."""
     for component in components:
         if isinstance(component, discord.Container):
-            yield from _shown(component.children)
+            yield from shown_in(component.children)
         elif isinstance(component, discord.MediaGalleryComponent):
             yield from component.items
 

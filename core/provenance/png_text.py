@@ -17,6 +17,8 @@ MOST_CHUNKS = 100_000
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_AROUND_CONTENT = 12
+"""A chunk's length and type before its content, and the checksum after it."""
 _MOST_READ = MOST_BYTES + 1024
 """Of a chunk: the text, its key (at most 79 bytes), and the names that iTXt has besides."""
 
@@ -35,6 +37,23 @@ def read_text(path: Path, key: str) -> str | None:
             if content.startswith(start):
                 return _decoded(kind, content[len(start) :])
     return None
+
+
+def without_text(data: bytes, key: str) -> bytes:
+    """The PNG `data`, one of our own, without any text under `key`; its pixels are not touched. Raises
+    UnreadablePicture."""
+    start, kept, at = key.encode("latin-1") + b"\0", [_SIGNATURE], len(_SIGNATURE)
+    if not data.startswith(_SIGNATURE):
+        raise UnreadablePicture("it is no PNG")
+    while at < len(data):
+        if at + _AROUND_CONTENT > len(data):
+            raise UnreadablePicture("it is cut off")
+        length, kind = struct.unpack_from(">I4s", data, at)
+        chunk = data[at : at + length + _AROUND_CONTENT]
+        if kind not in _TEXTS or not chunk[8:].startswith(start):
+            kept.append(chunk)
+        at += length + _AROUND_CONTENT
+    return b"".join(kept)
 
 
 def _texts(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

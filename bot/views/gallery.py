@@ -1,0 +1,57 @@
+"""What a picture's copy in a gallery looks like, and what is said of galleries: pure functions.
+
+The copy holds the picture, what was heard, a link to the original and whom it is from: nothing else that is known.
+"""
+
+from dataclasses import dataclass
+
+import discord
+from discord import ui
+
+from bot.discord_api.markdown import Markdown, display, joined, mention
+from bot.views.hiding import shown_in
+from bot.views.layouts import PICTURE, new_container, new_layout
+from bot.views.naming import BETWEEN
+from bot.views.texts import Translation
+from bot.views.wording import things_line
+from core.events import HeardSummary
+from core.hearing.palette import Palette
+
+
+@dataclass(frozen=True)
+class ShownPicture:
+    """A picture as its message shows it: the name of its file, its alternative text, and whether it is covered."""
+
+    name: str
+    alt_text: str | None
+    is_covered: bool
+
+
+def picture_of(message: discord.Message) -> tuple[ShownPicture, discord.Attachment] | None:
+    """The picture that a job's message shows, and its file; None where it shows none."""
+    file = next((file for file in message.attachments if file.filename.startswith(f"{PICTURE}.")), None)
+    shown = next(shown_in(message.components), None)
+    if file is None or shown is None:
+        return None
+    return ShownPicture(file.filename, shown.description, shown.spoiler), file
+
+
+def build_copy(
+    picture: ShownPicture,
+    heard: HeardSummary,
+    palette: Palette | None,
+    marker: int,
+    t: Translation,
+    *,
+    link: Markdown,
+    user_id: int,
+) -> ui.LayoutView:
+    """The copy of the picture at `link`, painted for somebody; found again by its `marker`."""
+    view, container = new_layout(), new_container(palette, marker)
+    view.add_item(container)
+    shown: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
+    shown.add_item(media=f"attachment://{picture.name}", description=picture.alt_text, spoiler=picture.is_covered)
+    container.add_item(shown)
+    origin = joined(BETWEEN, t("gallery.original", link=link), t("status.painted", user=mention(user_id)))
+    container.add_item(display(joined("\n", things_line(t, heard.top), Markdown(f"-# {origin}"))))
+    return view
