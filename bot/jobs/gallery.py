@@ -26,7 +26,7 @@ from bot.jobs.identity import marker_of
 from bot.jobs.reply import Reply
 from bot.jobs.services import JobServices
 from bot.storage.records import GalleryCopy, Job, JobState, ReplyAddress
-from bot.views.gallery import build_copy, picture_of
+from bot.views.gallery import build_copy, picture_of, told_in_copy
 from bot.views.hiding import is_hidden, with_hidden_pictures
 from bot.views.texts import Translation
 from core.pictures import PictureFile, without_recipe
@@ -211,12 +211,13 @@ class Gallery:
         picture, attachment = found
         data = await calls.attempt(_read(client, attachment), "fetch a picture")
         file = without_recipe(PictureFile(data, picture.name.rpartition(".")[2]))
+        t = await self._language_of(copy.guild_id)
         view = build_copy(
-            picture,
+            told_in_copy(picture, job, t),
             job.heard,
             job.outcome.palette if job.outcome is not None else None,
             copy.marker,
-            await self._language_of(copy.guild_id),
+            t,
             link=link_to(copy.guild_id, copy.channel_id, copy.original_id),
             user_id=copy.user_id,
         )

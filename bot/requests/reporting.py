@@ -21,18 +21,18 @@ log = logging.getLogger(__name__)
 
 
 async def report(interaction: Interaction, job: Job) -> None:
-    """Hide the picture of `job`. What is hidden already was told."""
+    """Hide the picture of `job`, and its copy in the gallery. What is hidden already was told."""
     t, address = language_of(interaction), address_of(interaction, job)
     if address is None or not await calls.acknowledge_privately(interaction):
         return
     reply = Reply(interaction.client, address)
     try:
-        await interaction.client.services.gallery.cover(address.message_id)
         message = await reply.fetch()
         if not is_hidden(message):
             names = [attachment.filename for attachment in message.attachments]
             await reply.arrange(with_hidden_pictures(message), message, keep=names)
             await _tell_moderators(interaction, job, message)
+        await interaction.client.services.gallery.cover(address.message_id)
     except calls.CallFailed as error:
         log.warning("the picture of job %d could not be hidden: %r", job.id, error)
         await calls.answer(interaction, t("answer.not_reported"))

@@ -3,17 +3,18 @@
 The copy holds the picture, what was heard, a link to the original and whom it is from: nothing else that is known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import discord
 from discord import ui
 
 from bot.discord_api.markdown import Markdown, display, joined, mention
+from bot.storage.records import Job
 from bot.views.hiding import shown_in
 from bot.views.layouts import PICTURE, new_container, new_layout
 from bot.views.naming import BETWEEN
 from bot.views.texts import Translation
-from bot.views.wording import things_line
+from bot.views.wording import picture_alt_text, things_line
 from core.events import HeardSummary
 from core.hearing.palette import Palette
 
@@ -34,6 +35,14 @@ def picture_of(message: discord.Message) -> tuple[ShownPicture, discord.Attachme
     if file is None or shown is None:
         return None
     return ShownPicture(file.filename, shown.description, shown.spoiler), file
+
+
+def told_in_copy(picture: ShownPicture, job: Job, t: Translation) -> ShownPicture:
+    """The picture of `job` with what may be told of it elsewhere: words that somebody else has spoken stay where they
+    are, also where the asker has written on from them."""
+    if job.heard is None or not job.heard.spoken or job.author_id in (None, job.user_id):
+        return picture
+    return replace(picture, alt_text=picture_alt_text(t, job.heard, replace(job.options, prompt=None)))
 
 
 def build_copy(

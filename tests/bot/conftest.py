@@ -16,6 +16,7 @@ from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 from core.settings import CoreSettings
 from tests.bot.flaky import flaky  # noqa: F401
+from tests.bot.gallery import server  # noqa: F401
 from tests.bot.painter import ScriptedPainter
 from tests.bot.world import World
 

@@ -77,6 +77,21 @@ async def test_nothing_is_left_after_forget_me_while_the_bot_runs(world: World) 
     assert_nothing_is_left_but_the_ledger(world)
 
 
+async def test_nothing_is_left_of_what_was_shared_after_forget_me(world: World) -> None:
+    gallery = world.guild.create_text_channel("gallery")
+    await world.bot.services.store.servers.change(world.guild.id, gallery=gallery.id)
+    await in_menu(world.alice, await asked(world), "Share")
+    (copy,) = world.said(gallery)
+    assert b"SECRETWORDS" not in await copy.attachments[0].read()
+
+    await world.bot.services.jobs.forget_user(world.alice.id)
+    assert_nothing_is_left_but_the_ledger(world)
+    await world.bot.services.jobs.sweep()
+
+    assert world.said(gallery) == []
+    assert await world.bot.services.store.galleries.kept_of(world.alice.id) == []
+
+
 async def test_open_editor_brings_nothing_back(world: World) -> None:
     reply = await asked(world)
     editor = await world.bob.click(reply, label="Change")
