@@ -47,17 +47,25 @@ async def test_copy_goes_with_the_original(server: Server, what: str, restart: b
     assert await world.bot.services.store.erasures.waiting() == []
 
 
-async def test_copy_goes_when_whoever_sent_the_recording_is_forgotten(server: Server) -> None:
-    note = server.world.channel.history()[0]
-    await server.world.bob.context_menu(server.world.channel, "Imagine this sound", note)
-    (job,) = await server.world.bot.services.store.pictures_of(server.world.bob.id, 1)
-    await server.world.bot.services.gallery.share(job)
+@pytest.mark.parametrize("by_age", [False, True], ids=["while its request is known", "after that"])
+@pytest.mark.parametrize("who", ["the asker", "whoever sent the recording"])
+async def test_copy_goes_when_the_asker_or_whoever_sent_the_recording_is_forgotten(
+    server: Server, who: str, by_age: bool
+) -> None:
+    world, note = server.world, server.world.channel.history()[0]
+    await world.bob.context_menu(world.channel, "Imagine this sound", note)
+    (job,) = await world.bot.services.store.pictures_of(world.bob.id, 1)
+    await world.bot.services.gallery.share(job)
     assert len(server.copies) == 1
+    if by_age:
+        await world.bot.services.store.purge(world.env.now() + datetime.timedelta(days=1), world.env.now())
 
-    await server.world.bot.services.jobs.forget_user(server.world.alice.id)
-    await server.world.pass_time(2)
+    forgotten = world.bob if who == "the asker" else world.alice
+    await world.bot.services.jobs.forget_user(forgotten.id)
+    await world.pass_time(2)
 
     assert server.copies == []
+    assert await server.rows() == 0
 
 
 @pytest.mark.parametrize("way", ["the picture is deleted", "its asker is forgotten"])
@@ -89,6 +97,24 @@ async def test_copy_goes_although_discord_errs_and_the_process_ends(server: Serv
     await server.world.pass_time(2)
 
     assert server.copies == []
+
+
+async def test_copy_goes_also_where_the_original_cannot_be_removed(server: Server) -> None:
+    await server.share()
+    server.world.env.inject_error("DELETE", f"/channels/*/messages/{server.picture.id}", status=403, code=50013)
+    await in_menu(server.world.alice, server.picture, "Delete")
+    assert names_of(server.picture) == ["picture.png"]
+    assert server.copies == []
+
+
+async def test_picture_that_was_withdrawn_just_before_is_not_shared(server: Server) -> None:
+    job = await server.job()
+    server.world.env.inject_error("DELETE", f"/channels/*/messages/{server.picture.id}", status=403, code=50013)
+    await server.world.bot.services.jobs.withdraw(job)
+    assert names_of(server.picture) == ["picture.png"]
+    assert (await server.world.bot.services.gallery.share(job)).key == "answer.forgotten"
+    assert server.copies == []
+    assert await server.rows() == 0
 
 
 async def test_copy_goes_when_the_original_was_deleted_while_the_bot_was_away(server: Server) -> None:

@@ -107,6 +107,16 @@ async def test_flood_of_stars_makes_one_copy_and_few_requests(server: Server) ->
     assert server.requests() - before < 12
 
 
+async def test_nobody_is_counted_again_before_there_may_be_enough(server: Server) -> None:
+    await server.let_star()
+    await server.choose(gallery_stars=5)
+    before = server.requests()
+    for fan in server.passers_by(4):
+        await server.star(fan)
+        await server.world.pass_time(1)
+    assert server.requests() - before == 1
+
+
 async def test_other_reactions_and_other_messages_cost_nothing(server: Server) -> None:
     await server.let_star()
     fan, *_ = server.passers_by(1)
