@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import simcord
 from PIL import Image, ImageChops
+from simcord.actors import MemberActor
 
 from bot.client import ImagineBot
 from bot.settings import BotSettings
@@ -65,13 +66,14 @@ body { background: var(--wall); color: var(--ink); padding: 26px;
 .box { background: var(--box); border: 1px solid var(--edge); border-left: 4px solid; border-radius: 8px; padding: 14px;
   display: flex; flex-direction: column; gap: 9px; margin-top: 4px }
 .box img { width: 100%; border-radius: 6px; display: block; image-rendering: auto }
+.gallery { display: grid; grid-template-columns: 1fr 1fr; gap: 6px }
 small { color: var(--quiet); font-size: 12.5px }
 .mention { background: var(--mention); color: var(--named); border-radius: 3px; padding: 0 3px }
 .buttons { display: flex; flex-wrap: wrap; gap: 7px }
 .button { border-radius: 7px; padding: 6px 12px; font-size: 13.5px; background: var(--button) }
 .button.s4 { background: #da373c; color: white }
 """
-WIDTHS = {"desk": 1800, "phone": 400}
+WIDTHS = {"desk": 2100, "phone": 400}
 LOCALES = {"en": "en-US", "de": "de", "ja": "ja"}
 
 
@@ -146,6 +148,7 @@ async def converse(recording: bytes, data_dir: Path, locale: str) -> tuple[str, 
         painted = thread.history()[-1]
         menu = (await alice.click(painted, label="⋯")).followups[0]
         stages["menu"] = shot_of(env.backend.get_message(menu.channel_id, menu.id), env)
+        stages["several"] = await four_more(env, alice, painted)
         env.backend.create_message(channel.id, alice.id, "", attachments=attachments, flags=VOICE)
         while len(channel.threads) < 2:
             await env.settle()
@@ -156,6 +159,21 @@ async def converse(recording: bytes, data_dir: Path, locale: str) -> tuple[str, 
         name = thread.name or ""
     await bot.close()
     return name, [stages[stage] for stage in CAPTIONS]
+
+
+async def four_more(env: simcord.Env, alice: MemberActor, painted: Any) -> dict[str, Any]:
+    """The message with four more pictures, once they are painted."""
+    buttons = _buttons(env.backend.get_message(painted.channel.id, painted.id))
+    four = next(item["custom_id"] for item in buttons if ":four:" in item["custom_id"])
+    told = await alice.click(painted, custom_id=four)
+    assert told.response is not None
+    await alice.click(told.response, custom_id=four.replace("four", "four_told"))
+    while True:
+        await env.advance_time(1)
+        await asyncio.sleep(0.02)
+        latest = env.backend.get_message(painted.channel.id, max(env.backend.messages[painted.channel.id]))
+        if len(latest.attachments) == 4 and latest.attachments[0]["filename"].startswith("picture"):
+            return shot_of(latest, env)
 
 
 def _buttons(message: Any) -> list[dict[str, Any]]:
@@ -176,6 +194,7 @@ def markdown(text: str) -> str:
     for line in html.escape(text, quote=False).splitlines():
         line = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", line)
         line = re.sub(r"&lt;@\d+&gt;", '<span class="mention">@alice</span>', line)
+        line = re.sub(r"\[(.+?)\]\((.+?)\)", r'<span class="mention">\1</span>', line)
         line = re.sub(r"^-# (.*)", r"<small>\1</small>", line)
         lines.append(line)
     return "<br>".join(lines)
@@ -198,7 +217,8 @@ def draw(component: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
         case 10:
             return f"<div>{markdown(component['content'])}</div>"
         case 12:
-            return "".join(image(item["media"]) for item in component["items"])
+            images = "".join(image(item["media"]) for item in component["items"])
+            return f'<div class="gallery">{images}</div>' if len(component["items"]) > 1 else images
         case 1:
             return f'<div class="buttons">{inside()}</div>'
         case 2:
@@ -211,6 +231,7 @@ CAPTIONS = {
     "painting": "In the same message: it is painted",
     "painted": "The picture",
     "menu": "⋯, for whoever asks, in their language",
+    "several": "4 more",
     "failed": "Where nothing came of it",
 }
 
