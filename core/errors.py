@@ -175,6 +175,12 @@ class OutOfMemory(PaintingError):
     sentence = "This picture does not fit into the graphics card's memory; please ask for a smaller one."
 
 
+class UpscalingStalled(PaintingError):
+    """Enlarging hangs, and was given up. The painter goes on; the next picture is enlarged by a new thread."""
+
+    sentence = "Enlarging this picture took too long and was given up; please try again."
+
+
 class Cancelled(PaintingError):
     """The request was cancelled before its picture was finished."""
 

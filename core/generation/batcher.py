@@ -75,7 +75,7 @@ class StepModel(LoadedModel, Protocol[State]):
 class ActiveRequest(Generic[State]):
     """A request that is being painted, with its picture under way."""
 
-    ticket: Ticket
+    ticket: Ticket[GenerationRequest]
     state: State
     started: float
 

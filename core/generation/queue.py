@@ -1,29 +1,42 @@
-"""The requests that wait for painting: fair between users, then first come, first served.
+"""The requests that wait for painting or enlarging: fair between users, then first come, first served.
 
-Thread-safe. Knows nothing of models; `batcher.py` and `stock.py` take from it.
+Thread-safe. Knows nothing of models; `batcher.py`, `stock.py` and `enlarging.py` take each from their own.
 """
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from typing import Generic, Protocol, TypeVar
 
 from core.errors import Cancelled, ImagineSoundError, PainterLost, PaintingError, ShuttingDown
-from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Listener, Loading, Queued
+from core.generation.protocol import Failed, GenerationEvent, Listener, Loading, Queued
 
 log = logging.getLogger(__name__)
 
 SHUT_DOWN_WHILE_PAINTED = "I was shut down while this picture was being painted; please ask again."
 
 
+class Asked(Protocol):
+    """What the queue knows of a request."""
+
+    @property
+    def user(self) -> str:
+        """Whom it is fair to."""
+        ...
+
+
+Request = TypeVar("Request", bound=Asked)
+
+
 @dataclass(frozen=True)
-class Ticket:
+class Ticket(Generic[Request]):
     """A request with its number (higher is later) and whoever waits for it."""
 
     number: int
-    request: GenerationRequest
+    request: Request
     listener: Listener
 
     def tell(self, event: GenerationEvent) -> None:
@@ -34,28 +47,30 @@ class Ticket:
             log.exception("the listener of request %d failed", self.number)
 
 
-class RequestQueue:
+class RequestQueue(Generic[Request]):
     """Waiting and active tickets. Every ticket ends exactly once: finished, failed or cancelled."""
 
     def __init__(self, max_waiting: int) -> None:
         self._changed = threading.Condition()
         self._max_waiting = max_waiting
-        self._waiting: list[Ticket] = []
-        self._active: dict[int, Ticket] = {}
+        self._waiting: list[Ticket[Request]] = []
+        self._active: dict[int, Ticket[Request]] = {}
         self._cancelled: set[int] = set()
         self._last_served: dict[str, int] = {}
         self._told: dict[int, Loading | Queued] = {}
         self._turns = 0
         self._next_number = 1
         self._closed = False
-        self._lost = False
+        self._lost: Callable[[], ImagineSoundError] | None = None
         self._ready = False
 
-    def put(self, request: GenerationRequest, listener: Listener) -> int:
-        """Queue `request`. Raises PainterLost, ShuttingDown after `close`, PaintingError when too many wait."""
+    def put(self, request: Request, listener: Listener) -> int:
+        """Queue `request`. Raises PainterLost (or what `lose` was given), ShuttingDown after `close`, PaintingError
+        when too many wait.
+        """
         with self._changed:
-            if self._lost:
-                raise PainterLost
+            if self._lost is not None:
+                raise self._lost()
             if self._closed:
                 raise ShuttingDown
             if len(self._waiting) >= self._max_waiting:
@@ -67,7 +82,7 @@ class RequestQueue:
             self._changed.notify_all()
             return ticket.number
 
-    def take(self, most: int, *, wait: bool) -> list[Ticket]:
+    def take(self, most: int, *, wait: bool) -> list[Ticket[Request]]:
         """Up to `most` tickets in fair order, now active. `wait`: block until there is one or the queue closes."""
         with self._changed:
             if not self._waiting and not self._active:
@@ -102,13 +117,13 @@ class RequestQueue:
         with self._changed:
             return self._closed or number in self._cancelled
 
-    def progress(self, ticket: Ticket, event: GenerationEvent) -> None:
+    def progress(self, ticket: Ticket[Request], event: GenerationEvent) -> None:
         """Pass `event` on, unless the ticket has ended: a painter that was given up may come round."""
         with self._changed:
             if ticket.number in self._active:
                 ticket.tell(event)
 
-    def finish(self, ticket: Ticket, last: GenerationEvent) -> None:
+    def finish(self, ticket: Ticket[Request], last: GenerationEvent) -> None:
         """An active ticket's end: `last` is Painted or Failed. One that has ended already hears nothing more."""
         with self._changed:
             is_active = self._active.pop(ticket.number, None) is not None
@@ -116,7 +131,7 @@ class RequestQueue:
         if is_active:
             ticket.tell(last)
 
-    def finish_cancelled(self, ticket: Ticket) -> None:
+    def finish_cancelled(self, ticket: Ticket[Request]) -> None:
         """The end of an active ticket that `is_cancelled`."""
         why: ImagineSoundError = Cancelled()
         if self.closed:
@@ -143,12 +158,12 @@ class RequestQueue:
         for ticket in self._end_all():
             ticket.tell(Failed(ShuttingDown(SHUT_DOWN_WHILE_PAINTED)))
 
-    def lose(self) -> None:
-        """The painter is lost: everyone is told, and nobody is taken any more."""
+    def lose(self, why: Callable[[], ImagineSoundError] = PainterLost) -> None:
+        """Whoever paints is lost: everyone is told `why`, and nobody is taken any more."""
         with self._changed:
-            self._lost = True
+            self._lost = why
         for ticket in self._end_all():
-            ticket.tell(Failed(PainterLost()))
+            ticket.tell(Failed(why()))
 
     @property
     def closed(self) -> bool:
@@ -156,7 +171,7 @@ class RequestQueue:
         with self._changed:
             return self._closed
 
-    def _end_all(self) -> Iterable[Ticket]:
+    def _end_all(self) -> Iterable[Ticket[Request]]:
         with self._changed:
             self._closed = True
             left = [*self._active.values(), *self._waiting]
@@ -179,18 +194,18 @@ class RequestQueue:
         self._told = told
 
 
-def fair_order(waiting: Sequence[Ticket], last_served: Mapping[str, int]) -> list[Ticket]:
+def fair_order(waiting: Sequence[Ticket[Request]], last_served: Mapping[str, int]) -> list[Ticket[Request]]:
     """The order in which `waiting` will be taken: the user served longest ago goes first, then who came first.
 
     `last_served` is the turn at which each user was served last; who was never served goes before all who were.
     """
-    lines: dict[str, deque[Ticket]] = {}
+    lines: dict[str, deque[Ticket[Request]]] = {}
     for ticket in sorted(waiting, key=lambda ticket: ticket.number):
         lines.setdefault(ticket.request.user, deque()).append(ticket)
     heap = [(last_served.get(user, 0), line[0].number, user) for user, line in lines.items()]
     heapify(heap)
     now = max(last_served.values(), default=0)
-    order: list[Ticket] = []
+    order: list[Ticket[Request]] = []
     while heap:
         _, _, user = heappop(heap)
         order.append(lines[user].popleft())

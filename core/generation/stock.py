@@ -17,7 +17,7 @@ from PIL.Image import Image
 from core.errors import Cancelled, InvalidOptions
 from core.generation.limits import Limits, check, recipe_for
 from core.generation.loading import Defaults, free_memory, within_memory
-from core.generation.protocol import GeneratorInfo, Painted, Painting, Picture
+from core.generation.protocol import GenerationRequest, GeneratorInfo, Painted, Painting, Picture
 from core.generation.queue import Ticket
 from core.generation.watch import Phase
 from core.generation.worker import PROBE, PaintingThread
@@ -98,7 +98,7 @@ class StockGenerator(PaintingThread[StockModel]):
         with suppress(Cancelled):
             model.paint(recipe_for(PROBE, model.info()), enough)
 
-    def _paint(self, model: StockModel, ticket: Ticket) -> None:
+    def _paint(self, model: StockModel, ticket: Ticket[GenerationRequest]) -> None:
         def on_step(step: int) -> None:
             self._stop_if_cancelled(ticket)
             self._queue.progress(ticket, Painting(step, recipe.steps))
@@ -119,7 +119,7 @@ class StockGenerator(PaintingThread[StockModel]):
         else:
             self._queue.finish(ticket, Painted(Picture(image, recipe, time.monotonic() - started)))
 
-    def _stop_if_cancelled(self, ticket: Ticket) -> None:
+    def _stop_if_cancelled(self, ticket: Ticket[GenerationRequest]) -> None:
         if self._queue.is_cancelled(ticket.number):
             raise Cancelled
 

@@ -52,7 +52,7 @@ class PaintingThread(ABC, Generic[Model]):
     """
 
     def __init__(self, load: Callable[[], Model], *, max_waiting: int, patience: Patience = USUAL_PATIENCE) -> None:
-        self._queue = RequestQueue(max_waiting)
+        self._queue = RequestQueue[GenerationRequest](max_waiting)
         self._losing = threading.Lock()
         self._is_lost = False
         self._when_lost: list[Callable[[], None]] = []
@@ -103,7 +103,7 @@ class PaintingThread(ABC, Generic[Model]):
             log.warning("the painting thread is still busy after %g s; it ends with the process", LONGEST_CLOSING_S)
         self._queue.give_up()
 
-    def _fail(self, model: Model, ticket: Ticket, error: Exception) -> None:
+    def _fail(self, model: Model, ticket: Ticket[GenerationRequest], error: Exception) -> None:
         """End an active ticket without a picture; what is a fault of the program goes to the log.
 
         Some errors of a device make every later call on it fail, too, until the process ends. So after each that is

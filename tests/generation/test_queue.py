@@ -13,7 +13,7 @@ def _ignore(_: GenerationEvent) -> None:
     pass
 
 
-def _tickets(users: str) -> list[Ticket]:
+def _tickets(users: str) -> list[Ticket[GenerationRequest]]:
     return [Ticket(n, GenerationRequest(Prompt("x", ""), 0, user=user), _ignore) for n, user in enumerate(users)]
 
 
@@ -47,7 +47,7 @@ def test_everyone_is_in_the_order_once_and_each_user_s_own_stay_in_order(users: 
 
 
 def test_the_queue_counts_what_waits_and_what_is_painted() -> None:
-    waiting = RequestQueue(10)
+    waiting = RequestQueue[GenerationRequest](10)
     for user in "aab":
         waiting.put(GenerationRequest(Prompt("x", ""), 0, user=user), _ignore)
     taken = waiting.take(2, wait=False)
@@ -56,7 +56,7 @@ def test_the_queue_counts_what_waits_and_what_is_painted() -> None:
 
 
 def test_when_nobody_waits_fairness_starts_anew() -> None:
-    waiting = RequestQueue(10)
+    waiting = RequestQueue[GenerationRequest](10)
     waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), _ignore)
     [ticket] = waiting.take(1, wait=False)
     waiting.finish(ticket, Failed(Cancelled("over")))
@@ -67,7 +67,7 @@ def test_when_nobody_waits_fairness_starts_anew() -> None:
 
 
 def test_a_position_is_told_only_when_it_changes() -> None:
-    waiting = RequestQueue(2000)
+    waiting = RequestQueue[GenerationRequest](2000)
     told: list[GenerationEvent] = []
     waiting.put(GenerationRequest(Prompt("x", ""), 0, user="a"), told.append)
     for _ in range(1000):
