@@ -105,4 +105,5 @@ $(VENV)/installed: $(BIN)/python $(VENV)/libraries pyproject.toml constraints.tx
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --no-deps spandrel
 	@touch $@

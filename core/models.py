@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 from core.errors import DownloadFailed, ModelMissing
@@ -69,6 +70,15 @@ TAESDXL = OfficialModel(
     licence="MIT",
 )
 """A small decoder for previews; without it they are simpler."""
+UPSCALER = OfficialModel(
+    name="realesr-general-x4v3",
+    address="https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0/realesr-general-x4v3.pth",
+    sha256="8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
+    about_bytes=4_900_000,
+    licence="BSD-3-Clause",
+)
+"""A super-resolution network that makes pictures larger; fetched only where somebody asks for it."""
+MINIATURE_PAINTER = "playground-mini"
 PINNED = {official.address: official.commit for official in (PLAYGROUND_MODEL, TAESDXL)}
 
 
@@ -156,11 +166,34 @@ class ModelStore:
             return self._on_hub(wanted, "IMAGE_MODEL names it")
         if on_gpu and not self._settings.download_models and not self.has_playground():
             why = "there is a CUDA GPU, but Playground v2.5 was not fetched and DOWNLOAD_MODELS is off"
-            return self._miniature("playground-mini", "model_index.json", "Playground v2.5", why)
+            return self._miniature(MINIATURE_PAINTER, "model_index.json", "Playground v2.5", why)
         if on_gpu:
             return self._on_hub(PLAYGROUND, "IMAGE_MODEL is auto and there is a CUDA GPU")
         why = "IMAGE_MODEL is auto and Playground v2.5 needs a CUDA GPU, which is not here"
-        return self._miniature("playground-mini", "model_index.json", "Playground v2.5", why)
+        return self._miniature(MINIATURE_PAINTER, "model_index.json", "Playground v2.5", why)
+
+    def upscaler(self, painter: str) -> LocatedModel:
+        """What enlarges the pictures of the model `painter`: the setting's, the fetched one, or for the bundled painter
+        the bundled one. Looks at a few names on the disk only. Raises ModelMissing, also without the library for it.
+        """
+        if find_spec("spandrel") is None:
+            raise ModelMissing("Enlarging needs the extra `upscale`; install imagine-sound[upscale].")
+        setting = self._settings.upscale_model
+        if setting is not None:
+            setting = setting.expanduser()
+            if not setting.is_file():
+                raise ModelMissing(f"UPSCALE_MODEL is {setting}, but there is no such file; correct or remove it.")
+            return LocatedModel(setting.stem, str(setting), Origin.SETTING, "UPSCALE_MODEL names it")
+        cached = self.cached_upscaler
+        if cached.is_file():
+            return LocatedModel(UPSCALER.name, str(cached), Origin.CACHE, "it was fetched before")
+        bundled = _miniature_path("upscaler-mini") / "upscaler-mini.safetensors"
+        if painter == MINIATURE_PAINTER and self._settings.allow_miniatures and bundled.is_file():
+            return LocatedModel("upscaler-mini", str(bundled), Origin.BUNDLED, "the painter is a miniature, too")
+        raise ModelMissing(
+            f"Nothing here makes the pictures of {painter} larger; run `imagine-sound models pull upscaler`, or set "
+            "UPSCALE_MODEL."
+        )
 
     def taesdxl(self) -> LocatedModel:
         """What decodes previews. Raises ModelMissing, which is no harm."""
@@ -175,40 +208,16 @@ class ModelStore:
 
     def pull_yamnet(self, official: OfficialModel = YAMNET) -> Path:
         """Fetch YamNet into the cache unless it is there; shows a progress bar. Raises DownloadFailed."""
-        import pooch
-        import requests
-        from filelock import FileLock, Timeout
+        return _fetched(official, self.cached_yamnet)
 
-        pooch.get_logger().setLevel(logging.WARNING)
-        target = self.cached_yamnet
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(target.with_suffix(".lock"), timeout=LOCK_SECONDS):
-                pooch.retrieve(
-                    official.address,
-                    known_hash=official.sha256,
-                    fname=target.name,
-                    path=target.parent,
-                    downloader=pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_SECONDS),
-                )
-        except Timeout as error:
-            raise DownloadFailed(
-                f"Another process has been fetching {official.name} for {LOCK_SECONDS // 60} minutes; try again later."
-            ) from error
-        except requests.RequestException as error:
-            log.debug("fetching %s failed", official.name, exc_info=True)
-            raise DownloadFailed(f"{official.name} could not be fetched; check the network and try again.") from error
-        except ValueError as error:  # pooch: the hash differs
-            raise DownloadFailed(
-                f"What arrived as {official.name} is not what was published (its SHA-256 differs) and was thrown away; "
-                "try again, and do not use another source."
-            ) from error
-        except OSError as error:
-            raise DownloadFailed(
-                f"{official.name} could not be saved in {target.parent}: {os.strerror(error.errno or 0)}; "
-                f"it needs {official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
-            ) from error
-        return target
+    @property
+    def cached_upscaler(self) -> Path:
+        """Where a fetched upscaler lies."""
+        return self._settings.model_cache / "realesr-general-x4v3.pth"
+
+    def pull_upscaler(self, official: OfficialModel = UPSCALER) -> Path:
+        """Fetch the upscaler into the cache unless it is there, likewise. Raises DownloadFailed."""
+        return _fetched(official, self.cached_upscaler)
 
     @property
     def cached_taesdxl(self) -> Path:
@@ -267,6 +276,43 @@ class ModelStore:
         source = found if file.endswith(".tflite") else path
         log.warning("%s: %s", directory, MINIATURE_HINT)
         return LocatedModel(directory, str(source), Origin.BUNDLED, why)
+
+
+def _fetched(official: OfficialModel, target: Path) -> Path:
+    """`target`, fetched unless it is there, with its hash checked; shows a progress bar. Raises DownloadFailed."""
+    import pooch
+    import requests
+    from filelock import FileLock, Timeout
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock"), timeout=LOCK_SECONDS):
+            pooch.retrieve(
+                official.address,
+                known_hash=official.sha256,
+                fname=target.name,
+                path=target.parent,
+                downloader=pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_SECONDS),
+            )
+    except Timeout as error:
+        raise DownloadFailed(
+            f"Another process has been fetching {official.name} for {LOCK_SECONDS // 60} minutes; try again later."
+        ) from error
+    except requests.RequestException as error:
+        log.debug("fetching %s failed", official.name, exc_info=True)
+        raise DownloadFailed(f"{official.name} could not be fetched; check the network and try again.") from error
+    except ValueError as error:  # pooch: the hash differs
+        raise DownloadFailed(
+            f"What arrived as {official.name} is not what was published (its SHA-256 differs) and was thrown away; "
+            "try again, and do not use another source."
+        ) from error
+    except OSError as error:
+        raise DownloadFailed(
+            f"{official.name} could not be saved in {target.parent}: {os.strerror(error.errno or 0)}; "
+            f"it needs {official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
+        ) from error
+    return target
 
 
 def _miniature_path(directory: str) -> Path:

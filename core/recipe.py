@@ -6,7 +6,7 @@ It knows the fields and what they can be, neither painters nor files; `pictures.
 import json
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -17,7 +17,8 @@ from core.prompting.prompt import Prompt
 class Recipe:
     """What was painted and how; `size` in pixels, width and height, before any enlarging.
 
-    `near`: the seed of the picture whose composition was kept.
+    `near`: the seed of the picture whose composition was kept. `enlarged`: how many times it was enlarged along each
+    side after it was painted: 1 for not at all, 2 or 4.
     """
 
     prompt: Prompt
@@ -31,6 +32,7 @@ class Recipe:
     heard: tuple[str, ...]
     speed: str = "exact"
     near: int | None = None
+    enlarged: int = 1
 
 
 def to_json(recipe: Recipe) -> str:
@@ -49,6 +51,7 @@ def to_json(recipe: Recipe) -> str:
             "heard": list(recipe.heard),
             "speed": recipe.speed,
             **({} if recipe.near is None else {"near": recipe.near}),
+            **({} if recipe.enlarged == 1 else {"enlarged": recipe.enlarged}),
         },
         ensure_ascii=False,
     )
@@ -69,6 +72,7 @@ def from_json(text: str) -> Recipe:
         heard=stated.heard,
         speed=stated.speed,
         near=stated.near,
+        enlarged=stated.enlarged,
     )
 
 
@@ -112,3 +116,4 @@ class _Stated(BaseModel):
     heard: Annotated[tuple[Name, ...], Field(max_length=1000)]
     speed: Name = "exact"
     near: Seed | None = None
+    enlarged: Literal[1, 2, 4] = 1

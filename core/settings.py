@@ -55,6 +55,12 @@ class CoreSettings(BaseSettings):
         description="The hub revision of IMAGE_MODEL; empty: for Playground v2.5 the commit that this version was made "
         "for, for others the newest.",
     )
+    upscale_model: Path | None = Field(
+        None,
+        description="A super-resolution network (.safetensors or .pth) that makes pictures larger (pip extra: "
+        "upscale); empty: the fetched one (`imagine-sound models pull upscaler`), for the bundled painter the bundled "
+        "one, else none.",
+    )
     hf_token: SecretStr | None = Field(
         None, description="A token for the Hugging Face hub; only for an IMAGE_MODEL that is not public."
     )

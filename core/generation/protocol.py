@@ -38,6 +38,19 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True)
+class UpscalingRequest:
+    """A painted picture to be enlarged `times` times, 2 or 4; `recipe` is how it was painted.
+
+    `user` is whom the queue is fair to.
+    """
+
+    image: Image
+    recipe: Recipe
+    times: int
+    user: str = ""
+
+
+@dataclass(frozen=True)
 class Note:
     """What a person should know about a picture; whoever shows it says it in the reader's language.
 
@@ -76,7 +89,7 @@ class Queued:
 
 @dataclass(frozen=True)
 class Painting:
-    """`step` of `steps` is done; `preview` is a small JPEG now and then.
+    """`step` of `steps` is done, or tile of tiles in enlarging; `preview` is a small JPEG now and then.
 
     Where several pictures were asked for at once, `index` says which of them it is about, from 0.
     """

@@ -1,0 +1,1 @@
+"""How upscaler-mini, the bundled network that enlarges pictures, is made; see README.md."""
