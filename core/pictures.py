@@ -1,7 +1,7 @@
-"""A picture as a file: PNG with its recipe, or the best of WebP and JPEG within a size; and the recipe out of a PNG.
+"""A picture as a file: PNG, or the best of WebP and JPEG within a size, with its recipe; and the recipe out of a file.
 
-The recipe is JSON under one text key of the PNG's metadata. Encoding takes up to a second for large pictures: run it
-in a thread.
+The recipe is JSON: under a text key of a PNG, in the EXIF comment of a WebP or JPEG. Encoding takes up to a second for
+large pictures: run it in a thread.
 """
 
 import io
@@ -13,9 +13,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from core.errors import InvalidOptions
 from core.generation.protocol import Picture
-from core.provenance.png_text import UnreadablePicture, read_text, without_text
+from core.provenance.bounds import UnreadablePicture
+from core.provenance.exif_text import exif_with
+from core.provenance.picture_text import read_text, without_text
 from core.provenance.xmp import MADE_BY_A_MODEL, PNG_KEY
-from core.recipe import Recipe, from_json, to_json
+from core.recipe import Recipe, from_json, to_ascii_json, to_json
 
 KEY = "imagine-sound"
 
@@ -41,13 +43,13 @@ def to_png(picture: Picture) -> bytes:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in the PNG at `path`. Raises InvalidOptions if there is none."""
+    """The recipe in the picture at `path`. Raises InvalidOptions if there is none."""
     try:
         text = read_text(path, KEY)
     except (OSError, UnreadablePicture) as error:
-        raise InvalidOptions(f"{path} is not a picture that I can read; name a PNG that imagine-sound made.") from error
+        raise InvalidOptions(f"{path} is not a picture that I can read; name one that imagine-sound made.") from error
     if text is None:
-        raise InvalidOptions(f"There is no recipe in {path}; only PNG files that imagine-sound made carry one.")
+        raise InvalidOptions(f"There is no recipe in {path}; only pictures that imagine-sound made carry one.")
     try:
         return from_json(text)
     except ValueError as error:
@@ -57,9 +59,9 @@ def read_recipe(path: Path) -> Recipe:
 def without_recipe(file: PictureFile) -> PictureFile:
     """The same picture without the words that it was painted from; that a model made it stays said.
 
-    Raises UnreadablePicture for what is called a PNG and is none.
+    Raises UnreadablePicture for what is none of the kinds that `encode_picture` makes.
     """
-    return PictureFile(without_text(file.data, KEY), file.ending) if file.ending == "png" else file
+    return PictureFile(without_text(file.data, KEY), file.ending)
 
 
 def read_image(data: bytes) -> Image.Image:
@@ -75,10 +77,11 @@ def encode_picture(picture: Picture, max_bytes: int) -> PictureFile:
     if len(png) <= max_bytes:
         return PictureFile(png, "png")
     image = picture.image.convert("RGB")
+    exif = exif_with(KEY, to_ascii_json(picture.recipe))
     while True:
         for kind, ending, quality in _SMALLER:
             out = io.BytesIO()
-            image.save(out, kind, quality=quality, xmp=MADE_BY_A_MODEL.encode())
+            image.save(out, kind, quality=quality, exif=exif, xmp=MADE_BY_A_MODEL.encode())
             if out.tell() <= max_bytes:
                 return PictureFile(out.getvalue(), ending)
         if max(image.size) <= 64:

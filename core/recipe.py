@@ -1,12 +1,12 @@
 """A picture's recipe, all that is needed to paint it again: a value, and JSON.
 
-It knows the fields and what they can be, neither painters nor files; `pictures.py` puts the JSON into a PNG.
+It knows the fields and what they can be, neither painters nor files; `pictures.py` puts the JSON into a file.
 """
 
 import json
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -37,24 +37,30 @@ class Recipe:
 
 def to_json(recipe: Recipe) -> str:
     """`recipe` as one line of JSON."""
-    return json.dumps(
-        {
-            "prompt": recipe.prompt.text,
-            "negative_prompt": recipe.prompt.negative_text,
-            "seed": recipe.seed,
-            "steps": recipe.steps,
-            "guidance": recipe.guidance,
-            "size": list(recipe.size),
-            "model": recipe.model,
-            "revision": recipe.revision,
-            "adapter": recipe.adapter,
-            "heard": list(recipe.heard),
-            "speed": recipe.speed,
-            **({} if recipe.near is None else {"near": recipe.near}),
-            **({} if recipe.enlarged == 1 else {"enlarged": recipe.enlarged}),
-        },
-        ensure_ascii=False,
-    )
+    return json.dumps(_plain(recipe), ensure_ascii=False)
+
+
+def to_ascii_json(recipe: Recipe) -> str:
+    """The same in ASCII, for where other characters are not safe."""
+    return json.dumps(_plain(recipe))
+
+
+def _plain(recipe: Recipe) -> dict[str, object]:
+    return {
+        "prompt": recipe.prompt.text,
+        "negative_prompt": recipe.prompt.negative_text,
+        "seed": recipe.seed,
+        "steps": recipe.steps,
+        "guidance": recipe.guidance,
+        "size": list(recipe.size),
+        "model": recipe.model,
+        "revision": recipe.revision,
+        "adapter": recipe.adapter,
+        "heard": list(recipe.heard),
+        "speed": recipe.speed,
+        **({} if recipe.near is None else {"near": recipe.near}),
+        **({} if recipe.enlarged == 1 else {"enlarged": recipe.enlarged}),
+    }
 
 
 def from_json(text: str) -> Recipe:
@@ -90,12 +96,19 @@ def _printable(text: str) -> str:
     return text
 
 
+def _one_two_or_four(times: int) -> int:
+    if times not in (1, 2, 4):
+        raise ValueError("it is neither 1 nor 2 nor 4")
+    return times
+
+
 _MISLEADING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 """They make a text look like another one: embedded and overridden directions, and line breaks beside the usual."""
 
 Words = Annotated[str, Field(max_length=20_000), AfterValidator(_no_control_characters)]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
+Times = Annotated[int, AfterValidator(_one_two_or_four)]
 Side = Annotated[int, Field(ge=1, le=16_384)]
 
 
@@ -116,4 +129,4 @@ class _Stated(BaseModel):
     heard: Annotated[tuple[Name, ...], Field(max_length=1000)]
     speed: Name = "exact"
     near: Seed | None = None
-    enlarged: Literal[1, 2, 4] = 1
+    enlarged: Times = 1

@@ -7,15 +7,11 @@ says.
 import struct
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
-MOST_BYTES = 1 << 16
-"""A longer text is none of ours: a recipe has about one kilobyte."""
-MOST_CHUNKS = 100_000
-"""A picture of 64 megapixels has some thousands."""
+from core.provenance.bounds import MOST_BYTES, MOST_CHUNKS, UnreadablePicture
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_START = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _AROUND_CONTENT = 12
 """A chunk's length and type before its content, and the checksum after it."""
@@ -23,27 +19,20 @@ _MOST_READ = MOST_BYTES + 1024
 """Of a chunk: the text, its key (at most 79 bytes), and the names that iTXt has besides."""
 
 
-class UnreadablePicture(ValueError):
-    """It is no PNG, a damaged one, or its text is longer than MOST_BYTES."""
-
-
-def read_text(path: Path, key: str) -> str | None:
-    """The first text under `key` in the PNG at `path`, None where there is none. Raises UnreadablePicture, OSError."""
-    if not path.is_file():  # a pipe or a device may have no end
-        raise UnreadablePicture("it is no file")
+def text_in_png(file: BinaryIO, key: str) -> str | None:
+    """The first text under `key`, None where there is none; `file` is at its beginning. Raises UnreadablePicture."""
     start = key.encode("latin-1") + b"\0"
-    with path.open("rb") as file:
-        for kind, content in _texts(file):
-            if content.startswith(start):
-                return _decoded(kind, content[len(start) :])
+    for kind, content in _texts(file):
+        if content.startswith(start):
+            return _decoded(kind, content[len(start) :])
     return None
 
 
-def without_text(data: bytes, key: str) -> bytes:
+def png_without(data: bytes, key: str) -> bytes:
     """The PNG `data`, one of our own, without any text under `key`; its pixels are not touched. Raises
     UnreadablePicture."""
-    start, kept, at = key.encode("latin-1") + b"\0", [_SIGNATURE], len(_SIGNATURE)
-    if not data.startswith(_SIGNATURE):
+    start, kept, at = key.encode("latin-1") + b"\0", [PNG_START], len(PNG_START)
+    if not data.startswith(PNG_START):
         raise UnreadablePicture("it is no PNG")
     while at < len(data):
         if at + _AROUND_CONTENT > len(data):
@@ -58,7 +47,7 @@ def without_text(data: bytes, key: str) -> bytes:
 
 def _texts(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Each text chunk's type and content, as far as it is of interest; everything else is skipped."""
-    if file.read(len(_SIGNATURE)) != _SIGNATURE:
+    if file.read(len(PNG_START)) != PNG_START:
         raise UnreadablePicture("it is no PNG")
     for _ in range(MOST_CHUNKS):
         head = file.read(8)

@@ -19,7 +19,7 @@ from core.errors import InvalidOptions
 from core.generation.protocol import Picture
 from core.pictures import KEY, read_recipe, to_png
 from core.prompting.prompt import Prompt
-from core.provenance.png_text import MOST_BYTES, MOST_CHUNKS
+from core.provenance.bounds import MOST_BYTES, MOST_CHUNKS
 from core.recipe import Recipe, from_json, to_json
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +68,10 @@ HOSTILE = {
     "more digits than Python takes": png(itxt(BIG_SEED)),
     "a negative seed": with_json(seed=-1),
     "a seed that is true": with_json(seed=True),
+    "enlarged eight times": with_json(enlarged=8),
+    "enlarged not at all": with_json(enlarged=0),
+    "enlarged truly": with_json(enlarged=True),
+    "enlarged in words": with_json(enlarged="2"),
     "a seed in words": with_json(seed="7"),
     "steps without end": with_json(steps=10**9),
     "guidance that is no number": with_json(guidance=float("nan")),
