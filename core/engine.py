@@ -5,7 +5,7 @@
             ...                        # Heard, Loading, Queued..., Painting..., Painted
 
 Hearing runs in a small thread pool, painting in the generator's one thread; the event loop waits for neither. No
-asyncio is in core but here and in what it is made of, `hearer.py` and `painter.py`.
+asyncio is in core but here and in what it is made of, `hearer.py`, `painter.py` and `enlarger.py`.
 Whoever stops reading the stream (`aclose`, or cancelling the task) cancels the job. The engine knows nothing of who
 asks, and keeps nothing once a stream has ended.
 """
@@ -20,10 +20,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self, TypeVar
 
-from core.errors import NothingHeard, WordsRefused
+from PIL.Image import Image
+
+from core.enlarger import Enlarger
+from core.errors import ModelMissing, NothingHeard, WordsRefused
 from core.events import Event, Heard, HeardSummary
+from core.generation.enlarging import EnlargingThread
 from core.generation.limits import shaped
 from core.generation.protocol import (
     MAX_SEED,
@@ -32,21 +36,24 @@ from core.generation.protocol import (
     GenerationRequest,
     GeneratorInfo,
     ImageGenerator,
+    Listener,
     Loading,
     Painted,
     Painting,
     Queued,
+    UpscalingRequest,
 )
 from core.hearer import Hearer
 from core.hearing.ears import EarPool
 from core.hearing.strip import Strip
 from core.hearing.transcription import Transcriber, load_transcriber
-from core.models import ModelStore, find_adapters
+from core.models import LocatedModel, ModelStore, find_adapters
 from core.options import ImagineOptions
 from core.painter import Painter
 from core.prompting.prompt import Prompt, describe, in_style
 from core.prompting.scene import Scene, compose_scene, with_manner
 from core.prompting.styles import Style
+from core.recipe import Recipe
 from core.settings import CoreSettings
 
 log = logging.getLogger(__name__)
@@ -59,6 +66,17 @@ LABELS_IN_RECIPE = 5
 DEFAULTS = ImagineOptions()
 """Nobody has chosen anything."""
 
+Made = TypeVar("Made")
+Request = TypeVar("Request", contravariant=True)
+
+
+class _Takes(Protocol[Request]):
+    """What paints or enlarges; see ImageGenerator."""
+
+    def submit(self, request: Request, listener: Listener) -> int: ...
+
+    def cancel(self, number: int) -> None: ...
+
 
 class Engine:
     """Hears and paints for any number of askers at once. Use as an async context manager, or call `close`."""
@@ -69,6 +87,7 @@ class Engine:
         *,
         models: ModelStore | None = None,
         make_generator: Callable[[CoreSettings, ModelStore], ImageGenerator] | None = None,
+        make_enlarger: Callable[[CoreSettings, ModelStore], EnlargingThread] | None = None,
         make_transcriber: Callable[[CoreSettings], Transcriber] | None = None,
         after_loading: Callable[[], None] = lambda: None,
     ) -> None:
@@ -76,7 +95,8 @@ class Engine:
         self.settings = settings
         self._models = models or ModelStore(settings)
         self._after_loading = after_loading
-        self._painter = Painter(partial(self._load_generator, make_generator or _default_generator))
+        self._painter = Painter(partial(self._loaded, make_generator or _default_generator))
+        self._enlarger = Enlarger(partial(self._loaded, make_enlarger or _default_enlarger))
         self._hearer = Hearer(
             settings,
             self._models,
@@ -180,6 +200,31 @@ class Engine:
             async for event in events:
                 yield event
 
+    async def enlarge(self, image: Image, recipe: Recipe, times: int, *, user: str = "") -> AsyncGenerator[Event, None]:
+        """`image`, which was painted by `recipe`, 2 or 4 `times` larger: as `paint`, with tiles for steps.
+
+        It waits in a queue of its own, and leaves the painter alone. Raises ModelMissing where nothing enlarges it,
+        ModelUnusable, InvalidOptions where it would be too large, OutOfMemory, UpscalingStalled, ShuttingDown.
+        """
+        await asyncio.to_thread(self.upscaler, recipe.model)
+        yield Loading()
+        thread = await self._enlarger.thread()
+        async with aclosing(_painted_by(thread, [UpscalingRequest(image, recipe, times, user)])) as events:
+            async for event in events:
+                yield event
+
+    def upscaler(self, painter: str) -> LocatedModel:
+        """What enlarges the pictures of the model `painter`, as a recipe names it. Raises ModelMissing."""
+        return self._models.upscaler(painter)
+
+    def can_enlarge(self, painter: str) -> bool:
+        """Whether anything does. Looks at a few names on the disk; loads nothing."""
+        try:
+            self.upscaler(painter)
+        except ModelMissing:
+            return False
+        return True
+
     async def info(self) -> GeneratorInfo:
         """What paints; loads the model if it is not loaded yet."""
         generator = await self.generator()
@@ -219,14 +264,14 @@ class Engine:
         self._hearer.stop()
         try:
             async with asyncio.timeout(LONGEST_CLOSING_S):
-                await asyncio.gather(self._painter.close(), self._hearer.close())
+                await asyncio.gather(self._painter.close(), self._hearer.close(), self._enlarger.close())
         except TimeoutError:
             log.warning("the engine is not closed after %g s; what is left ends with the process", LONGEST_CLOSING_S)
 
-    def _load_generator(self, make: Callable[[CoreSettings, ModelStore], ImageGenerator]) -> ImageGenerator:
-        generator = make(self.settings, self._models)
+    def _loaded(self, make: Callable[[CoreSettings, ModelStore], Made]) -> Made:
+        made = make(self.settings, self._models)
         self._after_loading()
-        return generator
+        return made
 
     def _words(self, scene: Scene, spoken: str, options: ImagineOptions) -> Prompt:
         style = options.style or self.settings.style
@@ -246,9 +291,9 @@ def _one_each(request: GenerationRequest, count: int) -> list[GenerationRequest]
 
 
 async def _painted_by(
-    generator: ImageGenerator, requests: Sequence[GenerationRequest]
+    thread: _Takes[Request], requests: Sequence[Request]
 ) -> AsyncGenerator[Loading | Queued | Painting | Painted, None]:
-    """All of `requests` painted at once, as one stream: where the last of them stands, until the first is begun."""
+    """All of `requests` at once, as one stream: where the last of them stands, until the first is begun."""
     loop = asyncio.get_running_loop()
     events: asyncio.Queue[tuple[int, GenerationEvent]] = asyncio.Queue()
 
@@ -259,7 +304,7 @@ async def _painted_by(
     left = len(requests)
     try:
         for index, request in enumerate(requests):
-            numbers.append(generator.submit(request, partial(listen, index)))
+            numbers.append(thread.submit(request, partial(listen, index)))
         has_begun = False
         while left:
             index, event = await events.get()
@@ -274,7 +319,7 @@ async def _painted_by(
                     yield event
     finally:
         for number in numbers:
-            generator.cancel(number)
+            thread.cancel(number)
 
 
 def _check_words(refuses: Callable[[str], bool], *texts: str | None) -> None:
@@ -308,3 +353,9 @@ def _default_generator(settings: CoreSettings, models: ModelStore) -> ImageGener
     from core.generation.factory import make_generator  # torch and diffusers load here, not before
 
     return make_generator(settings, models)
+
+
+def _default_enlarger(settings: CoreSettings, models: ModelStore) -> EnlargingThread:
+    from core.generation.factory import make_enlarger
+
+    return make_enlarger(settings, models)

@@ -45,6 +45,14 @@ def settings(tiny_pipeline: Path, tmp_path: Path) -> CoreSettings:
 
 
 @pytest.fixture(scope="session")
+def spandrel() -> None:
+    """The library of upscalers can be imported, whether torchvision is installed or not."""
+    from tests.spandrel_alone import import_spandrel
+
+    import_spandrel()
+
+
+@pytest.fixture(scope="session")
 def real_yamnet() -> Path:
     """The real YamNet, where TEST_YAMNET_MODEL names one, as CI does."""
     named = os.environ.get("TEST_YAMNET_MODEL")

@@ -1,11 +1,12 @@
 """Imports spandrel where torchvision is not installed, as in `make test`'s environment (pyproject.toml says why).
 
-Of torchvision, spandrel takes three names for two networks, LaMa and RestoreFormer, that enlarge nothing. As a program:
-`python -m tests.spandrel_alone imagine siren.wav --larger 2` is the command line with that.
+Of torchvision, spandrel takes three names for two networks, LaMa and RestoreFormer, that enlarge nothing. As a program
+it runs another one with that: `python -m tests.spandrel_alone core imagine siren.wav --larger 2`.
 """
 
 import sys
 from importlib.util import find_spec
+from runpy import run_module
 from types import ModuleType
 
 MODULES = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
@@ -28,7 +29,6 @@ def import_spandrel() -> None:
 
 
 if __name__ == "__main__":
-    from core.cli.main import main
-
     import_spandrel()
-    sys.exit(main())
+    del sys.argv[0]
+    run_module(sys.argv[0], run_name="__main__", alter_sys=True)

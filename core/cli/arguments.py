@@ -20,6 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(_command(commands, "demo", "hear and paint three sample sounds, or yours", "core.cli.demo"))
     models = _command(commands, "models", "list the models, or fetch them", "core.cli.models")
     models.add_argument("action", nargs="?", choices=["list", "pull"], default="list", help="list (default) or pull")
+    models.add_argument("model", nargs="?", choices=["upscaler"], help="pull: this one only, which enlarges pictures")
     _command(commands, "doctor", "check this machine and the settings", "core.cli.doctor")
     add_finetune_arguments(
         _command(commands, "finetune", "teach the image model something new (LoRA)", "core.cli.finetune")
@@ -48,7 +49,8 @@ def _add_imagine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a recording: any sound or video file")
     parser.add_argument("--out", type=Path, metavar="PICTURE", help="where the picture goes (default: beside you)")
     parser.add_argument("--force", action="store_true", help="let --out replace a file that is there")
-    parser.add_argument("--recipe", type=Path, metavar="PNG", help="paint this picture again instead of a recording")
+    parser.add_argument("--recipe", type=Path, metavar="PIC", help="paint this picture again instead of a recording")
+    parser.add_argument("--larger", type=int, choices=[2, 4], help="enlarge the picture so many times (extra: upscale)")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed paints the same picture")
     parser.add_argument("--near", type=int, metavar="N", help="keep the composition of the picture with this seed")
     parser.add_argument("--steps", type=int, metavar="N", help="more steps: finer and slower")

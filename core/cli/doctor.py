@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 
 from core.cli.common import load_settings
-from core.errors import DecoderUnusable, ExitCode, ImagineSoundError, ModelUnusable
+from core.errors import DecoderUnusable, ExitCode, ImagineSoundError, ModelMissing, ModelUnusable
 from core.log_lines import one_line
 from core.models import ModelStore, find_adapters
 from core.settings import CoreSettings
@@ -40,6 +40,7 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "decoder", _decoder
     yield "hearing", lambda: _hearing(store)
     yield "painting", lambda: _painting(settings, store)
+    yield "enlarging", lambda: _enlarging(settings, store)
     yield "adapters", lambda: _adapters(settings)
     yield "speed", lambda: _speed(settings)
 
@@ -80,6 +81,22 @@ def _painting(settings: CoreSettings, store: ModelStore) -> str:
     device = choose_device(settings.device)
     located = store.image_model(on_gpu=device.type == "cuda")
     return f"{located.name} on {device_name(device)}: {located.why}"
+
+
+def _enlarging(settings: CoreSettings, store: ModelStore) -> str:
+    """It is nothing that has to be: what is missing is a finding, what is there and unusable is wrong."""
+    from core.generation.loading import choose_device
+    from core.generation.upscaling import load_upscaler
+
+    device = choose_device(settings.device)
+    try:
+        located = store.upscaler(store.image_model(on_gpu=device.type == "cuda").name)
+    except ModelMissing as error:
+        if settings.upscale_model is not None:
+            raise
+        return f"none: {error}"
+    load_upscaler(located.path, device).close()
+    return f"{located.name} ({located.origin}): {located.why}"
 
 
 def _adapters(settings: CoreSettings) -> str:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from core.cli.common import load_settings, note_text, read_style, remarks, show_progress, shown_path
 from core.cli.output import check_output, free_name, written_whole
 from core.engine import Engine
-from core.errors import ExitCode, PaintingError, WrongSetting
+from core.errors import ExitCode, ModelMissing, PaintingError, WrongSetting
 from core.events import Event, Heard, HeardSummary
 from core.generation.limits import size_again
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
@@ -41,6 +42,9 @@ async def _imagine(options: argparse.Namespace, out: Path) -> None:
     recipe = read_recipe(options.recipe) if options.recipe else None
     async with Engine(load_settings()) as engine:
         events = _again(engine, recipe, options) if recipe else _from_recording(engine, options)
+        times = await _times(engine, recipe, options.larger)
+        if times is not None:
+            events = _larger(engine, events, times)
         async with aclosing(events):
             picture = await (print_events(options.file, events) if options.json else _watch(events))
     check_output(out, [options.file or options.recipe], replace=options.force)  # painting takes a while
@@ -94,6 +98,36 @@ async def _again(engine: Engine, recipe: Recipe, options: argparse.Namespace) ->
     async with aclosing(engine.paint(recipe.prompt, chosen, heard=recipe.heard)) as events:
         async for event in events:
             yield event
+
+
+async def _times(engine: Engine, recipe: Recipe | None, wanted: int | None) -> int | None:
+    """How many times the picture is to be enlarged, None for not at all.
+
+    Raises ModelMissing where that is asked for and nothing enlarges it; a recipe that wants it is painted all the same.
+    """
+    if wanted is None and (recipe is None or recipe.enlarged == 1):
+        return None
+    try:
+        await asyncio.to_thread(engine.upscaler, (await engine.info()).model)
+    except ModelMissing as error:
+        if wanted is not None or recipe is None:
+            raise
+        print(f"imagine-sound: to be painted in its original size: {error}", file=sys.stderr)
+        return None
+    return recipe.enlarged if wanted is None and recipe is not None else wanted
+
+
+async def _larger(engine: Engine, events: AsyncGenerator[Event, None], times: int) -> AsyncGenerator[Event, None]:
+    """`events` of a picture, and then those of the same picture being enlarged."""
+    async with aclosing(events):
+        async for event in events:
+            if not isinstance(event, Painted):
+                yield event
+                continue
+            small = event.picture
+            async with aclosing(engine.enlarge(small.image, small.recipe, times)) as enlarging:
+                async for step in enlarging:
+                    yield Painted(replace(step.picture, notes=small.notes)) if isinstance(step, Painted) else step
 
 
 async def _watch(events: AsyncGenerator[Event, None]) -> Picture:

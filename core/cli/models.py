@@ -8,15 +8,20 @@ from rich.console import Console
 from rich.table import Table
 
 from core.cli.common import load_settings
-from core.errors import ExitCode, ModelError
-from core.models import PLAYGROUND_MODEL, TAESDXL, YAMNET, LocatedModel, ModelStore, OfficialModel
+from core.errors import ExitCode, ModelError, WrongSetting
+from core.models import PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET, LocatedModel, ModelStore, OfficialModel
 from core.settings import CoreSettings
 
 
 def run(options: argparse.Namespace) -> int:
-    """List or fetch. Raises DownloadFailed."""
+    """List or fetch. Raises DownloadFailed, WrongSetting."""
     settings = load_settings()
     store = ModelStore(settings)
+    if options.model is not None and options.action != "pull":
+        raise WrongSetting(f"to fetch it: `imagine-sound models pull {options.model}`.")
+    if options.model is not None:
+        print(f"{UPSCALER.name}, which enlarges pictures: {store.pull_upscaler()}")
+        return ExitCode.DONE
     if options.action == "pull":
         print(f"YamNet: {store.pull_yamnet()}")
         store.pull_playground()
@@ -28,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     table.add_row(*_row(YAMNET, lambda: offline.yamnet()))
     table.add_row(*_row(PLAYGROUND_MODEL, lambda: offline.image_model(on_gpu=_has_gpu(settings))))
     table.add_row(*_row(TAESDXL, offline.taesdxl))
+    table.add_row(*_row(UPSCALER, lambda: _upscaler(settings, offline)))
     Console().print(table)
     return ExitCode.DONE
 
@@ -41,6 +47,11 @@ def _row(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[s
         return located.name, _size(located.path), "Apache-2.0", f"{located.origin}: {located.source} ({located.why})"
     size = _size(located.path) if located.path.exists() else f"about {official.about_bytes / 1e6:.0f} MB"
     return located.name, size, official.licence, f"{located.origin}: {located.source} ({located.why})"
+
+
+def _upscaler(settings: CoreSettings, store: ModelStore) -> LocatedModel:
+    """What enlarges the pictures of the painter that the settings choose."""
+    return store.upscaler(store.image_model(on_gpu=_has_gpu(settings)).name)
 
 
 def _size(path: Path) -> str:

@@ -43,7 +43,7 @@ class LoadedUpscaler(Protocol):
         ...
 
 
-class Enlarger:
+class EnlargingThread:
     """Enlarges for any number of askers. All methods may be called from any thread.
 
     `locate` finds what enlarges the pictures of a painter by the painter's name, and raises ModelMissing; `load` loads
@@ -69,7 +69,7 @@ class Enlarger:
 
     @property
     def is_lost(self) -> bool:
-        """Whether its thread hangs; whoever comes later needs a new Enlarger."""
+        """Whether its thread hangs; whoever comes later needs a new one."""
         return self._lost.is_set()
 
     def submit(self, request: UpscalingRequest, listener: Listener) -> int:

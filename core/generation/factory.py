@@ -1,4 +1,7 @@
-"""Which painter the settings ask for: the batching engine for SDXL with EDM, the stock pipeline for all else."""
+"""Which painter the settings ask for: the batching engine for SDXL with EDM, the stock pipeline for all else.
+
+And the thread that enlarges what was painted.
+"""
 
 import logging
 import os
@@ -11,11 +14,13 @@ from diffusers import DiffusionPipeline
 from huggingface_hub import try_to_load_from_cache
 
 from core.generation.batcher import Batcher
+from core.generation.enlarging import EnlargingThread
 from core.generation.loading import Defaults, choose_device, is_sdxl_edm, load_pipeline, read_defaults
 from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
 from core.generation.presets import PRESETS
 from core.generation.protocol import ImageGenerator
 from core.generation.stock import StockGenerator, StockModel
+from core.generation.upscaling import Upscaler, load_upscaler
 from core.generation.watch import USUAL_PATIENCE, Patience, within
 from core.models import LocatedModel, ModelStore, Origin
 from core.settings import CoreSettings, Speed
@@ -56,6 +61,20 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
         max_waiting=settings.max_waiting,
         patience=patience_with(device),
     )
+
+
+def make_enlarger(settings: CoreSettings, models: ModelStore) -> EnlargingThread:
+    """Start the thread that enlarges pictures; it loads its network when the first is to be enlarged.
+
+    Raises ModelUnusable or PainterLost where there is no such device.
+    """
+    device = within(USUAL_PATIENCE.loading_s, lambda: choose_device(settings.device))
+
+    def load(located: LocatedModel) -> Upscaler:
+        give_way(device)
+        return load_upscaler(located.path, device)
+
+    return EnlargingThread(models.upscaler, load, max_waiting=settings.max_waiting, patience=patience_with(device))
 
 
 def patience_with(device: torch.device) -> Patience:
