@@ -103,7 +103,9 @@ async def test_an_adapter_made_for_the_first_revision_still_works(tmp_path: Path
     assert np.abs(pictures[0] - pictures[1]).mean() > 1
 
 
-@pytest.mark.parametrize(("name", "most"), [("yamnet-mini", 2_000_000), ("playground-mini", 25_000_000)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("yamnet-mini", 2_000_000), ("playground-mini", 25_000_000), ("upscaler-mini", 100_000)]
+)
 def test_a_miniature_is_small_and_says_what_it_is(name: str, most: int) -> None:
     directory = MINIATURES / name
     weights = [file for file in directory.rglob("*") if file.suffix in {".tflite", ".safetensors", ".json", ".txt"}]

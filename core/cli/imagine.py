@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from core.cli.common import load_settings, note_text, read_style, remarks, show_progress, shown_path
 from core.cli.output import check_output, free_name, written_whole
 from core.engine import Engine
-from core.errors import ExitCode, ModelMissing, PaintingError, WrongSetting
+from core.errors import ExitCode, PaintingError, WrongSetting
 from core.events import Event, Heard, HeardSummary
 from core.generation.limits import size_again
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
@@ -105,16 +105,21 @@ async def _times(engine: Engine, recipe: Recipe | None, wanted: int | None) -> i
 
     Raises ModelMissing where that is asked for and nothing enlarges it; a recipe that wants it is painted all the same.
     """
-    if wanted is None and (recipe is None or recipe.enlarged == 1):
+    in_recipe = 1 if recipe is None else recipe.enlarged
+    if wanted is None and in_recipe == 1:
         return None
-    try:
-        await asyncio.to_thread(engine.upscaler, (await engine.info()).model)
-    except ModelMissing as error:
-        if wanted is not None or recipe is None:
-            raise
-        print(f"imagine-sound: to be painted in its original size: {error}", file=sys.stderr)
-        return None
-    return recipe.enlarged if wanted is None and recipe is not None else wanted
+    painter = (await engine.info()).model
+    if wanted is not None:
+        engine.upscaler(painter)  # said before anything is painted
+        return wanted
+    if engine.can_enlarge(painter):
+        return in_recipe
+    print(
+        f"imagine-sound: to be painted in its original size: nothing here makes the pictures of {painter} larger; "
+        "`imagine-sound doctor` says why.",
+        file=sys.stderr,
+    )
+    return None
 
 
 async def _larger(engine: Engine, events: AsyncGenerator[Event, None], times: int) -> AsyncGenerator[Event, None]:

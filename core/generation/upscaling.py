@@ -28,6 +28,8 @@ TIMES = (2, 4)
 MOST_SIDE = 8192
 """Pixels of a side of what a network makes: in three colours such a picture takes 200 MB."""
 SMALLEST_TILE = 64
+FRAME = 16
+"""Pixels by which a picture is continued on each side: beyond it networks see black, and their borders come darker."""
 SMALLEST_INPUT = 64
 """Smaller pictures are continued to this many pixels: some networks look at windows of a fixed size."""
 
@@ -133,29 +135,39 @@ class Upscaler:
                 for along in columns:
                     if is_cancelled():
                         raise Cancelled
-                    yield self._tile_of(pixels, across, along)
+                    tile = self._tile_of(pixels, across, along)
                     tile_done()
+                    yield tile
 
         return Image.fromarray(joined(rows, columns, self._scale, tiles()))
 
     def _tile_of(self, pixels: Pixels, across: Span, along: Span) -> Pixels:
         part = pixels[across.start : across.stop, along.start : along.stop]
-        height, width = part.shape[:2]
-        missing = [(0, max(0, SMALLEST_INPUT - side)) for side in (height, width)]
-        padded = np.pad(part, [*missing, (0, 0)], mode="edge")
+        frames = [_frame(span, length) for span, length in zip((across, along), pixels.shape, strict=False)]
+        padded = np.pad(part, [*frames, (0, 0)], mode="edge")
 
         @torch.inference_mode()
         def run() -> Pixels:
             tile = torch.from_numpy(np.ascontiguousarray(padded.transpose(2, 0, 1)))[None]
             made = self._network(tile.to(self._device, self._dtype))[0].float().cpu()
-            large: Pixels = made.permute(1, 2, 0).numpy()
-            return large
+            enlarged: Pixels = made.permute(1, 2, 0).numpy()
+            return enlarged
 
-        return within_memory(run)[: height * self._scale, : width * self._scale]
+        (top, _), (left, _) = frames
+        height, width = part.shape[:2]
+        large = within_memory(run)[top * self._scale :, left * self._scale :]
+        return large[: height * self._scale, : width * self._scale]
 
     def _count(self, size: tuple[int, int], enlarged: int) -> int:
         """How many tiles a picture of `size` has once it is enlarged so many times."""
         return math.prod(len(spans(side * enlarged, self._tile)) for side in size)
+
+
+def _frame(span: Span, length: int) -> tuple[int, int]:
+    """By how many pixels a tile is continued before and behind: where a picture of `length` ends."""
+    before = FRAME if span.start == 0 else 0
+    behind = FRAME if span.stop == length else 0
+    return before, max(behind, SMALLEST_INPUT - (span.stop - span.start) - before)
 
 
 def load_upscaler(path: Path, device: torch.device) -> Upscaler:

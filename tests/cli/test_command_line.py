@@ -24,12 +24,23 @@ from core.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 MINIATURE = ROOT / "core" / "miniatures" / "playground-mini"
+UPSCALER = ROOT / "core" / "miniatures" / "upscaler-mini" / "upscaler-mini.safetensors"
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The real command in a process of its own."""
+    return run_modules("core", *arguments, **environment)
+
+
+def run_with_spandrel(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The same, where spandrel can be imported whether torchvision is installed or not."""
+    return run_modules("tests.spandrel_alone", "core", *arguments, **environment)
+
+
+def run_modules(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What Python's -m runs with `arguments`."""
     return subprocess.run(
-        [sys.executable, "-m", "core", *map(str, arguments)],
+        [sys.executable, "-m", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -37,6 +48,11 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
         timeout=180,
         check=False,
     )
+
+
+def size_of(picture: Path) -> tuple[int, int]:
+    with Image.open(picture) as image:
+        return image.size
 
 
 def test_hear_prints_windows_and_then_the_way_to_the_prompt(siren_wav: Path) -> None:
@@ -114,6 +130,38 @@ def test_imagine_paints_a_picture_that_can_be_painted_again(
     )
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "siren.png").read_bytes()
+
+
+def test_a_picture_is_painted_larger_and_larger_again_from_its_recipe(
+    siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
+) -> None:
+    settings = {"IMAGE_MODEL": str(tiny_pipeline), "UPSCALE_MODEL": str(UPSCALER)}
+    options = ("--steps", "2", "--size", "48x32", "--larger", "4", "--out", tmp_path / "siren.png")
+    done = run_with_spandrel("imagine", siren_wav, *options, **settings)
+    assert done.returncode == 0, done.stderr
+    assert size_of(tmp_path / "siren.png") == (192, 128)
+    assert read_recipe(tmp_path / "siren.png").enlarged == 4
+
+    again = ("imagine", "--recipe", tmp_path / "siren.png", "--out")
+    done = run_with_spandrel(*again, tmp_path / "again.png", **settings)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "siren.png").read_bytes()
+
+    done = run(*again, tmp_path / "small.png", IMAGE_MODEL=str(tiny_pipeline))
+    assert done.returncode == 0, done.stderr
+    assert "to be painted in its original size: nothing here makes the pictures of tiny larger" in done.stderr
+    assert size_of(tmp_path / "small.png") == (48, 32)
+    assert read_recipe(tmp_path / "small.png").enlarged == 1
+
+
+def test_larger_pictures_are_refused_where_nothing_makes_them(
+    siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
+) -> None:
+    done = run("imagine", siren_wav, "--larger", "2", "--out", tmp_path / "x.png", IMAGE_MODEL=str(tiny_pipeline))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "`imagine-sound models pull upscaler`" in done.stderr
+    assert not (tmp_path / "x.png").exists()
 
 
 def test_a_recipe_of_the_first_miniature_becomes_a_whole_picture_again(tmp_path: Path) -> None:
@@ -304,13 +352,16 @@ def test_models_lists_what_was_found_where() -> None:
     done = run("models")
     assert done.returncode == 0, done.stderr
     assert "yamnet-mini" in done.stdout
+    assert "upscaler-mini" in done.stdout
     assert "Apache-2.0" in done.stdout
+    assert run("models", "list", "upscaler").returncode == 2
 
 
 def test_doctor_checks_the_machine(tiny_pipeline: Path) -> None:
     done = run("doctor", IMAGE_MODEL=str(tiny_pipeline))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ffmpeg" in done.stdout
+    assert "enlarging: none: " in done.stdout
     assert re.search(r"decoder: memory.*files.*network.*environment ✓", done.stdout)
     wrong = run("doctor", IMAGE_MODEL="/nowhere")
     assert wrong.returncode == 2

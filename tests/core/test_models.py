@@ -13,7 +13,7 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 
 from core.errors import DownloadFailed, ModelMissing
 from core.models import PLAYGROUND_FILES, YAMNET, ModelStore, OfficialModel, Origin
-from core.settings import CoreSettings
+from core.settings import PLAYGROUND, CoreSettings
 
 CONTENT = b"a model" * 1000
 
@@ -194,6 +194,43 @@ def test_no_disk_space_is_said_so(store: ModelStore, web: Web, monkeypatch: pyte
     monkeypatch.setattr(Path, "mkdir", lambda self, **_: full(str(self)))
     with pytest.raises(DownloadFailed, match="No space left on device"):
         store.pull_yamnet(web.model())
+
+
+def test_the_bundled_upscaler_is_for_the_bundled_painter_only(store: ModelStore) -> None:
+    located = store.upscaler("playground-mini")
+    assert (located.name, located.origin) == ("upscaler-mini", Origin.BUNDLED)
+    assert located.path.stat().st_size < 100_000
+    with pytest.raises(ModelMissing, match="models pull upscaler"):
+        store.upscaler(PLAYGROUND)
+    with pytest.raises(ModelMissing):
+        ModelStore(CoreSettings(allow_miniatures=False)).upscaler("playground-mini")
+
+
+def test_a_fetched_upscaler_is_for_every_painter_and_a_setting_comes_before_it(
+    store: ModelStore, web: Web, tmp_path: Path
+) -> None:
+    store.pull_upscaler(web.model())
+    for painter in ("playground-mini", PLAYGROUND):
+        assert store.upscaler(painter).path == store.cached_upscaler
+
+    mine = tmp_path / "mine.pth"
+    with pytest.raises(ModelMissing, match="UPSCALE_MODEL"):
+        ModelStore(CoreSettings(upscale_model=mine)).upscaler(PLAYGROUND)
+    mine.write_bytes(b"x")
+    assert ModelStore(CoreSettings(upscale_model=mine)).upscaler(PLAYGROUND).origin is Origin.SETTING
+
+
+def test_an_upscaler_with_a_wrong_hash_is_thrown_away(store: ModelStore, web: Web) -> None:
+    with pytest.raises(DownloadFailed, match="SHA-256 differs"):
+        store.pull_upscaler(web.model(content=b"something else"))
+    with pytest.raises(ModelMissing):
+        store.upscaler(PLAYGROUND)
+
+
+def test_without_its_library_nothing_is_enlarged(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.models.find_spec", lambda name: None)
+    with pytest.raises(ModelMissing, match=r"imagine-sound\[upscale\]"):
+        store.upscaler("playground-mini")
 
 
 def test_auto_picks_playground_on_a_gpu_and_says_why() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, mse_loss
+from torch.nn.functional import interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .pairs import random_pairs
@@ -25,6 +25,7 @@ FEATURES = 24
 LAYERS = 8
 """Between the first and the last. A pixel's neighbourhood reaches LAYERS + 2 pixels far, which is what tiles allow."""
 MOST_BYTES = 100_000
+NO_LESS = 1e-5
 
 
 class Compact(nn.Module):
@@ -48,6 +49,15 @@ class Compact(nn.Module):
         return nn.functional.pixel_shuffle(self.body(pixels), SCALE) + interpolate(pixels, scale_factor=SCALE)
 
 
+def logarithm_of_errors(made: Tensor, wanted: Tensor) -> Tensor:
+    """The mean over pictures of log10 of the mean squared error: a tenth of what PSNR says, turned round.
+
+    By the errors themselves, the easy kind of pairs would hardly count beside the hard one. NO_LESS keeps pieces of one
+    colour from counting for most.
+    """
+    return torch.log10((made - wanted).square().mean((1, 2, 3)) + NO_LESS).mean()
+
+
 def train(pictures: Tensor, minutes: float, batch: int, patch: int, rate: float, seed: int) -> nn.Module:
     """The running average of a network that has learnt so long; `pictures` are bytes (pictures, 3, side, side)."""
     torch.manual_seed(seed)
@@ -60,15 +70,15 @@ def train(pictures: Tensor, minutes: float, batch: int, patch: int, rate: float,
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (steps + 1) / 100) * (0.5 + 0.5 * float(np.cos(np.pi * passed)))
         small, large = random_pairs(pictures, batch, patch, chance)
-        loss = mse_loss(network(small), large)
+        loss = logarithm_of_errors(network(small), large)
         optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 0.1)
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         average.update_parameters(network)
         steps, losses = steps + 1, losses + loss.item()
         if steps % 200 == 0:
-            print(f"{steps} steps, {time.monotonic() - began:.0f} s, {-10 * np.log10(losses / 200):.2f} dB", flush=True)
+            print(f"{steps} steps, {time.monotonic() - began:.0f} s, {-10 * losses / 200:.2f} dB", flush=True)
             losses = 0.0
     trained: nn.Module = average.module
     return trained
@@ -78,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=Path, required=True, help="what step 1 has painted (.npy)")
     parser.add_argument("--out", type=Path, required=True, help="the weights (.safetensors)")
-    parser.add_argument("--minutes", type=float, default=12)
+    parser.add_argument("--minutes", type=float, default=9)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--patch", type=int, default=96, help="side of the large pictures' pieces, in pixels")
     parser.add_argument("--rate", type=float, default=2e-3)
