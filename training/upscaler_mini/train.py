@@ -36,13 +36,14 @@ class Compact(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(3, FEATURES, 3, padding=1), nn.PReLU(FEATURES)]
         for _ in range(LAYERS):
             layers += [nn.Conv2d(FEATURES, FEATURES, 3, padding=1), nn.PReLU(FEATURES)]
-        layers.append(nn.Conv2d(FEATURES, 3 * SCALE**2, 3, padding=1))
-        self.body = nn.Sequential(*layers)
+        last = nn.Conv2d(FEATURES, 3 * SCALE**2, 3, padding=1)
+        self.body = nn.Sequential(*layers, last)
         for layer in self.body:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, a=0.25)
-                nn.init.zeros_(layer.bias)
-        nn.init.zeros_(self.body[-1].weight)  # to begin with, every pixel becomes four
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        nn.init.zeros_(last.weight)  # to begin with, every pixel becomes four
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Twice as large; both (batch, 3, height, width), values 0 to 1."""
@@ -62,8 +63,8 @@ def train(pictures: Tensor, minutes: float, batch: int, patch: int, rate: float,
     """The running average of a network that has learnt so long; `pictures` are bytes (pictures, 3, side, side)."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
-    network = Compact().to(memory_format=torch.channels_last)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998))
+    network = Compact().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998))  # type: ignore[no-untyped-call]
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=(0.9, 0.99))
     began, steps, losses = time.monotonic(), 0, 0.0
     while (passed := (time.monotonic() - began) / (60 * minutes)) < 1:
@@ -72,7 +73,7 @@ def train(pictures: Tensor, minutes: float, batch: int, patch: int, rate: float,
         small, large = random_pairs(pictures, batch, patch, chance)
         loss = logarithm_of_errors(network(small), large)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         average.update_parameters(network)
