@@ -6,6 +6,7 @@ at once. This module knows files and names; it never opens a model.
 
 import logging
 import os
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
@@ -176,7 +177,8 @@ class ModelStore:
         """What enlarges the pictures of the model `painter`: the setting's, the fetched one, or for the bundled painter
         the bundled one. Looks at a few names on the disk only. Raises ModelMissing, also without the library for it.
         """
-        if find_spec("spandrel") is None:
+        libraries = ("spandrel", "torchvision")  # the first cannot be imported without the second
+        if "spandrel" not in sys.modules and any(find_spec(name) is None for name in libraries):
             raise ModelMissing("Enlarging needs the extra `upscale`; install imagine-sound[upscale].")
         setting = self._settings.upscale_model
         if setting is not None:

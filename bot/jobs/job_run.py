@@ -9,20 +9,19 @@ it is said. Who starts and cancels runs is
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache, partial
-from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from pathlib import Path
 
 from bot.discord_api.attachments import CouldNotFetch
 from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
 from bot.discord_api.markdown import Markdown, link_to
-from bot.jobs.eraser import TOLD_FOR
+from bot.jobs.last_word import tell_asker
 from bot.jobs.live_message import LiveMessage
-from bot.jobs.painted import Encoded, PictureGone, encode, halved, packed, unpacked
+from bot.jobs.painted import Encoded, encode, halved, packed, unpacked
 from bot.jobs.progress import Progress
 from bot.jobs.services import JobServices
 from bot.storage.records import Ending, How, Job, JobState
@@ -32,6 +31,7 @@ from bot.views.texts import Translation
 from bot.views.wording import painted_line, picture_alt_text, waiting_line
 from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
 from core.events import Event, Heard, HeardSummary
+from core.generation.enlarging import MOST_TIMES
 from core.generation.protocol import Loading, Note, Painted, Painting, Picture, Queued
 from core.hearing.strip import Strip
 from core.pictures import PictureFile
@@ -45,6 +45,8 @@ LABELS_A_WINDOW = 5
 NOT_PAINTED = "🔇"
 """On a recording that nobody asked about and that cannot be painted."""
 SIZE_ATTEMPTS = 3
+TIMES_LARGER = 2
+"""What *Larger* does to each side; it can be pressed again."""
 
 
 @lru_cache(256)
@@ -145,7 +147,7 @@ class JobRun:
             await self._finish(painted)
         elif self._job.heard is not None:
             self._change(status=self._t("status.heard"))
-            await self._work(self._job.heard)
+            await self._work(await self._to_be_enlarged() or self._job.heard)
         else:
             acknowledging = asyncio.get_running_loop().call_later(ACKNOWLEDGE_WITHIN_S, self._acknowledge)
             try:
@@ -153,8 +155,15 @@ class JobRun:
             finally:
                 acknowledging.cancel()
 
-    async def _work(self, source: HeardSummary | Path) -> None:
-        """Hear and paint: one that was worked on when the process ended, where it harms nobody but itself."""
+    async def _to_be_enlarged(self) -> Encoded | None:
+        """The picture that is to be larger, from the message that shows it."""
+        if self._how is not How.LARGER or self._job.outcome is None:
+            return None
+        file = await self._services.recordings.fetch_picture(self._job)
+        return await asyncio.to_thread(unpacked, self._job.outcome, file)
+
+    async def _work(self, source: HeardSummary | Path | Encoded) -> None:
+        """Hear and paint, or enlarge: what was worked on when the process ended, where it harms nobody but itself."""
         turns, store = self._services.turns, self._services.store
         async with turns.alone() if self._job.attempts else turns.beside_others():
             try:
@@ -165,20 +174,26 @@ class JobRun:
                 await asyncio.to_thread(store.unmark, self._job.id)
                 raise
 
-    async def _follow(self, source: HeardSummary | Path) -> None:
+    async def _follow(self, source: HeardSummary | Path | Encoded) -> None:
         """Follow the engine's stream to its end."""
+        async with aclosing(await self._stream_of(source)) as events:
+            async for event in events:
+                await self._take(event)
+
+    async def _stream_of(self, source: HeardSummary | Path | Encoded) -> AsyncGenerator[Event, None]:
+        engine, user = self._services.engine, str(self._job.user_id)
+        if isinstance(source, Encoded):
+            (picture,) = source.pictures
+            return engine.enlarge(picture.image, picture.recipe, TIMES_LARGER, user=user)
         here = await self._services.store.servers.settings(self._job.guild_id)
         refused = self._services.refused_words | _list_of(here.refused_words)
-        stream = self._services.engine.imagine(
+        return engine.imagine(
             source,
             self._job.options,
-            user=str(self._job.user_id),
+            user=user,
             hearing_begins=partial(self._services.store.mark_as_begun, self._job.id),
             refuses=refused.holds,
         )
-        async with aclosing(stream) as events:
-            async for event in events:
-                await self._take(event)
 
     async def _recording(self) -> Path:
         """The file to be heard; it is fetched unless an earlier run did that. Raises CouldNotFetch."""
@@ -200,8 +215,11 @@ class JobRun:
                 self._change(status=self._t("status.loading"))
             case Queued(position):
                 now = asyncio.get_running_loop().time()
-                self._queued = self._queued or (position, now)
-                self._change(status=waiting_line(self._t, position, self._services.pace.seconds_until(position)))
+                seconds = None
+                if self._how is not How.LARGER:  # which waits in a queue of its own
+                    self._queued = self._queued or (position, now)
+                    seconds = self._services.pace.seconds_until(position)
+                self._change(status=waiting_line(self._t, position, seconds))
             case Painting(step=0):
                 self._progress.note(event)
                 await asyncio.to_thread(self._services.store.mark_as_begun, self._job.id)
@@ -269,22 +287,12 @@ class JobRun:
         if outcome is None:
             return None
         if data is not None:
-            ending = str(self._job.picture).rpartition(".")[2]
-        elif self._job.origin is not None and self._job.origin.how is How.PICKED:
-            data, ending = await self._picked()
+            file = PictureFile(data, str(self._job.picture).rpartition(".")[2])
+        elif self._how is How.PICKED:
+            file = await self._services.recordings.fetch_picture(self._job)
         else:
             return None
-        return await asyncio.to_thread(unpacked, outcome, PictureFile(data, ending))
-
-    async def _picked(self) -> tuple[bytes, str]:
-        """The file of a picture in another message, as it is there, and its ending."""
-        address = self._job.attachment
-        try:
-            data = await self._services.recordings.fetch(self._job)
-        except CouldNotFetch as error:
-            raise PictureGone from error
-        assert address is not None  # or nothing had been fetched
-        return data, PurePosixPath(urlsplit(address.url).path).suffix.removeprefix(".")
+        return await asyncio.to_thread(unpacked, outcome, file)
 
     async def _finish(self, encoded: Encoded) -> None:
         """The pictures in the message, as large as Discord takes them, and the job's end in the store."""
@@ -293,7 +301,7 @@ class JobRun:
             self._screen,
             status=await self._painted_line(),
             notes=await self._said_once(encoded.pictures[0]),
-            controls=Controls.PICTURE if len(encoded.pictures) == 1 else Controls.SEVERAL,
+            controls=await self._controls_of(encoded),
             palette=encoded.palette,
         )
         alt_text = picture_alt_text(self._t, self._job.heard, self._job.options)
@@ -308,6 +316,14 @@ class JobRun:
         else:
             raise PaintingError("This picture is too large for this server; please ask for a smaller one.")
         await self._services.store.finish(self._job.id, JobState.DONE)
+
+    async def _controls_of(self, encoded: Encoded) -> Controls:
+        if len(encoded.pictures) > 1:
+            return Controls.SEVERAL
+        recipe = encoded.pictures[0].recipe
+        may_grow = recipe.enlarged * TIMES_LARGER <= MOST_TIMES
+        is_possible = may_grow and await asyncio.to_thread(self._services.engine.can_enlarge, recipe.model)
+        return Controls.ENLARGEABLE if is_possible else Controls.PICTURE
 
     async def _painted_line(self) -> Markdown:
         """For whom the picture is, and what it comes from."""
@@ -346,33 +362,21 @@ class JobRun:
             return
         # as it was written down
         self._screen = Screen(self._job.id, Markdown(ending.sentence), controls=self._controls_without_picture)
-        await self._tell_end()
-        await self._services.store.finish(self._job.id, ending.state)
-
-    async def _tell_end(self) -> None:
-        """What was never heard concerns only the one who asked; others have seen what was to be painted."""
-        job, now = self._job, self._services.now()
         if self._can_be_painted and not self._is_refused:
             await self._message.finish(self._screen, {})
-        elif job.interaction is not None and now < job.interaction.expires:
-            await self._message.finish_privately(self._screen, job.interaction.token)
-        elif (kept := self._services.tokens.find(job.user_id, job.id, now)) and await self._tell_alone(kept[0]):
-            log.info("job %d: only its asker is told how it ended", job.id)
-        elif job.interaction is None and job.guild_id is not None:
-            beside = await self._message.finish_beside(self._screen)
-            if beside is not None and self._screen.controls is Controls.NONE:
-                await self._services.store.erasures.add(beside, now + TOLD_FOR)
         else:
-            await self._message.finish(self._screen, {})
-
-    async def _tell_alone(self, token: str) -> bool:
-        """Whether its asker could be told without anybody else noticing: there is no message yet."""
-        return not await self._message.is_there() and await self._message.tell_privately(self._screen, token)
+            await tell_asker(self._services, self._job, self._message, self._screen)
+        await self._services.store.finish(self._job.id, ending.state)
 
     async def _finish_keeping(self) -> None:
         if self._keeping is not None:
             await asyncio.wait({self._keeping})
             self._keeping.result()
+
+    @property
+    def _how(self) -> How | None:
+        """How the picture comes from another one, if it does."""
+        return self._job.origin.how if self._job.origin is not None else None
 
     @property
     def _is_unnoticed(self) -> bool:

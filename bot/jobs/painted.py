@@ -21,7 +21,7 @@ SEVERAL = "zip"
 class PictureGone(PaintingError):
     """Discord does not hand out a picture that it showed."""
 
-    sentence = "I could not fetch this picture from Discord; please press the button again."
+    sentence = "I could not fetch this picture from Discord; it may have been removed."
 
 
 @dataclass(frozen=True)

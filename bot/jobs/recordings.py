@@ -1,4 +1,6 @@
-"""Fetching recordings from Discord after their requests were accepted: few at once, again while that may help.
+"""Fetching recordings, and pictures that are shown already, from Discord after their requests were accepted.
+
+Few at once, and again while that may help.
 
 Addresses of attachments expire; a fresh one is asked of the message that holds the recording.
 """
@@ -7,6 +9,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import discord
@@ -15,7 +19,9 @@ from bot.discord_api import calls
 from bot.discord_api.attachments import CouldNotFetch, address_of, attachments_of
 from bot.discord_api.files import ReadFile
 from bot.discord_api.verdicts import TROUBLE, passes
+from bot.jobs.painted import PictureGone
 from bot.storage.records import AttachmentAddress, Job
+from core.pictures import PictureFile
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +57,15 @@ class Recordings:
                 return await calls.fetch_file(self._read, fresh.url)
             except TROUBLE as error:
                 raise _fault(job, error) from error
+
+    async def fetch_picture(self, job: Job) -> PictureFile:
+        """A picture that another message shows, as it is there. Raises PictureGone, and NotNow as `fetch`."""
+        try:
+            data = await self.fetch(job)
+        except CouldNotFetch as error:
+            raise PictureGone from error
+        assert job.attachment is not None  # or nothing had been fetched
+        return PictureFile(data, PurePosixPath(urlsplit(job.attachment.url).path).suffix.removeprefix("."))
 
     async def fetch_for(self, user_id: int, address: AttachmentAddress) -> bytes:
         """A recording whose address Discord has just told. Raises CouldNotFetch, RecordingTooLarge."""

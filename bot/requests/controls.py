@@ -19,7 +19,8 @@ from bot.requests.clicked import address_of, job_of, may_remove
 from bot.requests.menu import show_menu, show_recipe
 from bot.requests.reporting import report
 from bot.requests.services import Interaction
-from bot.requests.several import offer_four, paint_closer, paint_four, pick
+from bot.requests.several import offer_four, paint_closer, paint_four
+from bot.requests.taken_over import enlarge, pick
 from bot.storage.records import How, Job
 from bot.views.buttons import FORMERLY, JOB_BUTTON, PICKS
 
@@ -55,6 +56,8 @@ class JobButton(ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
                 await paint_four(interaction, job)
             case "closer":
                 await paint_closer(interaction, job)
+            case "larger":
+                await enlarge(interaction, job)
             case "pick1" | "pick2" | "pick3" | "pick4":
                 await pick(interaction, job, PICKS.index(self.what))
             case "change":

@@ -70,13 +70,13 @@ async def show_recipe(interaction: Interaction, job: Job) -> None:
     if job.outcome is None:
         await calls.answer(interaction, t("answer.forgotten"))
         return
-    recipe = job.outcome.recipe
+    recipe, times = job.outcome.recipe, job.outcome.recipe.enlarged
     lines = [
         f"**{t('recipe.prompt')}**: {inert(recipe.prompt.text, 1000)}",
         f"**{t('recipe.negative')}**: {inert(recipe.prompt.negative_text)}",
         f"**{t('recipe.seed')}**: `{recipe.seed}`",
         f"**{t('recipe.steps')}**: {recipe.steps} · **{t('recipe.guidance')}**: {recipe.guidance:g}",
-        f"**{t('recipe.size')}**: {recipe.size[0]} × {recipe.size[1]}",
+        f"**{t('recipe.size')}**: {recipe.size[0]} × {recipe.size[1]}" + (f" × {times}" if times > 1 else ""),
         f"**{t('recipe.model')}**: {inert(recipe.model)} {inert(recipe.revision)}".rstrip(),
         f"**{t('recipe.adapter')}**: {inert(recipe.adapter or '–')}",
         f"**{t('recipe.seconds')}**: {job.outcome.seconds:.1f}",

@@ -165,6 +165,8 @@ class How(StrEnum):
     """Four that keep its composition."""
     PICKED = "picked"
     """It is one of several, in a message of its own."""
+    LARGER = "larger"
+    """It is the same picture with more pixels."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ class NewJob:
     @property
     def pictures(self) -> int:
         """How many pictures limits count it as."""
-        return 0 if self.outcome is not None else self.options.count
+        return 0 if self.origin is not None and self.origin.how is How.PICKED else self.options.count
 
 
 class Spent(StrEnum):

@@ -14,7 +14,8 @@ from bot.views.texts import Translation
 PICKS = ("pick1", "pick2", "pick3", "pick4")
 """They choose one of the pictures above them."""
 WHATS = (
-    "again", "four", "four_told", "closer", *PICKS, "change", "more", "silence", "recipe", "report", "delete", "cancel",
+    "again", "four", "four_told", "closer", *PICKS, "larger", "change", "more",
+    "silence", "recipe", "report", "delete", "cancel",
 )  # fmt: skip
 FORMERLY = {"edit": "change", "heard": "more"}
 """What buttons of older messages mean."""

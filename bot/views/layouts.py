@@ -30,6 +30,8 @@ class Controls(Enum):
     NONE = auto()
     CANCEL = auto()
     PICTURE = auto()
+    ENLARGEABLE = auto()
+    """A picture that can be made larger here."""
     SEVERAL = auto()
     """Pictures to choose from."""
     AGAIN = auto()
@@ -42,6 +44,7 @@ BUTTONS = {
     Controls.NONE: (),
     Controls.CANCEL: ("cancel",),
     Controls.PICTURE: ("again", "four", "change", "more"),
+    Controls.ENLARGEABLE: ("again", "four", "larger", "change", "more"),
     Controls.SEVERAL: (*PICKS, "closer"),
     Controls.AGAIN: ("again",),
     Controls.SILENCE: ("silence",),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL.Image import Image
 from simcord.env import Env
 
 from bot.client import ImagineBot
@@ -14,6 +15,7 @@ from core.engine import DEFAULTS, Engine
 from core.events import Event
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
+from core.recipe import Recipe
 from core.settings import CoreSettings
 from tests.bot.flaky import flaky  # noqa: F401
 from tests.bot.gallery import server  # noqa: F401
@@ -32,13 +34,22 @@ class ParkedEngine(Engine):
         self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
     ) -> AsyncGenerator[Event, None]:
         async with aclosing(super().paint(prompt, options, heard=heard, user=user)) as events:
-            while True:
-                try:
-                    waiting = anext(events)
-                    event = await (self.env.external_wait(waiting, reason="painter") if self.env else waiting)
-                except StopAsyncIteration:
-                    return
+            async for event in self._parked(events):
                 yield event
+
+    async def enlarge(self, image: Image, recipe: Recipe, times: int, *, user: str = "") -> AsyncGenerator[Event, None]:
+        async with aclosing(super().enlarge(image, recipe, times, user=user)) as events:
+            async for event in self._parked(events):
+                yield event
+
+    async def _parked(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        while True:
+            try:
+                waiting = anext(events)
+                event = await (self.env.external_wait(waiting, reason="painter") if self.env else waiting)
+            except StopAsyncIteration:
+                return
+            yield event
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -229,6 +230,7 @@ def test_an_upscaler_with_a_wrong_hash_is_thrown_away(store: ModelStore, web: We
 
 def test_without_its_library_nothing_is_enlarged(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.models.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "spandrel", raising=False)  # another test may have imported it
     with pytest.raises(ModelMissing, match=r"imagine-sound\[upscale\]"):
         store.upscaler("playground-mini")
 
