@@ -30,6 +30,7 @@ THREAD_ARCHIVED = 50083
 
 CALL_TIMEOUT_S, CALL_WITH_FILES_TIMEOUT_S = 10.0, 60.0
 """For one attempt, once it is its turn."""
+FOLLOWED_UP_FOR_S = 10.0
 REPEATED_FOR_S = 30.0
 ACKNOWLEDGED_WITHIN_S, ACKNOWLEDGE_PAUSE_S = 2.5, 0.2
 """Discord takes an interaction for failed after three seconds."""
@@ -68,9 +69,7 @@ def repeat_passing_failures(http: HTTPClient) -> None:
     Discord returns the message that is there instead of posting it twice.
     """
     request_once = http.request
-    until_passed = stamina.AsyncRetryingCaller(
-        attempts=None, timeout=REPEATED_FOR_S, wait_initial=0.5, wait_max=8, wait_jitter=0.5
-    ).on(_is_repeated)
+    until_passed = _until_passed(REPEATED_FOR_S)
 
     async def request(
         route: Route,
@@ -94,6 +93,12 @@ def repeat_passing_failures(http: HTTPClient) -> None:
     http.request = request  # type: ignore[method-assign]
 
 
+def _until_passed(seconds: float) -> stamina.BoundAsyncRetryingCaller:
+    """Calls again while the failure may pass, for so long."""
+    caller = stamina.AsyncRetryingCaller(attempts=None, timeout=seconds, wait_initial=0.5, wait_max=8, wait_jitter=0.5)
+    return caller.on(_is_repeated)
+
+
 def _is_repeated(error: Exception) -> bool:
     """A 401 is not: too many of them, and Discord shuts a network out for a while."""
     if not isinstance(error, TROUBLE) or (isinstance(error, discord.HTTPException) and error.status == 401):
@@ -103,8 +108,7 @@ def _is_repeated(error: Exception) -> bool:
 
 async def fetch_file(read: Callable[[str], Awaitable[bytes]], url: str) -> bytes:
     """The bytes behind an attachment's address, asked for again for a minute while that may help. Raises TROUBLE."""
-    until_passed = stamina.AsyncRetryingCaller(attempts=None, timeout=60, wait_initial=0.5, wait_max=8, wait_jitter=0.5)
-    return await until_passed.on(_is_repeated)(lambda: read(url))
+    return await _until_passed(60)(lambda: read(url))
 
 
 async def attempt(call: Awaitable[T], what: str) -> T:
@@ -245,12 +249,18 @@ async def answer(interaction: discord.Interaction, text: Markdown) -> None:
 
 async def answer_with(interaction: discord.Interaction, view: ui.LayoutView, files: Files = NO_FILES) -> None:
     """As `answer`, with a whole layout."""
-    sent = [as_file(name, data) for name, data in files.items()]
-    if interaction.response.is_done():
-        await attempt_quietly(interaction.followup.send(view=view, files=sent, ephemeral=True), "follow up")
+
+    def attached() -> list[discord.File]:
+        return [as_file(name, data) for name, data in files.items()]
+
+    async def follow_up() -> None:
+        await interaction.followup.send(view=view, files=attached(), ephemeral=True)
+
+    if interaction.response.is_done():  # there is time, and nobody else sees it if it comes twice
+        await attempt_quietly(_until_passed(FOLLOWED_UP_FOR_S)(follow_up), "follow up")
     else:
         await attempt_quietly(
-            interaction.response.send_message(view=view, files=sent, ephemeral=True), "answer an interaction"
+            interaction.response.send_message(view=view, files=attached(), ephemeral=True), "answer an interaction"
         )
 
 

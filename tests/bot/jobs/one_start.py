@@ -74,6 +74,9 @@ class SeedEngine:
     async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
         return heard.prompt
 
+    def can_enlarge(self, painter: str) -> bool:
+        return False
+
     async def imagine(
         self,
         source: Path | HeardSummary,

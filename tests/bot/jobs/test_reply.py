@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.jobs import job_run
+from bot.jobs import painted
 from bot.views.naming import name_of, title_of
 from bot.views.texts import Texts
 from bot.views.wording import picture_alt_text, things_line
-from core import engine
+from core import hearer
 from core.engine import DEFAULTS
 from core.errors import OutOfMemory
 from core.events import Heard
@@ -61,7 +61,7 @@ async def test_progress_preview_and_picture_come_in_the_same_message(world: Worl
 
     assert first.id == painting.id == painted.id
     assert "2 of 4" in text_of(painting)
-    assert names_of(painting) == ["preview-2.jpg"]
+    assert names_of(painting) == ["preview-1-2.jpg"]
     assert f"for {world.alice.mention} · As it comes" in text_of(painted)
     assert names_of(painted) == ["picture.png"]
     assert "2 of 4" not in text_of(painted)
@@ -288,7 +288,7 @@ async def test_message_comes_before_what_was_heard_where_hearing_takes_long(worl
     assert world.thread_of(world.channel).name == title_of(ENGLISH, (await world.heard()).top)
 
 
-IN_THREADS = ((engine, "weave"), (job_run, "palette_of"), (job_run, "encode_picture"))
+IN_THREADS = ((hearer, "weave"), (painted, "palette_of"), (painted, "encode_picture"))
 
 
 async def test_hearing_weaving_and_encoding_leave_the_event_loop_free(

@@ -10,7 +10,7 @@ from PIL import Image
 from simcord.http import router
 from simcord.results import ResponseMessage
 
-from core import engine
+from core import hearer
 from core.hearing.palette import palette_of
 from core.hearing.strip import Strip, strip_png, weave
 from tests.bot.world import World, components, menu_of, names_of
@@ -84,7 +84,7 @@ async def test_what_was_heard_is_sent_before_its_strip_is_woven(world: World, mo
         return weave(*heard)
 
     monkeypatch.setattr(router, "dispatch", notice)
-    monkeypatch.setattr(engine, "weave", weave_later)
+    monkeypatch.setattr(hearer, "weave", weave_later)
 
     await world.post_voice_note(world.alice, world.channel)
 
@@ -96,7 +96,7 @@ async def test_strip_that_cannot_be_woven_keeps_no_picture_back(world: World, mo
     def fail(*_: Any) -> Strip:
         raise ValueError("no sound")
 
-    monkeypatch.setattr(engine, "weave", fail)
+    monkeypatch.setattr(hearer, "weave", fail)
 
     await world.post_voice_note(world.alice, world.channel)
 
