@@ -20,7 +20,7 @@ from core.hearing.decoding.sealed import seal
 from core.hearing.decoding.tracks import first_with_sound
 from core.hearing.floor import INAUDIBLE_DB
 from core.hearing.mending import to_16_bits
-from core.hearing.sound import SAMPLE_RATE, Samples, peak, silence_damage
+from core.hearing.sound import SAMPLE_RATE, Samples, peak, silence_damage, sum_of_squares
 
 
 def convert(
@@ -91,7 +91,7 @@ class _WavFile:
         samples: Samples = np.frombuffer(data[:whole], "<f4").copy()
         silence_damage(samples)
         samples = to_16_bits(samples)
-        self._squares += float(np.dot(samples.astype(np.float64), samples))
+        self._squares += sum_of_squares(samples.astype(np.float64))
         if self._count < MEASURED_S * SAMPLE_RATE:
             self._squares_measured, self._count_measured = self._squares, self._count + len(samples)
         self._peak = max(self._peak, peak(samples))

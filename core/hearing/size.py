@@ -73,7 +73,7 @@ def centroid_hz(samples: Samples, windows: Sequence[slice]) -> float | None:
         return None
     heard = magnitude[power >= loudest * 10 ** (-AUDIBLE_DB / 10)]
     frequencies = np.fft.rfftfreq(FRAME, 1 / SAMPLE_RATE)[1:]
-    return float(np.median((heard @ frequencies) / heard.sum(axis=1)))
+    return float(np.median(np.einsum("ij,j->i", heard, frequencies) / heard.sum(axis=1)))
 
 
 @cache

@@ -1,6 +1,8 @@
 """Any container becomes a clip; anything else becomes one clear error."""
 
 import http.server
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -217,3 +219,30 @@ def test_a_playlist_opens_neither_the_network_nor_another_file(siren_wav: Path) 
                 load_clip(playlist.encode())
         web.shutdown()
     assert asked == []
+
+
+def test_reading_a_recording_keeps_no_other_core_busy() -> None:
+    """BLAS hands long sums to threads, which then wait for more with all that their cores can do."""
+    used = subprocess.run([sys.executable, "-c", READING], capture_output=True, text=True, timeout=120, check=True)
+    process, thread = map(float, used.stdout.split())
+    assert process < 2 * thread, "milliseconds of the whole process, and of the thread that reads"
+
+
+READING = """
+import io, time, wave
+import numpy as np
+from core.hearing.audio import load_clip
+from core.settings import CoreSettings
+
+noise = (np.random.default_rng(0).standard_normal(5 * 44100) * 3000).astype("<i2")
+buffer = io.BytesIO()
+with wave.open(buffer, "wb") as file:
+    file.setparams((1, 2, 44100, 0, "NONE", ""))
+    file.writeframes(noise.tobytes())
+limits = CoreSettings(_env_file=None).audio_limits
+load_clip(buffer.getvalue(), limits)
+process, thread = time.process_time(), time.thread_time()
+for _ in range(10):
+    load_clip(buffer.getvalue(), limits)
+print(1e3 * (time.process_time() - process), 1e3 * (time.thread_time() - thread))
+"""
