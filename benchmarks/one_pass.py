@@ -4,7 +4,7 @@ A minute of mp3 is heard in one pass; beside it, in the same run, plain ffmpeg d
 TFLite interpreter runs the model on the same windows. Printed: the ratio of the processor time of both.
 """
 
-import os
+import resource
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -61,9 +61,14 @@ def main() -> None:
 
 def _cpu_s(work: Callable[[], None]) -> float:
     """Processor time of `work`, here and in the processes that it waited for."""
-    before = sum(os.times()[:4])
+    before = _spent_s()
     work()
-    return sum(os.times()[:4]) - before
+    return _spent_s() - before
+
+
+def _spent_s() -> float:
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 if __name__ == "__main__":

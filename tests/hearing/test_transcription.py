@@ -75,7 +75,7 @@ async def test_where_words_cannot_be_recognised_the_sounds_are_painted_and_the_l
             heard = await engine.hear(_speech())
             assert heard.summary.spoken == ""
             assert "talking" in heard.summary.prompt.text
-    assert [record.message for record in caplog.records if record.name == "core.engine"] == [
+    assert [record.message for record in caplog.records if record.name == "core.hearer"] == [
         "painting from the sounds alone: the speech recogniser is not installed"
     ]
 
