@@ -73,7 +73,8 @@ def painted_line(
         parts.append(t("status.words", words=inert(options.prompt, LONGEST_WORDS)))
     if options.adapter is not None:
         parts.append(inert(options.adapter, LONGEST_WORDS))
-    parts.append(t(f"style.{(style or Style.NONE).value}"))
+    if style not in (None, Style.NONE):
+        parts.append(t(f"style.{style.value}"))
     return joined(BETWEEN, *parts, *([origin] if origin else ()))
 
 

@@ -62,7 +62,7 @@ async def test_progress_preview_and_picture_come_in_the_same_message(world: Worl
     assert first.id == painting.id == painted.id
     assert "2 of 4" in text_of(painting)
     assert names_of(painting) == ["preview-1-2.jpg"]
-    assert f"for {world.alice.mention} · As it comes" in text_of(painted)
+    assert f"painted by a model for {world.alice.mention}" in text_of(painted)
     assert names_of(painted) == ["picture.png"]
     assert "2 of 4" not in text_of(painted)
 
@@ -245,7 +245,7 @@ async def test_five_people_at_once_get_their_own_answers(world: World) -> None:
     assert {order.request.user for order in world.painter.orders} == {str(person.id) for person in people}
     texts = [text_of(world.said(thread)[0]) for thread in world.channel.threads]
     assert all(sum(person.mention in text for text in texts) == 1 for person in people)
-    assert all("As it comes" in text for text in texts)
+    assert all("painted by a model for" in text for text in texts)
 
 
 @pytest.mark.bot(edit_interval_s=30)

@@ -134,7 +134,7 @@ async def test_finished_and_cancelled_jobs_are_not_resumed(world: World) -> None
     await world.restart()
 
     assert len(world.painter.orders) == 2
-    assert "As it comes" in text_of(world.said(thread)[0])
+    assert "painted by a model for" in text_of(world.said(thread)[0])
 
 
 async def test_stopping_lets_running_jobs_end_within_the_deadline(world: World) -> None:
