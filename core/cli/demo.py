@@ -70,11 +70,11 @@ async def _make(directory: Path, sound: Path | None) -> None:
         for title, path in sounds.items():
             console.rule(title, align="left")
             shown.append(await _show(engine, title, path, directory))
-            console.print(f"Picture: {directory / shown[-1].picture}")
+            console.print(f"Picture: {directory / shown[-1].picture}", markup=False)
     page = directory / "index.html"
     page.write_text(render(shown), encoding="utf-8")
     console.rule()
-    console.print(f"All on one page: {page}")
+    console.print(f"All on one page: {page}", markup=False)
     console.print(f"[dim]Painted by {shown[0].model}. `imagine-sound imagine FILE` paints your own.[/]")
 
 

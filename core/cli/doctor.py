@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
+from rich.markup import escape
 
 from core.cli.common import load_settings
 from core.errors import DecoderUnusable, ExitCode, ImagineSoundError, ModelMissing, ModelUnusable
@@ -24,10 +25,10 @@ def run(options: argparse.Namespace) -> int:
     well = True
     for name, check in checks(settings):
         try:
-            console.print(f"[green]ok[/]    {name}: {check()}")
+            console.print(f"[green]ok[/]    {name}: {escape(check())}")
         except ImagineSoundError as error:
             well = False
-            console.print(f"[red]wrong[/] {name}: {error}")
+            console.print(f"[red]wrong[/] {name}: {escape(str(error))}")
     return ExitCode.DONE if well else ExitCode.BAD_INPUT
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from core.cli.common import load_settings
 from core.errors import ExitCode, ModelError, WrongSetting
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         return ExitCode.DONE
     offline = ModelStore(settings.model_copy(update={"download_models": False}))
     table = Table("model", "size", "licence", "found", title="Models")
-    table.add_row(*_row(YAMNET, lambda: offline.yamnet()))
+    table.add_row(*_row(YAMNET, offline.yamnet))
     table.add_row(*_row(PLAYGROUND_MODEL, lambda: offline.image_model(on_gpu=_has_gpu(settings))))
     table.add_row(*_row(TAESDXL, offline.taesdxl))
     table.add_row(*_row(UPSCALER, lambda: _upscaler(settings, offline)))
@@ -38,7 +39,12 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _row(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[str, str, str, str]:
+def _row(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[Text, ...]:
+    """As plain text: in markup a name in brackets, an extra's say, would be swallowed."""
+    return tuple(map(Text, _told(official, locate)))
+
+
+def _told(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[str, str, str, str]:
     try:
         located = locate()
     except ModelError as error:

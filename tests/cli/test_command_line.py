@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from core.cli.common import note_text
+from core.cli.main import main
 from core.cli.output import free_name
 from core.generation.protocol import Note, Picture
 from core.hearing.palette import palette_of
@@ -157,7 +158,9 @@ def test_a_picture_is_painted_larger_and_larger_again_from_its_recipe(
 def test_larger_pictures_are_refused_where_nothing_makes_them(
     siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
 ) -> None:
-    done = run("imagine", siren_wav, "--larger", "2", "--out", tmp_path / "x.png", IMAGE_MODEL=str(tiny_pipeline))
+    done = run_with_spandrel(
+        "imagine", siren_wav, "--larger", "2", "--out", tmp_path / "x.png", IMAGE_MODEL=str(tiny_pipeline)
+    )
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "`imagine-sound models pull upscaler`" in done.stderr
@@ -349,12 +352,22 @@ def test_a_late_sound_is_heard_and_it_is_told_from_where(tmp_path: Path) -> None
 
 
 def test_models_lists_what_was_found_where() -> None:
-    done = run("models")
+    done = run_with_spandrel("models")
     assert done.returncode == 0, done.stderr
     assert "yamnet-mini" in done.stdout
     assert "upscaler-mini" in done.stdout
     assert "Apache-2.0" in done.stdout
     assert run("models", "list", "upscaler").returncode == 2
+
+
+def test_models_says_which_extra_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("core.models.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "spandrel", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["models"]) == 0
+    assert "imagine-sound[upscale]" in capsys.readouterr().out
 
 
 def test_doctor_checks_the_machine(tiny_pipeline: Path) -> None:
