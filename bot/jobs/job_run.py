@@ -394,4 +394,6 @@ class JobRun:
     def _controls_without_picture(self) -> Controls:
         if self._job.heard is None or self._is_refused:  # the same words would be refused again
             return Controls.NONE
+        if self._how in (How.PICKED, How.LARGER):  # which begin at the picture that they are made from
+            return Controls.NONE
         return Controls.AGAIN if self._can_be_painted else Controls.SILENCE

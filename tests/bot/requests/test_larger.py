@@ -103,6 +103,7 @@ async def test_button_of_before_the_upscaler_was_removed_ends_in_a_sentence(pain
     told = painted.said(painted.thread_of(painted.channel))[-1]
     assert names_of(told) == []
     assert "model" in text_of(told)
+    assert buttons_of(told) == {}, "the button is where the picture is"
 
 
 def remove_upscaler(world: World) -> None:
