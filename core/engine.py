@@ -46,7 +46,6 @@ from core.generation.protocol import (
 from core.hearer import Hearer
 from core.hearing.ears import EarPool
 from core.hearing.strip import Strip
-from core.hearing.transcription import Transcriber, load_transcriber
 from core.models import LocatedModel, ModelStore, find_adapters
 from core.options import ImagineOptions
 from core.painter import Painter
@@ -55,6 +54,8 @@ from core.prompting.scene import Scene, compose_scene, with_manner
 from core.prompting.styles import Style
 from core.recipe import Recipe
 from core.settings import CoreSettings
+from core.speech.recognise import Recogniser
+from core.speech.whisper import load_recogniser
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Engine:
         models: ModelStore | None = None,
         make_generator: Callable[[CoreSettings, ModelStore], ImageGenerator] | None = None,
         make_enlarger: Callable[[CoreSettings, ModelStore], EnlargingThread] | None = None,
-        make_transcriber: Callable[[CoreSettings], Transcriber] | None = None,
+        make_recogniser: Callable[[CoreSettings], Recogniser] | None = None,
         after_loading: Callable[[], None] = lambda: None,
     ) -> None:
         """`after_loading` is called in the thread that has loaded a model; see `spare_from_collections`."""
@@ -101,7 +102,7 @@ class Engine:
             settings,
             self._models,
             self._words,
-            make_transcriber=make_transcriber or _default_transcriber,
+            make_recogniser=make_recogniser or _default_recogniser,
             after_loading=after_loading,
         )
 
@@ -345,8 +346,8 @@ def spare_from_collections() -> None:
     gc.freeze()
 
 
-def _default_transcriber(settings: CoreSettings) -> Transcriber:
-    return load_transcriber(settings.model_cache, may_download=settings.download_models)
+def _default_recogniser(settings: CoreSettings) -> Recogniser:
+    return load_recogniser(settings.model_cache, may_download=settings.download_models)
 
 
 def _default_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:

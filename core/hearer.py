@@ -18,13 +18,14 @@ from core.hearing.audio import Clip, load_clip
 from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
 from core.hearing.listening import listen
 from core.hearing.strip import Strip, weave
-from core.hearing.transcription import Transcriber
 from core.models import ModelStore
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt, title_of
 from core.prompting.scene import Scene, compose_scene, with_manner
 from core.prompting.spoken import is_spoken
 from core.settings import CoreSettings
+from core.speech.recognise import Recogniser
+from core.speech.trust import doubt
 from core.threads import in_daemon_thread
 
 log = logging.getLogger(__name__)
@@ -42,18 +43,18 @@ class Hearer:
         models: ModelStore,
         words: Words,
         *,
-        make_transcriber: Callable[[CoreSettings], Transcriber],
+        make_recogniser: Callable[[CoreSettings], Recogniser],
         after_loading: Callable[[], None],
     ) -> None:
         """`after_loading` is called in the thread that has loaded a model."""
         self._settings = settings
         self._models = models
         self._words = words
-        self._make_transcriber = make_transcriber
+        self._make_recogniser = make_recogniser
         self._after_loading = after_loading
-        self._transcriber: Transcriber | None = None
-        self._cannot_transcribe = False
-        self._transcribing = threading.Lock()
+        self._recogniser: Recogniser | None = None
+        self._cannot_recognise = False
+        self._recognising = threading.Lock()
         self._threads = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
         self._ears: asyncio.Future[EarPool] | None = None
         self._heard_now: set[threading.Event] = set()
@@ -137,7 +138,7 @@ class Hearer:
         scene = compose_scene(top)
         manner = measure(clip.samples, windows, scene.subjects[0].label)
         scene = with_manner(scene, manner)
-        spoken = self._transcribe(clip) if self._may_transcribe(options) and is_spoken(top) else ""
+        spoken = self._words_in(clip) if self._may_recognise(options) and is_spoken(top) else ""
         summary = HeardSummary(
             title=title_of(scene),
             top=top,
@@ -159,22 +160,29 @@ class Hearer:
         """Whether so many wait to be heard that each has to do with fewer looks."""
         return len(self._waiting) > self._settings.hearing_threads
 
-    def _may_transcribe(self, options: ImagineOptions) -> bool:
+    def _may_recognise(self, options: ImagineOptions) -> bool:
         return self._settings.transcribe and options.spoken_words
 
-    def _transcribe(self, clip: Clip) -> str:
-        """The words in `clip`; one recording at a time, since a recogniser takes all the processors it finds.
+    def _words_in(self, clip: Clip) -> str:
+        """The words in `clip` that are to be believed; one recording at a time, since a recogniser takes all the
+        processors it finds.
 
         Where they cannot be recognised, the picture is painted from the sounds alone, and the log says why.
         """
-        with self._transcribing:
+        with self._recognising:
             try:
-                if self._transcriber is None and not self._cannot_transcribe:
-                    self._transcriber = self._make_transcriber(self._settings)
+                if self._recogniser is None and not self._cannot_recognise:
+                    self._recogniser = self._make_recogniser(self._settings)
                     self._after_loading()
-                return self._transcriber.transcribe(clip) if self._transcriber is not None else ""
+                if self._recogniser is None:
+                    return ""
+                recognised = self._recogniser.recognise(clip)
+                if why := doubt(recognised):
+                    log.info("words were recognised and not believed: %s", why)
+                    return ""
+                return recognised.words
             except ModelError as error:
-                self._cannot_transcribe = True  # said once; a restart tries again
+                self._cannot_recognise = True  # said once; a restart tries again
                 log.warning("painting from the sounds alone: %s", error)
             except Exception:
                 log.warning("the words of a recording could not be recognised", exc_info=True)
