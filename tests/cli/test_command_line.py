@@ -1,12 +1,16 @@
 """The command line says what it heard, paints, and tells what went wrong in one sentence with exit code 2."""
 
+import io
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
+import threading
 import wave
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +55,26 @@ def run_modules(*arguments: str | Path, **environment: str) -> subprocess.Comple
     )
 
 
+def run_here(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The real command in this process, which has loaded the model libraries: for what is not about a process."""
+    root = logging.getLogger()
+    hooks = sys.excepthook, threading.excepthook
+    before, level = list(root.handlers), root.level
+    output, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            code = main([*map(str, arguments)])
+        except SystemExit as ended:  # the parser's
+            code = int(ended.code or 0)
+        finally:
+            root.handlers[:] = before
+            root.setLevel(level)
+            sys.excepthook, threading.excepthook = hooks
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+
 def size_of(picture: Path) -> tuple[int, int]:
     with Image.open(picture) as image:
         return image.size
@@ -69,7 +93,7 @@ def test_hear_json_prints_one_object_a_file_and_goes_on_after_a_bad_one(siren_wa
     birds = write_wav(tmp_path / "birds.wav", birdsong())
     bad = tmp_path / "bad.mp3"
     bad.write_text("no sound")
-    done = run("hear", "--json", siren_wav, bad, tmp_path / "missing.wav", birds)
+    done = run_here("hear", "--json", siren_wav, bad, tmp_path / "missing.wav", birds)
     assert done.returncode == 2
     first, second, third, fourth = map(json.loads, done.stdout.splitlines())
     assert set(first) >= {"file", "duration_s", "windows", "top", "prompt"}
@@ -84,7 +108,7 @@ def test_hear_json_prints_one_object_a_file_and_goes_on_after_a_bad_one(siren_wa
 
 def test_hear_draws_a_chart_of_one_recording_and_overwrites_nothing(siren_wav: Path, tmp_path: Path) -> None:
     chart = tmp_path / "siren.png"
-    done = run("hear", "--figure", chart, siren_wav)
+    done = run_here("hear", "--figure", chart, siren_wav)
     assert done.returncode == 0, done.stderr
     assert "Siren" in done.stdout
     with Image.open(chart) as image:
@@ -92,23 +116,23 @@ def test_hear_draws_a_chart_of_one_recording_and_overwrites_nothing(siren_wav: P
 
     before = chart.read_bytes()
     for refused in (
-        run("hear", "--figure", chart, siren_wav),
-        run("hear", "--figure", siren_wav, siren_wav, "--force"),
+        run_here("hear", "--figure", chart, siren_wav),
+        run_here("hear", "--figure", siren_wav, siren_wav, "--force"),
     ):
         assert (refused.returncode, refused.stdout) == (2, "")
-    two = run("hear", "--figure", tmp_path / "two.png", siren_wav, siren_wav)
+    two = run_here("hear", "--figure", tmp_path / "two.png", siren_wav, siren_wav)
     assert two.returncode == 2
     assert "only one FILE" in two.stderr
-    assert run("hear", "--json", "--figure", chart, "--force", siren_wav).returncode == 0
+    assert run_here("hear", "--json", "--figure", chart, "--force", siren_wav).returncode == 0
     assert chart.read_bytes() == before, "the same chart"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["siren.png"]
 
 
 def test_silence_is_heard_but_not_painted(tmp_path: Path, tiny_pipeline: Path) -> None:
     quiet = write_wav(tmp_path / "quiet.wav", silence())
-    heard = run("hear", "--json", quiet)
+    heard = run_here("hear", "--json", quiet)
     assert json.loads(heard.stdout)["top"][0]["name"] == "Silence"
-    painted = run("imagine", quiet, "--out", tmp_path / "x.png", IMAGE_MODEL=str(tiny_pipeline))
+    painted = run_here("imagine", quiet, "--out", tmp_path / "x.png", IMAGE_MODEL=str(tiny_pipeline))
     assert painted.returncode == 2
     assert "nothing to paint" in painted.stderr
     assert not (tmp_path / "x.png").exists()
@@ -118,7 +142,7 @@ def test_imagine_paints_a_picture_that_can_be_painted_again(
     siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
 ) -> None:
     options = ("--seed", "5", "--steps", "3", "--guidance", "2.5", "--size", "48x32", "--style", "comic")
-    done = run("imagine", siren_wav, "--out", tmp_path / "siren.png", *options, IMAGE_MODEL=str(tiny_pipeline))
+    done = run_here("imagine", siren_wav, "--out", tmp_path / "siren.png", *options, IMAGE_MODEL=str(tiny_pipeline))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(tmp_path / "siren.png")
     recipe = read_recipe(tmp_path / "siren.png")
@@ -126,29 +150,30 @@ def test_imagine_paints_a_picture_that_can_be_painted_again(
     assert "comic book" in recipe.prompt.text
     assert recipe.heard[0].startswith("Siren")
 
-    again = run(
+    again = run_here(
         "imagine", "--recipe", tmp_path / "siren.png", "--out", tmp_path / "again.png", IMAGE_MODEL=str(tiny_pipeline)
     )
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "siren.png").read_bytes()
 
 
+@pytest.mark.usefixtures("spandrel")
 def test_a_picture_is_painted_larger_and_larger_again_from_its_recipe(
     siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
 ) -> None:
     settings = {"IMAGE_MODEL": str(tiny_pipeline), "UPSCALE_MODEL": str(UPSCALER)}
     options = ("--steps", "2", "--size", "48x32", "--larger", "4", "--out", tmp_path / "siren.png")
-    done = run_with_spandrel("imagine", siren_wav, *options, **settings)
+    done = run_here("imagine", siren_wav, *options, **settings)
     assert done.returncode == 0, done.stderr
     assert size_of(tmp_path / "siren.png") == (192, 128)
     assert read_recipe(tmp_path / "siren.png").enlarged == 4
 
     again = ("imagine", "--recipe", tmp_path / "siren.png", "--out")
-    done = run_with_spandrel(*again, tmp_path / "again.png", **settings)
+    done = run_here(*again, tmp_path / "again.png", **settings)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "siren.png").read_bytes()
 
-    done = run(*again, tmp_path / "small.png", IMAGE_MODEL=str(tiny_pipeline))
+    done = run_here(*again, tmp_path / "small.png", IMAGE_MODEL=str(tiny_pipeline))
     assert done.returncode == 0, done.stderr
     assert "to be painted in its original size: nothing here makes the pictures of tiny larger" in done.stderr
     assert size_of(tmp_path / "small.png") == (48, 32)
@@ -173,23 +198,25 @@ def test_a_recipe_of_the_first_miniature_becomes_a_whole_picture_again(tmp_path:
     old = tmp_path / "cat.png"
     old.write_bytes(to_png(Picture(Image.new("RGB", (512, 512)), recipe, 0.4)))
 
-    done = run("imagine", "--recipe", old, "--out", tmp_path / "again.png", IMAGE_MODEL=str(MINIATURE))
+    done = run_here("imagine", "--recipe", old, "--out", tmp_path / "again.png", IMAGE_MODEL=str(MINIATURE))
     assert done.returncode == 0, done.stderr
     assert "painted by playground-mini 1" in done.stderr
     assert "to be painted at 256x256: 128x128 would be a part of a picture" in done.stderr
     again = read_recipe(tmp_path / "again.png")
     assert (again.size, again.seed, again.prompt) == ((256, 256), 7, prompt)
 
-    run("imagine", "--recipe", tmp_path / "again.png", "--near", "7", "--seed", "8", "--out", tmp_path / "near.png",
-        IMAGE_MODEL=str(MINIATURE))  # fmt: skip
+    close = ("--near", "7", "--seed", "8", "--out", tmp_path / "near.png")
+    run_here("imagine", "--recipe", tmp_path / "again.png", *close, IMAGE_MODEL=str(MINIATURE))
     near = read_recipe(tmp_path / "near.png")
     assert (near.seed, near.near) == (8, 7)
-    run("imagine", "--recipe", old, "--out", tmp_path / "small.png", "--size", "128x128", IMAGE_MODEL=str(MINIATURE))
+    run_here(
+        "imagine", "--recipe", old, "--out", tmp_path / "small.png", "--size", "128x128", IMAGE_MODEL=str(MINIATURE)
+    )
     assert read_recipe(tmp_path / "small.png").size == (128, 128), "who asks for it gets it"
 
 
 def test_imagine_json_prints_each_event(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:
-    done = run(
+    done = run_here(
         "imagine", siren_wav, "--json", "--steps", "3", "--prompt", "a bell", "--out", tmp_path / "bell.png",
         IMAGE_MODEL=str(tiny_pipeline),
     )  # fmt: skip
@@ -213,7 +240,7 @@ def test_a_recording_is_never_overwritten_by_its_picture(siren_wav: Path, tmp_pa
     other_name.symlink_to(recording)
     for out in (recording, other_name):
         for flags in ([], ["--force"]):
-            done = run("imagine", recording, "--out", out, *flags, IMAGE_MODEL=str(tiny_pipeline))
+            done = run_here("imagine", recording, "--out", out, *flags, IMAGE_MODEL=str(tiny_pipeline))
             assert done.returncode == 2
             assert done.stderr.strip() == f"imagine-sound: {out} is what it is made from; choose another name."
     assert recording.read_bytes() == siren_wav.read_bytes()
@@ -224,13 +251,13 @@ def test_a_file_that_is_there_is_replaced_only_when_forced(
 ) -> None:
     letter = tmp_path / "letter.txt"
     letter.write_text("dear all")
-    refused = run("imagine", siren_wav, "--out", letter, IMAGE_MODEL=str(tiny_pipeline))
+    refused = run_here("imagine", siren_wav, "--out", letter, IMAGE_MODEL=str(tiny_pipeline))
     assert refused.returncode == 2
     assert refused.stdout == ""  # before anything was heard
     assert "add --force" in refused.stderr
     assert letter.read_text() == "dear all"
 
-    forced = run("imagine", siren_wav, "--out", letter, "--force", "--steps", "1", IMAGE_MODEL=str(tiny_pipeline))
+    forced = run_here("imagine", siren_wav, "--out", letter, "--force", "--steps", "1", IMAGE_MODEL=str(tiny_pipeline))
     assert forced.returncode == 0, forced.stderr
     assert read_recipe(letter).heard[0].startswith("Siren")
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
@@ -268,7 +295,7 @@ def test_convert_writes_a_wav_and_overwrites_nothing(
 def test_the_demo_keeps_a_sound_that_is_called_png(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:
     sound = tmp_path / "dog.png"
     sound.write_bytes(siren_wav.read_bytes())
-    done = run("demo", "--sound", sound, "--out", tmp_path / "demo", IMAGE_MODEL=str(tiny_pipeline))
+    done = run_here("demo", "--sound", sound, "--out", tmp_path / "demo", IMAGE_MODEL=str(tiny_pipeline))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "demo" / "dog.png").read_bytes() == siren_wav.read_bytes()
     with Image.open(tmp_path / "demo" / "dog-imagined.png") as picture:
@@ -331,22 +358,22 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_2(
 
 
 def test_the_limits_come_from_the_settings(siren_wav: Path) -> None:
-    assert json.loads(run("hear", "--json", siren_wav, MAX_SECONDS="2").stdout)["shortened"] is True
-    assert "more than the 0.001 MB" in run("hear", siren_wav, MAX_FILE_MB="0.001").stderr
+    assert json.loads(run_here("hear", "--json", siren_wav, MAX_SECONDS="2").stdout)["shortened"] is True
+    assert "more than the 0.001 MB" in run_here("hear", siren_wav, MAX_FILE_MB="0.001").stderr
 
 
 def test_hearing_the_same_recording_again_says_the_same_to_the_byte(siren_wav: Path) -> None:
-    first, again = (run("hear", "--json", siren_wav).stdout for _ in range(2))
+    first, again = (run_here("hear", "--json", siren_wav).stdout for _ in range(2))
     assert first == again
     assert json.loads(first)["passes"] == 4, "one ear, its four views"
-    assert json.loads(run("hear", "--json", siren_wav, HEARING_BUDGET="0").stdout)["passes"] == 1
+    assert json.loads(run_here("hear", "--json", siren_wav, HEARING_BUDGET="0").stdout)["passes"] == 1
 
 
 def test_a_late_sound_is_heard_and_it_is_told_from_where(tmp_path: Path) -> None:
     late = write_wav(tmp_path / "late.wav", np.concatenate([silence(65), 0.001 * siren()]))
-    told = json.loads(run("hear", "--json", late).stdout)
+    told = json.loads(run_here("hear", "--json", late).stdout)
     assert (told["begins_s"], told["shortened"], told["mendings"]) == (65, True, ["level"])
-    for_people = run("hear", late).stdout
+    for_people = run_here("hear", late).stdout
     assert "I listened from 1:05" in for_people
     assert "It was very faint; I turned it up." in for_people
 
@@ -357,7 +384,7 @@ def test_models_lists_what_was_found_where() -> None:
     assert "yamnet-mini" in done.stdout
     assert "upscaler-mini" in done.stdout
     assert "Apache-2.0" in done.stdout
-    assert run("models", "list", "upscaler").returncode == 2
+    assert run_here("models", "list", "upscaler").returncode == 2
 
 
 def test_models_says_which_extra_is_missing(
@@ -371,10 +398,10 @@ def test_models_says_which_extra_is_missing(
 
 
 def test_doctor_checks_the_machine(tiny_pipeline: Path) -> None:
-    done = run("doctor", IMAGE_MODEL=str(tiny_pipeline))
+    done = run_here("doctor", IMAGE_MODEL=str(tiny_pipeline))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ffmpeg" in done.stdout
     assert "enlarging: none: " in done.stdout
     assert re.search(r"decoder: memory.*files.*network.*environment ✓", done.stdout)
-    wrong = run("doctor", IMAGE_MODEL="/nowhere")
+    wrong = run_here("doctor", IMAGE_MODEL="/nowhere")
     assert wrong.returncode == 2
