@@ -31,6 +31,7 @@ THREAD_ARCHIVED = 50083
 CALL_TIMEOUT_S, CALL_WITH_FILES_TIMEOUT_S = 10.0, 60.0
 """For one attempt, once it is its turn."""
 FOLLOWED_UP_FOR_S = 10.0
+OWN_FILE_WITHIN_S = 60.0
 REPEATED_FOR_S = 30.0
 ACKNOWLEDGED_WITHIN_S, ACKNOWLEDGE_PAUSE_S = 2.5, 0.2
 """Discord takes an interaction for failed after three seconds."""
@@ -109,6 +110,16 @@ def _is_repeated(error: Exception) -> bool:
 async def fetch_file(read: Callable[[str], Awaitable[bytes]], url: str) -> bytes:
     """The bytes behind an attachment's address, asked for again for a minute while that may help. Raises TROUBLE."""
     return await _until_passed(60)(lambda: read(url))
+
+
+async def fetch_own_file(client: discord.Client, url: str) -> bytes:
+    """A file of one of the bot's own messages, whose address Discord has told. Raises Gone, Refused and NotNow."""
+
+    async def read() -> bytes:
+        async with asyncio.timeout(OWN_FILE_WITHIN_S):
+            return await fetch_file(client.http.get_from_cdn, url)
+
+    return await attempt(read(), "fetch a picture")
 
 
 async def attempt(call: Awaitable[T], what: str) -> T:

@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 TRIED_FOR = timedelta(hours=24)
-FETCHED_WITHIN_S = 60.0
 _WHY_NOT = {Gone: "answer.forgotten", TooLarge: "gallery.too_large"}
 MOST_CHECKED, CHECK_PAUSE_S = 500, 1.0
 
@@ -209,8 +208,8 @@ class Gallery:
         if found is None or job.heard is None:
             raise Gone("the picture is gone")
         picture, attachment = found
-        data = await calls.attempt(_read(client, attachment), "fetch a picture")
-        file = without_recipe(PictureFile(data, picture.name.rpartition(".")[2]))
+        data = await calls.fetch_own_file(client, attachment.url)
+        file = await asyncio.to_thread(without_recipe, PictureFile(data, picture.name.rpartition(".")[2]))
         t = await self._language_of(copy.guild_id)
         view = build_copy(
             told_in_copy(picture, job, t),
@@ -237,12 +236,6 @@ class Gallery:
     async def _erase(self, job_ids: Iterable[int]) -> None:
         for job_id in job_ids:
             await self._eraser.erase(job_id)
-
-
-async def _read(client: discord.Client, attachment: discord.Attachment) -> bytes:
-    """One of the bot's own files, whose address Discord has just told. Raises TROUBLE."""
-    async with asyncio.timeout(FETCHED_WITHIN_S):
-        return await calls.fetch_file(client.http.get_from_cdn, attachment.url)
 
 
 async def _channel_of(guild: discord.Guild, reply: ReplyAddress) -> Place | None:

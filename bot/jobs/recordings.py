@@ -30,7 +30,7 @@ AT_ONCE_A_PERSON = 2
 
 
 class Recordings:
-    """Fetches what jobs are to hear."""
+    """Fetches what jobs are to hear, or to begin with."""
 
     def __init__(self, client: discord.Client, read: ReadFile) -> None:
         self._client = client
@@ -59,13 +59,19 @@ class Recordings:
                 raise _fault(job, error) from error
 
     async def fetch_picture(self, job: Job) -> PictureFile:
-        """A picture that another message shows, as it is there. Raises PictureGone, and NotNow as `fetch`."""
-        try:
-            data = await self.fetch(job)
-        except CouldNotFetch as error:
-            raise PictureGone from error
-        assert job.attachment is not None  # or nothing had been fetched
-        return PictureFile(data, PurePosixPath(urlsplit(job.attachment.url).path).suffix.removeprefix("."))
+        """A picture that another message shows, as it is there: the bot's own, whose size nobody limits but Discord.
+
+        Raises PictureGone, and NotNow where it may come later.
+        """
+        if job.attachment is None:
+            raise PictureGone
+        url = job.attachment.url
+        async with self._turn_of(job.user_id):
+            try:
+                data = await calls.fetch_own_file(self._client, url)
+            except (calls.Gone, calls.Refused) as error:
+                raise PictureGone from error
+        return PictureFile(data, PurePosixPath(urlsplit(url).path).suffix.removeprefix("."))
 
     async def fetch_for(self, user_id: int, address: AttachmentAddress) -> bytes:
         """A recording whose address Discord has just told. Raises CouldNotFetch, RecordingTooLarge."""

@@ -168,7 +168,7 @@ class Intake:
             return Declined(Sentence("refused.own_words"))
         if not may_be_chosen(new.options.adapter, settings):
             return Declined(Sentence("refused.adapter"))
-        if new.attachment is not None and new.attachment.size > self._max_bytes:
+        if new.heard is None and new.attachment is not None and new.attachment.size > self._max_bytes:
             error = RecordingTooLarge(new.attachment.size, self._max_bytes)
             return Declined(error, silently=not new.asked, only_this=True)
         now, limits = self._now(), self._limits(settings)

@@ -3,7 +3,7 @@
 The copy holds the picture, what was heard, a link to the original and whom it is from: nothing else that is known.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import discord
 from discord import ui
@@ -11,21 +11,12 @@ from discord import ui
 from bot.discord_api.markdown import Markdown, display, joined, mention
 from bot.storage.records import Job
 from bot.views.hiding import shown_in
-from bot.views.layouts import PICTURE, new_container, new_layout
+from bot.views.layouts import PICTURE, ShownPicture, gallery, new_container, new_layout
 from bot.views.naming import BETWEEN
 from bot.views.texts import Translation
 from bot.views.wording import picture_alt_text, things_line
 from core.events import HeardSummary
 from core.hearing.palette import Palette
-
-
-@dataclass(frozen=True)
-class ShownPicture:
-    """A picture as its message shows it: the name of its file, its alternative text, and whether it is covered."""
-
-    name: str
-    alt_text: str | None
-    is_covered: bool
 
 
 def picture_of(message: discord.Message) -> tuple[ShownPicture, discord.Attachment] | None:
@@ -58,9 +49,7 @@ def build_copy(
     """The copy of the picture at `link`, painted for somebody; found again by its `marker`."""
     view, container = new_layout(), new_container(palette, marker)
     view.add_item(container)
-    shown: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
-    shown.add_item(media=f"attachment://{picture.name}", description=picture.alt_text, spoiler=picture.is_covered)
-    container.add_item(shown)
+    container.add_item(gallery([picture]))
     origin = joined(BETWEEN, t("gallery.original", link=link), t("status.painted", user=mention(user_id)))
     container.add_item(display(joined("\n", things_line(t, heard.top), Markdown(f"-# {origin}"))))
     return view

@@ -53,10 +53,12 @@ BUTTONS = {
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """A picture in a message: the `name` of a file attached to it, and what that shows in words."""
+    """A picture in a message: the `name` of a file attached to it, what that shows in words, and whether it is covered
+    until somebody wants to see it."""
 
     name: str
-    alt_text: str
+    alt_text: str | None
+    is_covered: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,7 @@ def build_picture_alone(job_id: int, pictures: Sequence[str], *, is_covered: boo
     """What stays of a message when what was heard has been forgotten: its pictures, and a way to remove them."""
     view, container = new_layout(), new_container()
     view.add_item(container)
-    shown = tuple(ShownPicture(name, t("alt.forgotten")) for name in pictures)
-    container.add_item(gallery(shown, is_covered=is_covered))
+    container.add_item(gallery([ShownPicture(name, t("alt.forgotten"), is_covered) for name in pictures]))
     container.add_item(display(t("status.forgotten")))
     container.add_item(ui.ActionRow(job_button("delete", job_id, t)))
     return view
@@ -124,11 +125,11 @@ def is_marked(message: discord.Message, marker: int) -> bool:
     return any(getattr(component, "id", None) == marker for component in message.components)
 
 
-def gallery(pictures: Sequence[ShownPicture], *, is_covered: bool = False) -> "ui.MediaGallery[ui.LayoutView]":
+def gallery(pictures: Sequence[ShownPicture]) -> "ui.MediaGallery[ui.LayoutView]":
     """Attached pictures: one as wide as the message, several side by side."""
     shown: ui.MediaGallery[ui.LayoutView] = ui.MediaGallery()
     for picture in pictures:
-        shown.add_item(media=f"attachment://{picture.name}", description=picture.alt_text, spoiler=is_covered)
+        shown.add_item(media=f"attachment://{picture.name}", description=picture.alt_text, spoiler=picture.is_covered)
     return shown
 
 

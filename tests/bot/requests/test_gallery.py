@@ -19,8 +19,9 @@ from bot.requests.answering import language_of
 from bot.requests.services import Interaction
 from bot.storage.records import Job
 from bot.views.buttons import gallery_button
-from bot.views.gallery import ShownPicture, told_in_copy
+from bot.views.gallery import told_in_copy
 from bot.views.hiding import is_hidden
+from bot.views.layouts import ShownPicture
 from core.options import ImagineOptions
 from tests.bot.gallery import Server
 from tests.bot.sounds import noise

@@ -3,6 +3,7 @@
 import io
 
 import discord
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -99,6 +100,16 @@ async def test_one_of_the_four_becomes_a_message_of_its_own_and_is_not_painted_a
     recipe = await in_menu(painted.bob, picked, "Recipe")
     assert recipe.response is not None
     assert str(painted.painter.orders[3].request.seed) in text_of(recipe.response)
+
+
+async def test_limit_of_recordings_is_none_for_a_picture_that_is_taken_over(painted: World) -> None:
+    """In these tests a recording may have a megabyte."""
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)
+    painted.painter.image = lambda: Image.fromarray(noise)
+    new = await four_more(painted)
+    assert new.attachments[0].size > 1_000_000
+    await painted.bob.click(new, label="1")
+    assert names_of(painted.said(painted.thread_of(painted.channel))[-1]) == ["picture.png"]
 
 
 async def test_nobody_gets_the_same_one_twice(painted: World) -> None:
