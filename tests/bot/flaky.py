@@ -56,11 +56,18 @@ class Flaky:
                 self.by_nonce[nonce] = answer
             return answer
 
+        failure = self.failure_of(method, path)
+        if failure is not None:
+            FAILURES[failure](carry_out)
+        return carry_out()
+
+    def failure_of(self, method: str, path: str) -> str | None:
+        """How this call is to fail, as FAILURES says; None where it is not to."""
         for failure in self.failures:
             if failure[0] == method and failure[1].search(path):
                 self.failures.remove(failure)
-                FAILURES[failure[2]](carry_out)
-        return carry_out()
+                return failure[2]
+        return None
 
 
 @pytest.fixture

@@ -197,25 +197,31 @@ sys.exit(status)
 """VmHWM, for ru_maxrss begins with what the process had that started it."""
 
 
-@pytest.mark.parametrize(
-    "kind", ["nested lists", "a chunk of 64 megabytes", "a bomb in iTXt", "escape codes in the model"]
-)
-def test_the_command_refuses_it_with_one_sentence_and_little_memory(kind: str, tmp_path: Path) -> None:
-    (tmp_path / "\x1b[2Jstrange.png").write_bytes(HOSTILE[kind])
-
+def painted_by_the_command(picture: str, directory: Path) -> tuple[subprocess.CompletedProcess[str], int]:
+    """What becomes of `imagine --recipe PICTURE`, and the most memory that it took, in kB."""
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, "imagine", "--recipe", "\x1b[2Jstrange.png", "--out", "out.png"],
-        cwd=tmp_path,
+        [sys.executable, "-c", PEAK, "imagine", "--recipe", picture, "--out", "out.png"],
+        cwd=directory,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+    return done, int((directory / "peak").read_text())
+
+
+@pytest.mark.parametrize(
+    "kind", ["nested lists", "a chunk of 64 megabytes", "a bomb in iTXt", "escape codes in the model"]
+)
+def test_the_command_refuses_it_with_one_sentence_and_little_memory(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "\x1b[2Jstrange.png").write_bytes(HOSTILE[kind])
+
+    done, peak = painted_by_the_command("\x1b[2Jstrange.png", tmp_path)
 
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("imagine-sound: ")
     assert done.stderr.removesuffix("\n").isprintable()
     assert done.stdout == ""
-    assert int((tmp_path / "peak").read_text()) < 150_000, "kB"
+    assert peak < 150_000
