@@ -20,6 +20,7 @@ STEP_S = 0.1
 SIZE = (64, 64)
 
 RAISES, HANGS, DIES, OUT_OF_MEMORY = "it raises", "it hangs", "it dies", "it runs out of memory"
+TAKES_LONG, LONG_STEP_S = "it takes long", 0.5
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class ScriptedModel:
 
     def step(self, states: Sequence[State]) -> list[State]:
         """A tenth of a second for all together."""
-        time.sleep(STEP_S)
         words = " ".join(state.request.prompt.text for state in states)
+        time.sleep(LONG_STEP_S if TAKES_LONG in words else STEP_S)
         if HANGS in words and happens_first(HANGS):
             time.sleep(10_000)
         if RAISES in words:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 from tests.loopback.bench import Cell, Outcome, World
+from tests.loopback.painter import TAKES_LONG
 from tests.loopback.people import Person, Request
 from tests.loopback.state import Lifetimes, Message
 from tests.loopback.verdict import Verdict, is_unfinished, messages_of
@@ -30,7 +31,7 @@ def cells() -> Iterator[Cell]:
     yield Cell(PEOPLE, "two prompt editors open", "", _two_editors, shares=True)
     yield Cell(PEOPLE, "prompt editor across a restart", "", _editor_across_restart)
     yield Cell(PEOPLE, "Again after a restart", "", _again_after_restart)
-    yield Cell(PEOPLE, "token ends while it is painted", "", _token_ends, lifetimes=Lifetimes(token=1.5))
+    yield Cell(PEOPLE, "token ends while it is painted", "", _token_ends, lifetimes=Lifetimes(token=4))
     yield Cell(PEOPLE, "sixty recordings at once", "", partial(_crowd, count=60), quick=False)
 
 
@@ -191,7 +192,7 @@ async def _again_after_restart(world: World) -> Outcome:
 
 async def _token_ends(world: World) -> Outcome:
     """The interaction's token ends before the picture is there; the message stays in reach of the bot's own."""
-    return await world.settle([world.person("slow").command()])
+    return await world.settle([world.person("slow").command(TAKES_LONG)])
 
 
 async def _crowd(world: World, count: int) -> Outcome:
