@@ -197,6 +197,7 @@ def test_no_disk_space_is_said_so(store: ModelStore, web: Web, monkeypatch: pyte
         store.pull_yamnet(web.model())
 
 
+@pytest.mark.usefixtures("spandrel")
 def test_the_bundled_upscaler_is_for_the_bundled_painter_only(store: ModelStore) -> None:
     located = store.upscaler("playground-mini")
     assert (located.name, located.origin) == ("upscaler-mini", Origin.BUNDLED)
@@ -207,6 +208,7 @@ def test_the_bundled_upscaler_is_for_the_bundled_painter_only(store: ModelStore)
         ModelStore(CoreSettings(allow_miniatures=False)).upscaler("playground-mini")
 
 
+@pytest.mark.usefixtures("spandrel")
 def test_a_fetched_upscaler_is_for_every_painter_and_a_setting_comes_before_it(
     store: ModelStore, web: Web, tmp_path: Path
 ) -> None:
