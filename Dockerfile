@@ -15,7 +15,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY core core
 COPY bot bot
-RUN pip install --no-cache-dir --constraint constraints.txt .
+RUN pip install --no-cache-dir --constraint constraints.txt .[speech]
 
 USER imagine
 ENV DATA_DIR=/data MODEL_CACHE=/data/models HF_HOME=/data/huggingface ADAPTERS_DIR=/data/adapters \

@@ -2,10 +2,11 @@
 
     async with Engine(settings) as engine:
         async for event in engine.imagine(recording, options):
-            ...                        # Heard, Loading, Queued..., Painting..., Painted
+            ...                        # Heard, Understood, Loading, Queued..., Painting..., Painted
 
-Hearing runs in a small thread pool, painting in the generator's one thread; the event loop waits for neither. No
-asyncio is in core but here and in what it is made of, `hearer.py`, `painter.py` and `enlarger.py`.
+Hearing runs in a small thread pool, recognition in a thread of its own, painting in the generator's one thread; the
+event loop waits for none. No asyncio is in core but here and in what it is made of: `hearer.py`, `understander.py`
+with the lane and the served writer, `painter.py` and `enlarger.py`.
 Whoever stops reading the stream (`aclose`, or cancelling the task) cancels the job. The engine knows nothing of who
 asks, and keeps nothing once a stream has ended.
 """
@@ -15,7 +16,7 @@ import gc
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +26,8 @@ from typing import Protocol, Self, TypeVar
 from PIL.Image import Image
 
 from core.enlarger import Enlarger
-from core.errors import ModelMissing, NothingHeard, WordsRefused
-from core.events import Event, Heard, HeardSummary
+from core.errors import ImagineSoundError, ModelMissing, NothingHeard
+from core.events import Event, Heard, HeardSummary, Understood
 from core.generation.enlarging import EnlargingThread
 from core.generation.limits import shaped
 from core.generation.protocol import (
@@ -49,13 +50,15 @@ from core.hearing.strip import Strip
 from core.models import LocatedModel, ModelStore, find_adapters
 from core.options import ImagineOptions
 from core.painter import Painter
-from core.prompting.prompt import Prompt, describe, in_style
-from core.prompting.scene import Scene, compose_scene, with_manner
-from core.prompting.styles import Style
+from core.prompting.prompt import Prompt
+from core.prompting.scene import Scene
 from core.recipe import Recipe
 from core.settings import CoreSettings
 from core.speech.recognise import Recogniser
-from core.speech.whisper import load_recogniser
+from core.speech.spoken import Spoken
+from core.speech.writer import SceneWriter
+from core.telling import can_be_painted, check_words, chosen, is_told_in, scene_of, told
+from core.understander import Understander
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +92,8 @@ class Engine:
         models: ModelStore | None = None,
         make_generator: Callable[[CoreSettings, ModelStore], ImageGenerator] | None = None,
         make_enlarger: Callable[[CoreSettings, ModelStore], EnlargingThread] | None = None,
-        make_recogniser: Callable[[CoreSettings], Recogniser] | None = None,
+        make_recogniser: Callable[[CoreSettings, ModelStore], Recogniser] | None = None,
+        make_writer: Callable[[CoreSettings, ModelStore], SceneWriter] | None = None,
         after_loading: Callable[[], None] = lambda: None,
     ) -> None:
         """`after_loading` is called in the thread that has loaded a model; see `spare_from_collections`."""
@@ -98,11 +102,12 @@ class Engine:
         self._after_loading = after_loading
         self._painter = Painter(partial(self._loaded, make_generator or _default_generator))
         self._enlarger = Enlarger(partial(self._loaded, make_enlarger or _default_enlarger))
-        self._hearer = Hearer(
+        self._hearer = Hearer(settings, self._models, self._words, after_loading=after_loading)
+        self._understander = Understander(
             settings,
             self._models,
-            self._words,
-            make_recogniser=make_recogniser or _default_recogniser,
+            make_recogniser=make_recogniser,
+            make_writer=make_writer,
             after_loading=after_loading,
         )
 
@@ -122,28 +127,40 @@ class Engine:
         user: str = "",
         hearing_begins: Callable[[], None] = lambda: None,
         refuses: Callable[[str], bool] = lambda text: False,
+        allows_words: Callable[[], bool] = lambda: True,
     ) -> AsyncGenerator[Event, None]:
         """Hear a recording and paint it: Heard, then Loading, Queued and Painting, then Painted.
 
-        What was heard before is painted without hearing it again: the stream begins after Heard. `user` is whom the
-        queue is fair to; `hearing_begins` is called in the hearing thread once it is the recording's turn, and a first
-        Painting, of no step yet, comes when it is the picture's. `refuses` says of a text whether it may not be
-        painted: it is asked before anybody is told the text. Raises one of core.errors: RecordingError for a
-        recording that cannot be heard, NothingHeard for mere silence (unless `options` say to paint it, or what else),
-        WordsRefused, PaintingError, ModelError, PainterLost, ShuttingDown.
+        Where somebody speaks in it, or `options` say what is said, Understood follows Heard. What was heard before is
+        painted without hearing it again: the stream begins after Heard. `user` is whom the queues are fair to;
+        `hearing_begins` is called in the hearing thread once it is the recording's turn, and a first Painting, of no
+        step yet, comes when it is the picture's. `refuses` says of a text whether it may not be painted: it is asked
+        before anybody is told the text. `allows_words` says whether words may still be recognised: it is asked again
+        and again, from any thread, and once it is False they are dropped. Raises one of core.errors: RecordingError for
+        a recording that cannot be heard, NothingHeard for mere silence (unless `options` say to paint it, or what
+        else), WordsRefused, PaintingError, ModelError, PainterLost, ShuttingDown.
         """
-        _check_words(refuses, options.prompt, options.negative_prompt)
+        check_words(refuses, options.prompt, options.negative_prompt, options.said)
         if isinstance(source, HeardSummary):
-            summary = source
+            heard, summary = None, source
         else:
             heard = await self.hear(source, options, begins=hearing_begins)
-            _check_words(refuses, heard.summary.prompt.text, heard.summary.prompt.negative_text)
-            yield heard
             summary = heard.summary
-        if summary.only_silence and options.prompt is None and not options.silence:
+            check_words(refuses, summary.prompt.text, summary.prompt.negative_text)
+            yield heard
+        spoken = await self._understander.spoken(
+            heard, summary, options, user=user, refuses=refuses, allows=allows_words
+        )
+        if spoken is not None:
+            if spoken.said is not None and spoken.said.subjects:
+                await self._know_painter()
+            understood = await self._understood(summary, spoken, options)
+            yield understood
+            summary = summary.understood(understood)
+        if not can_be_painted(summary, options):
             raise NothingHeard
         prompt = await self.prompt_for(summary, options)
-        _check_words(refuses, prompt.text, prompt.negative_text)
+        check_words(refuses, prompt.text, prompt.negative_text)
         labels = tuple(f"{category.name} ({category.certainty:.2f})" for category in summary.top[:LABELS_IN_RECIPE])
         async with aclosing(self.paint(prompt, options, heard=labels, user=user)) as events:
             async for event in events:
@@ -156,7 +173,33 @@ class Engine:
 
         Raises RecordingError, ModelError, ShuttingDown.
         """
-        return await self._hearer.hear(recording, options, begins=begins)
+        heard = await self._hearer.hear(recording, options, begins=begins)
+        may_understand = options.said is None and self._understander.may_understand(options)
+        return heard if may_understand else replace(heard, voice=None)
+
+    async def understand(
+        self, heard: Heard | None, options: ImagineOptions = DEFAULTS, *, user: str = ""
+    ) -> Understood | None:
+        """What was said in it, or what `options` say without any recording; None where nobody speaks.
+
+        It takes no longer than SPEECH_PATIENCE_S. Raises ShuttingDown.
+        """
+        summary = HeardSummary.of_nothing() if heard is None else heard.summary
+        spoken = await self._understander.spoken(heard, summary, options, user=user)
+        return None if spoken is None else await self._understood(summary, spoken, options)
+
+    async def _know_painter(self) -> None:
+        """Wait for the painter, which may know few words; for a large one, which knows all, not to the end."""
+        with suppress(TimeoutError, ImagineSoundError):
+            async with asyncio.timeout(self.settings.speech_patience_s):
+                await self.generator()
+
+    async def _understood(self, summary: HeardSummary, spoken: Spoken, options: ImagineOptions) -> Understood:
+        def tell() -> Understood:
+            scene, left_out = scene_of(replace(summary, spoken=spoken), options, self.loaded_info())
+            return Understood(spoken, scene, self._words(scene, options), left_out)
+
+        return await asyncio.to_thread(tell)
 
     async def weave(self, heard: Heard) -> Strip:
         """The strip of what was heard, woven in a hearing thread. Raises ShuttingDown."""
@@ -165,13 +208,13 @@ class Engine:
     async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
         """The words that are painted for what was heard: those it was told in already, unless `options` change them."""
         style = options.style or self.settings.style
-        if options.prompt is None and style is heard.style:
-            return _chosen(heard.prompt, style, options)
+        if is_told_in(heard, style, options):
+            return chosen(heard.prompt, style, options)
 
-        def words() -> Prompt:
-            return self._words(with_manner(compose_scene(heard.top), heard.manner), heard.spoken, options)
+        def tell() -> Prompt:
+            return self._words(scene_of(heard, options, self.loaded_info())[0], options)
 
-        return await asyncio.to_thread(words)
+        return await asyncio.to_thread(tell)
 
     async def paint(
         self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
@@ -263,9 +306,11 @@ class Engine:
     async def close(self) -> None:
         """Give up what is being painted, and free the models. Streams still being read end with ShuttingDown."""
         self._hearer.stop()
+        self._understander.stop()
+        parts = (self._painter, self._hearer, self._understander, self._enlarger)
         try:
             async with asyncio.timeout(LONGEST_CLOSING_S):
-                await asyncio.gather(self._painter.close(), self._hearer.close(), self._enlarger.close())
+                await asyncio.gather(*(part.close() for part in parts))
         except TimeoutError:
             log.warning("the engine is not closed after %g s; what is left ends with the process", LONGEST_CLOSING_S)
 
@@ -274,16 +319,8 @@ class Engine:
         self._after_loading()
         return made
 
-    def _words(self, scene: Scene, spoken: str, options: ImagineOptions) -> Prompt:
-        style = options.style or self.settings.style
-        info = self.loaded_info()
-        if info is not None and info.count_tokens is not None:
-            made = describe(
-                scene, style=style, spoken=spoken, count_tokens=info.count_tokens, max_tokens=info.most_tokens
-            )
-        else:  # the model is not loaded yet, and nobody shall wait for it to see what was heard
-            made = describe(scene, style=style, spoken=spoken)
-        return _chosen(made, style, options)
+    def _words(self, scene: Scene, options: ImagineOptions) -> Prompt:
+        return told(scene, options.style or self.settings.style, options, self.loaded_info())
 
 
 def _one_each(request: GenerationRequest, count: int) -> list[GenerationRequest]:
@@ -323,19 +360,6 @@ async def _painted_by(
             thread.cancel(number)
 
 
-def _check_words(refuses: Callable[[str], bool], *texts: str | None) -> None:
-    if any(refuses(text) for text in texts if text):
-        raise WordsRefused
-
-
-def _chosen(prompt: Prompt, style: Style, options: ImagineOptions) -> Prompt:
-    """`prompt` with the words that somebody chose in their places."""
-    return Prompt(
-        prompt.text if options.prompt is None else in_style(options.prompt, style),
-        prompt.negative_text if options.negative_prompt is None else options.negative_prompt.strip(),
-    )
-
-
 def spare_from_collections() -> None:
     """Take all objects that are there out of Python's garbage collections.
 
@@ -344,10 +368,6 @@ def spare_from_collections() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def _default_recogniser(settings: CoreSettings) -> Recogniser:
-    return load_recogniser(settings.model_cache, may_download=settings.download_models)
 
 
 def _default_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:

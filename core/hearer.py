@@ -4,17 +4,16 @@ It is the event loop's side of hearing, as `painter.py` is of painting. It knows
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from core.errors import HearingStopped, ModelError, ShuttingDown
+from core.errors import HearingStopped, ShuttingDown
 from core.events import Heard, HeardSummary
 from core.hearing.acoustics import measure
-from core.hearing.audio import Clip, load_clip
+from core.hearing.audio import load_clip
 from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
 from core.hearing.listening import listen
 from core.hearing.strip import Strip, weave
@@ -22,16 +21,12 @@ from core.models import ModelStore
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt, title_of
 from core.prompting.scene import Scene, compose_scene, with_manner
-from core.prompting.spoken import is_spoken
 from core.settings import CoreSettings
-from core.speech.recognise import Recogniser
-from core.speech.trust import doubt
+from core.speech.voice import voice_in
 from core.threads import in_daemon_thread
 
-log = logging.getLogger(__name__)
-
-Words = Callable[[Scene, str, ImagineOptions], Prompt]
-"""The prompt for a scene in which something was said, as somebody chose it. Any thread."""
+Words = Callable[[Scene, ImagineOptions], Prompt]
+"""The prompt for a scene, as somebody chose it. Any thread."""
 
 
 class Hearer:
@@ -43,18 +38,13 @@ class Hearer:
         models: ModelStore,
         words: Words,
         *,
-        make_recogniser: Callable[[CoreSettings], Recogniser],
         after_loading: Callable[[], None],
     ) -> None:
         """`after_loading` is called in the thread that has loaded a model."""
         self._settings = settings
         self._models = models
         self._words = words
-        self._make_recogniser = make_recogniser
         self._after_loading = after_loading
-        self._recogniser: Recogniser | None = None
-        self._cannot_recognise = False
-        self._recognising = threading.Lock()
         self._threads = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
         self._ears: asyncio.Future[EarPool] | None = None
         self._heard_now: set[threading.Event] = set()
@@ -138,55 +128,25 @@ class Hearer:
         scene = compose_scene(top)
         manner = measure(clip.samples, windows, scene.subjects[0].label)
         scene = with_manner(scene, manner)
-        spoken = self._words_in(clip) if self._may_recognise(options) and is_spoken(top) else ""
         summary = HeardSummary(
             title=title_of(scene),
             top=top,
             windows=windows,
             duration_s=clip.duration_s,
-            prompt=self._words(scene, spoken, options),
+            prompt=self._words(scene, options),
             style=(options.style or self._settings.style) if options.prompt is None else None,
             shortened=clip.shortened,
             damaged=clip.damaged,
             begins_s=clip.begins_s,
             mendings=clip.mendings,
-            spoken=spoken,
             passes=listened.passes,
             manner=manner,
         )
-        return Heard(summary, scene, clip)
+        return Heard(summary, scene, clip, voice_in(windows))
 
     def _is_crowded(self) -> bool:
         """Whether so many wait to be heard that each has to do with fewer looks."""
         return len(self._waiting) > self._settings.hearing_threads
-
-    def _may_recognise(self, options: ImagineOptions) -> bool:
-        return self._settings.transcribe and options.spoken_words
-
-    def _words_in(self, clip: Clip) -> str:
-        """The words in `clip` that are to be believed; one recording at a time, since a recogniser takes all the
-        processors it finds.
-
-        Where they cannot be recognised, the picture is painted from the sounds alone, and the log says why.
-        """
-        with self._recognising:
-            try:
-                if self._recogniser is None and not self._cannot_recognise:
-                    self._recogniser = self._make_recogniser(self._settings)
-                    self._after_loading()
-                if self._recogniser is None:
-                    return ""
-                recognised = self._recogniser.recognise(clip)
-                if why := doubt(recognised):
-                    log.info("words were recognised and not believed: %s", why)
-                    return ""
-                return recognised.words
-            except ModelError as error:
-                self._cannot_recognise = True  # said once; a restart tries again
-                log.warning("painting from the sounds alone: %s", error)
-            except Exception:
-                log.warning("the words of a recording could not be recognised", exc_info=True)
-            return ""
 
 
 def _has_failed(future: asyncio.Future[EarPool]) -> bool:

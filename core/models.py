@@ -1,7 +1,6 @@
 """Where model files come from: setting, then cache, then official download, then the miniature in the package.
 
-Downloads are checked by SHA-256, arrive under their name only when whole, and two processes do not fetch the same file
-at once. This module knows files and names; it never opens a model.
+This module knows files and names; it never opens a model. How files are fetched: `fetching.py`.
 """
 
 import logging
@@ -11,15 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from core.errors import DownloadFailed, ModelMissing
+from core.fetching import OfficialModel, fetched, unpacked
 from core.settings import PLAYGROUND, CoreSettings
 
 log = logging.getLogger(__name__)
-
-LOCK_SECONDS = 600
-CONNECT_SECONDS = 5
 
 MINIATURE_HINT = "bundled miniature; `imagine-sound models pull` fetches YamNet and Playground"
 
@@ -32,21 +29,6 @@ class Origin(StrEnum):
     DOWNLOAD = "download"
     HUB = "hub"
     BUNDLED = "bundled"
-
-
-@dataclass(frozen=True)
-class OfficialModel:
-    """A model as its makers publish it: a file with its `sha256`, or a hub name with its `commit`.
-
-    A commit names the hashes of all its files, which the hub's own client checks.
-    """
-
-    name: str
-    address: str
-    about_bytes: int
-    licence: str
-    sha256: str | None = None
-    commit: str | None = None
 
 
 YAMNET = OfficialModel(
@@ -79,6 +61,35 @@ UPSCALER = OfficialModel(
     licence="BSD-3-Clause",
 )
 """A super-resolution network that makes pictures larger; fetched only where somebody asks for it."""
+WHISPER = {
+    size: OfficialModel(
+        name=f"Whisper {size}",
+        address=f"Systran/faster-whisper-{size}",
+        commit=commit,
+        about_bytes=about,
+        licence="MIT",
+    )
+    for size, commit, about in (
+        ("tiny", "d90ca5fe260221311c53c58e660288d3deb8d356", 78_000_000),
+        ("base", "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66", 148_000_000),
+        ("small", "536b0662742c02347bc0e980a01041f333bce120", 487_000_000),
+        ("medium", None, 1_530_000_000),
+        ("large-v3", None, 3_090_000_000),
+    )
+}
+"""What recognises speech; of those without a commit the newest is taken."""
+CORES_FOR_SMALL = 4
+"""So many processor cores recognise with small about as quickly as people talk."""
+ENGLISH = OfficialModel(
+    name="en_core_web_sm",
+    address="https://github.com/explosion/spacy-models/releases/download/en_core_web_sm-3.8.0/"
+    "en_core_web_sm-3.8.0-py3-none-any.whl",
+    sha256="1932429db727d4bff3deed6b34cfc05df17794f4a52eeb26cf8928f7c1a0fb85",
+    about_bytes=12_800_000,
+    licence="MIT",
+)
+"""spaCy's small English pipeline, by which rules find the scene in what is said."""
+ENGLISH_INSIDE = "en_core_web_sm/en_core_web_sm-3.8.0"
 MINIATURE_PAINTER = "playground-mini"
 PINNED = {official.address: official.commit for official in (PLAYGROUND_MODEL, TAESDXL)}
 
@@ -86,6 +97,7 @@ PINNED = {official.address: official.commit for official in (PLAYGROUND_MODEL, T
 PLAYGROUND_FILES = ["*.json", "*.txt", "*/*.fp16.safetensors"]
 """What of Playground's repository is fetched: the half-precision weights in the pipeline's folders. The same weights
 lie in its root again, as one file."""
+WHISPER_FILES = ["config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
 TAESDXL_FILES = ["config.json", "diffusion_pytorch_model.safetensors"]
 """What of TAESDXL's: the whole of it, once, and no pickles."""
 
@@ -197,6 +209,61 @@ class ModelStore:
             "UPSCALE_MODEL."
         )
 
+    @property
+    def whisper(self) -> OfficialModel:
+        """The recogniser that SPEECH_MODEL names by its size, or what stands for a directory."""
+        wanted = self._settings.speech_model
+        if wanted == "auto":
+            wanted = "small" if (os.cpu_count() or 1) >= CORES_FOR_SMALL else "base"
+        return WHISPER.get(wanted) or OfficialModel(wanted, wanted, 0, "its maker's")
+
+    def recogniser(self) -> LocatedModel:
+        """What recognises speech. Looks at a few names on the disk. Raises ModelMissing, also without the library."""
+        _require_speech("faster_whisper")
+        wanted = Path(self._settings.speech_model).expanduser()
+        if self._settings.speech_model != "auto" and self._settings.speech_model not in WHISPER:
+            if not (wanted / "model.bin").is_file():
+                raise ModelMissing(
+                    f"SPEECH_MODEL is {wanted}, but there is no Whisper model for CTranslate2 (model.bin); name a "
+                    f"directory with one, or a size: {', '.join(WHISPER)}."
+                )
+            return LocatedModel(wanted.name, str(wanted), Origin.SETTING, "SPEECH_MODEL names it")
+        official, cached = self.whisper, self.cached_recogniser
+        if not all(any(cached.glob(pattern)) for pattern in WHISPER_FILES):
+            raise ModelMissing(f"{official.name} is not here; `imagine-sound models pull speech` fetches it.")
+        return LocatedModel(official.name, str(cached), Origin.CACHE, "it was fetched before")
+
+    def language_pipeline(self) -> LocatedModel:
+        """What rules read English with. Raises ModelMissing, also without the library."""
+        _require_speech("spacy")
+        if not (self.cached_pipeline / "config.cfg").is_file():
+            raise ModelMissing(f"{ENGLISH.name} is not here; `imagine-sound models pull speech` fetches it.")
+        return LocatedModel(ENGLISH.name, str(self.cached_pipeline), Origin.CACHE, "it was fetched before")
+
+    @property
+    def cached_recogniser(self) -> Path:
+        """Where a fetched recogniser lies."""
+        return self._settings.model_cache / self.whisper.name.lower().replace(" ", "-")
+
+    @property
+    def cached_pipeline(self) -> Path:
+        """Where a fetched English pipeline lies."""
+        return self._settings.model_cache / PurePosixPath(ENGLISH_INSIDE).name
+
+    def pull_recogniser(self) -> Path:
+        """Fetch the recogniser that the settings name by its size into the cache. Raises DownloadFailed."""
+        if self._settings.speech_model in ("auto", *WHISPER):
+            self._pull(self.whisper, self.whisper.commit, WHISPER_FILES, into=self.cached_recogniser)
+        return self.recogniser().path
+
+    def pull_language_pipeline(self, official: OfficialModel = ENGLISH) -> Path:
+        """Fetch the English pipeline into the cache and unpack it, unless it is there. Raises DownloadFailed."""
+        if not self.cached_pipeline.is_dir():
+            wheel = fetched(official, self.cached_pipeline.with_suffix(".whl"))
+            unpacked(official, wheel, ENGLISH_INSIDE, self.cached_pipeline)
+            wheel.unlink()
+        return self.cached_pipeline
+
     def taesdxl(self) -> LocatedModel:
         """What decodes previews. Raises ModelMissing, which is no harm."""
         if not self.cached_taesdxl.is_dir():
@@ -210,7 +277,7 @@ class ModelStore:
 
     def pull_yamnet(self, official: OfficialModel = YAMNET) -> Path:
         """Fetch YamNet into the cache unless it is there; shows a progress bar. Raises DownloadFailed."""
-        return _fetched(official, self.cached_yamnet)
+        return fetched(official, self.cached_yamnet)
 
     @property
     def cached_upscaler(self) -> Path:
@@ -219,7 +286,7 @@ class ModelStore:
 
     def pull_upscaler(self, official: OfficialModel = UPSCALER) -> Path:
         """Fetch the upscaler into the cache unless it is there, likewise. Raises DownloadFailed."""
-        return _fetched(official, self.cached_upscaler)
+        return fetched(official, self.cached_upscaler)
 
     @property
     def cached_taesdxl(self) -> Path:
@@ -280,41 +347,9 @@ class ModelStore:
         return LocatedModel(directory, str(source), Origin.BUNDLED, why)
 
 
-def _fetched(official: OfficialModel, target: Path) -> Path:
-    """`target`, fetched unless it is there, with its hash checked; shows a progress bar. Raises DownloadFailed."""
-    import pooch
-    import requests
-    from filelock import FileLock, Timeout
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_suffix(".lock"), timeout=LOCK_SECONDS):
-            pooch.retrieve(
-                official.address,
-                known_hash=official.sha256,
-                fname=target.name,
-                path=target.parent,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_SECONDS),
-            )
-    except Timeout as error:
-        raise DownloadFailed(
-            f"Another process has been fetching {official.name} for {LOCK_SECONDS // 60} minutes; try again later."
-        ) from error
-    except requests.RequestException as error:
-        log.debug("fetching %s failed", official.name, exc_info=True)
-        raise DownloadFailed(f"{official.name} could not be fetched; check the network and try again.") from error
-    except ValueError as error:  # pooch: the hash differs
-        raise DownloadFailed(
-            f"What arrived as {official.name} is not what was published (its SHA-256 differs) and was thrown away; "
-            "try again, and do not use another source."
-        ) from error
-    except OSError as error:
-        raise DownloadFailed(
-            f"{official.name} could not be saved in {target.parent}: {os.strerror(error.errno or 0)}; "
-            f"it needs {official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
-        ) from error
-    return target
+def _require_speech(library: str) -> None:
+    if find_spec(library) is None:
+        raise ModelMissing("Recognising speech needs the extra `speech`; install imagine-sound[speech].")
 
 
 def _miniature_path(directory: str) -> Path:

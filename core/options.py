@@ -22,7 +22,9 @@ class ImagineOptions:
     without one, `shape` is that of as many pixels as the model's own.
     `near` is the seed of a picture whose composition is kept. `count` pictures are painted, from `seed` on one each.
     `max_seconds` of a recording are heard at most. Words spoken in it are recognised, where the settings say so,
-    unless `spoken_words` says no: whoever spoke them has not agreed. `silence` is painted where somebody wants it.
+    unless `spoken_words` says no: whoever spoke them has not agreed, or wants the sounds painted. `said` stands in for
+    what would be recognised: somebody's own words. `speech_language` is what is spoken, as Whisper calls it.
+    `silence` is painted where somebody wants it.
     """
 
     style: Style | None = None
@@ -38,4 +40,6 @@ class ImagineOptions:
     count: int = 1
     max_seconds: float | None = None
     spoken_words: bool = True
+    said: str | None = None
+    speech_language: str | None = None
     silence: bool = False

@@ -9,10 +9,10 @@ import os
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import WrongSetting
@@ -35,6 +35,14 @@ class Speed(StrEnum):
     EXACT = "exact"
     BALANCED = "balanced"
     FAST = "fast"
+
+
+class Speech(StrEnum):
+    """Whether speech is recognised."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
 
 
 class CoreSettings(BaseSettings):
@@ -93,9 +101,36 @@ class CoreSettings(BaseSettings):
     )
 
     style: Style = Field(Style.NONE, description="The style of pictures for which nobody chose one.")
-    transcribe: bool = Field(
-        False, description="Whether spoken words are recognised and become part of the prompt (pip extra: transcribe)."
+    speech: Speech = Field(
+        Speech.AUTO,
+        description="Whether what is said in a recording is recognised and painted (pip extra: speech). auto: if the "
+        "extra and a recogniser are here (`imagine-sound models pull speech`); on: the same, and what is missing is "
+        "an error for `imagine-sound doctor`; off: never. No recording fails because of it.",
     )
+    speech_model: str = Field(
+        "auto",
+        description="A Whisper model for CTranslate2: its size (tiny, base, small, ...), or a directory. auto: small "
+        "with four processor cores or more, else base. Base understands little but English.",
+    )
+    speech_language: str | None = Field(
+        None,
+        pattern="^[a-z]{2,3}$",
+        description="What is spoken, as a code (en, de, ...); empty: it is detected in each recording.",
+    )
+    speech_patience_s: Annotated[float, Field(ge=1, le=60)] = Field(
+        10, description="How many seconds painting waits for what is said; then the sounds are painted."
+    )
+    scene_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="A language model that finds the scene in what is said: an OpenAI-compatible address such as "
+        "http://127.0.0.1:11434/v1; empty: rules find it. Words leave this computer if the model is elsewhere.",
+    )
+    scene_model: str | None = Field(
+        None, description="What SCENE_URL calls the model: an instruct model, kept loaded (OLLAMA_KEEP_ALIVE=-1)."
+    )
+    scene_key: SecretStr | None = Field(None, description="The key for SCENE_URL, if it needs one.")
+    transcribe: bool | None = Field(None, description="What SPEECH was called before; still read.")
 
     speed: Speed = Field(
         Speed.EXACT,
@@ -115,6 +150,19 @@ class CoreSettings(BaseSettings):
         1000, description="How many requests may wait for painting before new ones are refused."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much the log says.")
+
+    @model_validator(mode="after")
+    def _heed_the_former_name(self) -> Self:
+        """TRANSCRIBE counts where SPEECH was not set."""
+        if self.transcribe is not None and "speech" not in self.model_fields_set:
+            self.speech = Speech.ON if self.transcribe else Speech.OFF
+        return self
+
+    @model_validator(mode="after")
+    def _name_the_scene_model(self) -> Self:
+        if self.scene_url is not None and self.scene_model is None:
+            raise ValueError("SCENE_URL is set, but not SCENE_MODEL: name the model that it is to use")
+        return self
 
     @cached_property
     def audio_limits(self) -> AudioLimits:

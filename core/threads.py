@@ -3,14 +3,19 @@
 Knows nothing of what the threads are for.
 """
 
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+LOW_PRIORITY = 10
+"""As nice(1) counts: a tenth of the weight of 0 (sched_prio_to_weight in Linux's kernel/sched/core.c)."""
 
 
 def in_daemon_thread(work: Callable[[], Result], name: str) -> Future[Result]:
@@ -31,6 +36,16 @@ def in_daemon_thread(work: Callable[[], Result], name: str) -> Future[Result]:
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return outcome
+
+
+def yield_to_others() -> None:
+    """Give the calling thread, and those that it starts, a tenth of a processor's time where others want all of it.
+
+    Only on Linux, where threads have priorities of their own; elsewhere nothing happens.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may not allow it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
 def stacks() -> str:

@@ -48,6 +48,8 @@ async def test_made_sounds_become_pictures_of_what_made_them(tmp_path: Path) -> 
         pictures = {
             sound.__name__: await _imagine(engine, sound, tmp_path) for sound in (siren, birdsong, thunderstorm)
         }
+        words = (await engine.info()).words or frozenset()
+    assert {"bird", "police car", "rain"} <= words, "it says which words it knows"
     assert any(word in pictures["siren"].recipe.prompt.text for word in ("siren", "car", "ambulance", "engine"))
     assert "bird" in pictures["birdsong"].recipe.prompt.text
     assert "rain" in pictures["thunderstorm"].recipe.prompt.text

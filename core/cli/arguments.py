@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(_command(commands, "demo", "hear and paint three sample sounds, or yours", "core.cli.demo"))
     models = _command(commands, "models", "list the models, or fetch them", "core.cli.models")
     models.add_argument("action", nargs="?", choices=["list", "pull"], default="list", help="list (default) or pull")
-    models.add_argument("model", nargs="?", choices=["upscaler"], help="pull: this one only, which enlarges pictures")
+    models.add_argument("model", nargs="?", choices=["upscaler", "speech"], help="pull: only what does this")
     _command(commands, "doctor", "check this machine and the settings", "core.cli.doctor")
     add_finetune_arguments(
         _command(commands, "finetune", "teach the image model something new (LoRA)", "core.cli.finetune")
@@ -38,9 +38,10 @@ def _command(
 
 
 def _add_hear(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings: any sound or video file")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="recordings: any sound or video file")
     parser.add_argument("--json", action="store_true", help="print one JSON object a file and line")
     parser.add_argument("--style", type=str, help="the style of the prompt (see .env.example)")
+    parser.add_argument("--said", type=str, metavar="TEXT", help="take these words for what is said in them")
     parser.add_argument("--figure", type=Path, metavar="PNG", help="draw a chart of one recording: spectrogram, labels")
     parser.add_argument("--force", action="store_true", help="let --figure replace a file that is there")
 
@@ -59,6 +60,7 @@ def _add_imagine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--style", type=str, help="photograph, oil-painting, watercolour, comic, ... or none")
     parser.add_argument("--adapter", type=str, metavar="NAME", help="a LoRA adapter from ADAPTERS_DIR")
     parser.add_argument("--prompt", type=str, metavar="TEXT", help="paint this instead of what was heard")
+    parser.add_argument("--said", type=str, metavar="TEXT", help="take these words for what is said, also without FILE")
     parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
 
 

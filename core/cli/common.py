@@ -7,11 +7,26 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from core.errors import WrongSetting
-from core.events import HeardSummary
+from core.events import HeardSummary, Understood
 from core.generation.protocol import Note
 from core.log_lines import one_line
 from core.prompting.styles import Style
 from core.settings import CoreSettings, read_settings
+from core.speech.spoken import Outcome
+
+UNHEARD = MappingProxyType(
+    {
+        Outcome.TOO_LATE: "they came too late; SPEECH_PATIENCE_S says how long to wait",
+        Outcome.FAILED: "they could not be recognised; the log says why",
+    }
+)
+UNSEEN = MappingProxyType(
+    {
+        Outcome.NOTHING_TO_SEE: "there is nothing to see in the words",
+        Outcome.NO_ENGLISH: "this recogniser does not put the language into English; SPEECH_MODEL=small does",
+    }
+)
+BY = MappingProxyType({"rules": "rules", "model": "the language model"})
 
 NOTES = MappingProxyType({"prompt_cut": "The prompt was too long for the model and ends at “{end}”."})
 """What a picture's notes say, by their keys."""
@@ -38,6 +53,27 @@ def read_style(name: str | None) -> Style | None:
 def note_text(note: Note) -> str:
     """`note` as an English sentence."""
     return NOTES[note.key].format(**note.values)
+
+
+def spoken_lines(understood: Understood) -> list[str]:
+    """What was said, whether that is believed, and what is seen in it, a line each."""
+    spoken = understood.spoken
+    lines = [f"Words:  {spoken.words}"] if spoken.words else []
+    if spoken.language:
+        lines.append(f"Language: {spoken.language} ({spoken.language_probability:.2f})")
+    if spoken.outcome is Outcome.DOUBTED:
+        lines.append(f"Believed: no; spoken, but I did not understand it: {spoken.doubt}")
+    elif spoken.outcome in UNHEARD:
+        lines.append(f"Words:  none, {UNHEARD[spoken.outcome]}")
+    elif spoken.language:
+        lines.append("Believed: yes" if spoken.complete else "Believed: yes; there was more than the time allowed")
+    if spoken.said is not None and spoken.said.subjects:
+        lines.append(f"Scene:  {', '.join(spoken.said.phrases)} (by {BY[spoken.said.by]})")
+    elif spoken.words and not spoken.doubt:
+        lines.append(f"Scene:  none, {UNSEEN.get(spoken.outcome, UNSEEN[Outcome.NOTHING_TO_SEE])}")
+    if understood.left_out:
+        lines.append(f"Left out, since this painter does not know it: {', '.join(understood.left_out)}")
+    return lines
 
 
 def remarks(heard: HeardSummary) -> list[str]:

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import shutil
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -16,13 +16,19 @@ from core.cli.imagine import watch_events
 from core.cli.output import written_whole
 from core.engine import Engine
 from core.errors import ExitCode, WrongSetting
+from core.events import HeardSummary
 from core.hearing.palette import palette_of
 from core.hearing.samples import DEMO, write_wav
 from core.hearing.strip import strip_png
 from core.hearing.timeline import clock, when_heard
 from core.options import ImagineOptions
 from core.pictures import to_png
+from core.speech.spoken import Outcome, SaidScene, Spoken
+from core.telling import scene_of
 
+SAID = "Yesterday we went to the beach and my dog just ran into the water."
+SEEN = SaidScene(("a dog running into the water",), place="at the beach", kind="story")
+"""What the rules see in it; the demo has neither their library nor a recogniser's, since it is to be small."""
 SEED = 7
 """So that the demo paints the same pictures everywhere."""
 
@@ -50,6 +56,17 @@ class Shown:
     seconds: float
 
 
+@dataclass(frozen=True)
+class ShownWords:
+    """What somebody says, on the page: the words, the scene in them, and what of it the painter does not know."""
+
+    words: str
+    scene: str
+    left_out: str
+    picture: str
+    prompt: str
+
+
 def run(options: argparse.Namespace) -> int:
     """Make the page. Raises ImagineSoundError."""
     if options.sound is not None and not options.sound.is_file():
@@ -71,8 +88,14 @@ async def _make(directory: Path, sound: Path | None) -> None:
             console.rule(title, align="left")
             shown.append(await _show(engine, title, path, directory))
             console.print(f"Picture: {directory / shown[-1].picture}", markup=False)
+        said = None
+        if sound is None:
+            console.rule("somebody speaks", align="left")
+            said = await _show_words(engine, directory)
+            console.print(f"Said:   {said.words}\nScene:  {said.scene}\nPrompt: {said.prompt}", markup=False)
+            console.print(f"Picture: {directory / said.picture}", markup=False)
     page = directory / "index.html"
-    page.write_text(render(shown), encoding="utf-8")
+    page.write_text(render(shown, said), encoding="utf-8")
     console.rule()
     console.print(f"All on one page: {page}", markup=False)
     console.print(f"[dim]Painted by {shown[0].model}. `imagine-sound imagine FILE` paints your own.[/]")
@@ -116,8 +139,21 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
     )
 
 
-def render(shown: list[Shown]) -> str:
+async def _show_words(engine: Engine, directory: Path) -> ShownWords:
+    """SAID as if it had been recognised: the row does without any recording."""
+    heard = replace(HeardSummary.of_nothing(), spoken=Spoken(SAID, Outcome.SEEN, SEEN))
+    options = ImagineOptions(seed=SEED)
+    _, left_out = scene_of(heard, options, await engine.info())
+    async with aclosing(engine.imagine(heard, options)) as events:
+        _, picture = await watch_events(events)
+    out = directory / "said.png"
+    with written_whole(out) as temporary:
+        temporary.write_bytes(to_png(picture))
+    return ShownWords(SAID, ", ".join(SEEN.phrases), ", ".join(left_out), out.name, picture.recipe.prompt.text)
+
+
+def render(shown: list[Shown], said: ShownWords | None = None) -> str:
     """The page as HTML."""
     template = resources.files("core").joinpath("cli", "demo.html.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(template).render(shown=shown)
+    return environment.from_string(template).render(shown=shown, said=said)

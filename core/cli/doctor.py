@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from core.cli.common import load_settings
+from core.cli.doctor_speech import scene, speech
 from core.errors import DecoderUnusable, ExitCode, ImagineSoundError, ModelMissing, ModelUnusable
 from core.log_lines import one_line
 from core.models import ModelStore, find_adapters
@@ -42,6 +43,9 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "hearing", lambda: _hearing(store)
     yield "painting", lambda: _painting(settings, store)
     yield "enlarging", lambda: _enlarging(settings, store)
+    yield "speech", lambda: speech(settings, store)
+    if settings.scene_url is not None:
+        yield "scene", lambda: scene(settings)
     yield "adapters", lambda: _adapters(settings)
     yield "speed", lambda: _speed(settings)
 

@@ -14,26 +14,37 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.cli.common import load_settings, note_text, read_style, remarks, show_progress, shown_path
+from core.cli.common import (
+    load_settings,
+    note_text,
+    read_style,
+    remarks,
+    show_progress,
+    shown_path,
+    spoken_lines,
+)
 from core.cli.output import check_output, free_name, written_whole
 from core.engine import Engine
 from core.errors import ExitCode, PaintingError, WrongSetting
-from core.events import Event, Heard, HeardSummary
+from core.events import Event, Heard, HeardSummary, Understood
 from core.generation.limits import size_again
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.log_lines import one_line
 from core.options import ImagineOptions
 from core.pictures import read_recipe, to_png
 from core.recipe import Recipe, to_json
+from core.speech.spoken import Spoken
 
 
 def run(options: argparse.Namespace) -> int:
     """Paint one picture. Raises ImagineSoundError."""
-    if (options.file is None) == (options.recipe is None):
+    if options.file is not None and options.recipe is not None:
         raise WrongSetting("name a recording, or a picture to paint again with --recipe.")
-    source: Path = options.file or options.recipe
-    out: Path = options.out or free_name(f"{source.stem}-imagined", "png")
-    check_output(out, [source], replace=options.force)
+    if options.file is None and options.recipe is None and options.said is None and options.prompt is None:
+        raise WrongSetting("name a recording, words with --said or --prompt, or a picture with --recipe.")
+    source: Path | None = options.file or options.recipe
+    out: Path = options.out or free_name(f"{source.stem}-imagined" if source else "imagined", "png")
+    check_output(out, [source] if source else [], replace=options.force)
     asyncio.run(_imagine(options, out))
     return ExitCode.DONE
 
@@ -47,14 +58,15 @@ async def _imagine(options: argparse.Namespace, out: Path) -> None:
             events = _larger(engine, events, times)
         async with aclosing(events):
             picture = await (print_events(options.file, events) if options.json else _watch(events))
-    check_output(out, [options.file or options.recipe], replace=options.force)  # painting takes a while
+    sources = [source for source in (options.file, options.recipe) if source is not None]
+    check_output(out, sources, replace=options.force)  # painting takes a while
     with written_whole(out) as temporary:
         temporary.write_bytes(to_png(picture))
     print(json.dumps({"event": "saved", "path": str(out)}) if options.json else shown_path(out))
 
 
 async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
-    if not options.file.is_file():
+    if options.file is not None and not options.file.is_file():
         raise WrongSetting(f"there is no file {options.file}.")
     chosen = ImagineOptions(
         style=read_style(options.style),
@@ -65,8 +77,10 @@ async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncG
         size=options.size,
         adapter=options.adapter,
         near=options.near,
+        said=options.said,
     )
-    async with aclosing(engine.imagine(options.file, chosen)) as events:
+    source: Path | HeardSummary = options.file or HeardSummary.of_nothing()
+    async with aclosing(engine.imagine(source, chosen)) as events:
         async for event in events:
             yield event
 
@@ -155,9 +169,11 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> tuple[Heard | Non
                     out.print(f"Heard:  {top}", markup=False)
                     for remark in remarks(summary):
                         out.print(f"        {remark}", markup=False)
-                    if summary.spoken:
-                        out.print(f"Words:  {summary.spoken}", markup=False)
                     out.print(f"Prompt: {summary.prompt.text}", markup=False)
+                case Understood():
+                    for line in spoken_lines(event):
+                        out.print(line, markup=False)
+                    out.print(f"Prompt: {event.prompt.text}", markup=False)
                 case Loading():
                     progress.update(task, description="loading the model")
                 case Queued(position):
@@ -178,6 +194,9 @@ async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -
             case Heard(summary):
                 plain = TypeAdapter(HeardSummary).dump_python(summary, mode="json")
                 line: dict[str, object] = {"event": "heard", "file": str(file), **plain}
+            case Understood(spoken, _, prompt, left_out):
+                said = TypeAdapter(Spoken).dump_python(spoken, mode="json")
+                line = {"event": "understood", "spoken": said, "prompt": prompt.text, "left_out": left_out}
             case Loading():
                 line = {"event": "loading"}
             case Queued(position):

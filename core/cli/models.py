@@ -10,7 +10,8 @@ from rich.text import Text
 
 from core.cli.common import load_settings
 from core.errors import ExitCode, ModelError, WrongSetting
-from core.models import PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET, LocatedModel, ModelStore, OfficialModel
+from core.fetching import OfficialModel
+from core.models import ENGLISH, PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET, LocatedModel, ModelStore
 from core.settings import CoreSettings
 
 
@@ -20,6 +21,10 @@ def run(options: argparse.Namespace) -> int:
     store = ModelStore(settings)
     if options.model is not None and options.action != "pull":
         raise WrongSetting(f"to fetch it: `imagine-sound models pull {options.model}`.")
+    if options.model == "speech":
+        print(f"{store.whisper.name}, which recognises speech: {store.pull_recogniser()}")
+        print(f"{ENGLISH.name}, which rules read it with: {store.pull_language_pipeline()}")
+        return ExitCode.DONE
     if options.model is not None:
         print(f"{UPSCALER.name}, which enlarges pictures: {store.pull_upscaler()}")
         return ExitCode.DONE
@@ -35,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     table.add_row(*_row(PLAYGROUND_MODEL, lambda: offline.image_model(on_gpu=_has_gpu(settings))))
     table.add_row(*_row(TAESDXL, offline.taesdxl))
     table.add_row(*_row(UPSCALER, lambda: _upscaler(settings, offline)))
+    table.add_row(*_row(offline.whisper, offline.recogniser))
+    table.add_row(*_row(ENGLISH, offline.language_pipeline))
     Console().print(table)
     return ExitCode.DONE
 

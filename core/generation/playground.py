@@ -20,6 +20,7 @@ from core.generation.adapters import Adapters
 from core.generation.conditioning import PromptEncoder, TextConditioning
 from core.generation.limits import Limits, check, recipe_for
 from core.generation.loading import Defaults, free_memory, within_memory
+from core.generation.miniature import MINIATURE_WORDS
 from core.generation.presets import ALWAYS, SpeedPreset
 from core.generation.preview import Previewer, denormalise
 from core.generation.protocol import GenerationRequest, GeneratorInfo, Note, Painting, Picture
@@ -218,6 +219,7 @@ class PlaygroundModel:
             count_tokens=self._prompts.count_tokens,
             most_tokens=self._prompts.most_tokens,
             speed=speed.name,
+            words=MINIATURE_WORDS if identity.is_miniature else None,
         )
 
     def _find_limits(self) -> Limits:

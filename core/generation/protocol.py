@@ -137,6 +137,8 @@ class GeneratorInfo:
     """How many of them it reads."""
     speed: str = "exact"
     """The SPEED preset."""
+    words: frozenset[str] | None = None
+    """The nouns and settings that it can paint; None if it is not limited to some."""
 
 
 class ImageGenerator(Protocol):

@@ -7,19 +7,15 @@ labels (`scene.py`) nor models: how many tokens a text has is asked of `count_to
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 from core.hearing.categories import SILENCE, TopCategory
 from core.prompting.merging import Subject
 from core.prompting.phrasebook import Role
-from core.prompting.scene import Scene, compose_scene
+from core.prompting.scene import SAID, Scene, compose_scene
 from core.prompting.styles import TEMPLATES, UNWANTED, Style
 
 CLIP_TOKENS = 77
 """CLIP's context length, start and end tokens included (Radford et al. 2021, section 2.4)."""
-
-SPOKEN_WORDS = 25
-"""How many of the transcribed words go into the prompt."""
 
 TokenCounter = Callable[[str], int]
 
@@ -45,34 +41,26 @@ def build_prompt(
     categories: Sequence[TopCategory],
     *,
     style: Style = Style.NONE,
-    spoken: str = "",
     count_tokens: TokenCounter = estimate_tokens,
     max_tokens: int = CLIP_TOKENS,
 ) -> Prompt:
-    """The prompt for what was heard, in `style`; `spoken` are transcribed words, if any."""
-    return describe(
-        compose_scene(categories), style=style, spoken=spoken, count_tokens=count_tokens, max_tokens=max_tokens
-    )
+    """The prompt for what was heard, in `style`."""
+    return describe(compose_scene(categories), style=style, count_tokens=count_tokens, max_tokens=max_tokens)
 
 
 def describe(
     scene: Scene,
     *,
     style: Style = Style.NONE,
-    spoken: str = "",
     count_tokens: TokenCounter = estimate_tokens,
     max_tokens: int = CLIP_TOKENS,
 ) -> Prompt:
     """`scene` as a Prompt of at most `max_tokens` tokens: the first of its shorter and shorter tellings that fits."""
     template = TEMPLATES[style]
-    words = re.findall(r"[\w'’-]+", spoken)[:SPOKEN_WORDS]
-    abouts = (f"about {' '.join(words[:count])}" for count in (SPOKEN_WORDS, SPOKEN_WORDS // 2)) if words else ()
-    plain = replace(scene, manner=())
-    shorter_and_shorter = list(product(_shorter_and_shorter(plain), (*abouts, "")))
-    whole = (scene, shorter_and_shorter[0][1])  # how it sounded goes first when it is too long
+    plain = replace(scene, manner=())  # how it sounded goes first when it is too long
     tellings = [
-        ", ".join(filter(None, (sentence(shorter), about, template.words)))
-        for shorter, about in (whole, *shorter_and_shorter)
+        ", ".join(filter(None, (sentence(shorter), template.words)))
+        for shorter in (scene, *_shorter_and_shorter(plain))
     ]
     text = next((telling for telling in tellings if count_tokens(telling) <= max_tokens), tellings[-1])
     negative = ", ".join(filter(None, (UNWANTED, template.unwanted)))
@@ -86,7 +74,7 @@ def in_style(words: str, style: Style) -> str:
 
 
 def sentence(scene: Scene) -> str:
-    """One sentence without a full stop: who, how, where, in what weather, with what far off, in what mood."""
+    """One sentence without a full stop: who, how, where, in what weather and light, with what far off, in what mood."""
     main, *others = scene.subjects
     near = [other for other in others if not other.background and not other.follows]
     following = [other for other in others if not other.background and other.follows]
@@ -97,6 +85,7 @@ def sentence(scene: Scene) -> str:
     text += _unless_said(scene.place, text)
     if scene.weather and not scene.weather_follows:
         text += _unless_said(scene.weather, text)
+    text += _unless_said(scene.light, text)
     if scene.uncertain:
         text += ", only dimly seen"
     if far:
@@ -109,10 +98,11 @@ def sentence(scene: Scene) -> str:
 
 
 def title_of(scene: Scene) -> str:
-    """A short name of the sound, for people: "Barking dog, rain"."""
+    """A short name of the sound, for people: "Barking dog, rain". Where things were said, those and the weather."""
     if scene.subjects[0].label == SILENCE:
         return SILENCE
-    parts = [re.sub(r"^(?:an?|the|two|some) ", "", subject.phrase) for subject in scene.subjects]
+    said = [re.sub(r"^(?:an?|the) ", "", subject.phrase) for subject in scene.subjects if subject.label == SAID]
+    parts = said or [re.sub(r"^(?:an?|the|two|some) ", "", subject.phrase) for subject in scene.subjects]
     weather = (use.label.lower() for use in scene.uses if use.role is Role.WEATHER and use.became == use.label)
     parts += [word for word in weather if word not in " ".join(parts)][:1]
     title = ", ".join(parts)
@@ -134,9 +124,9 @@ def _shorter_and_shorter(scene: Scene) -> Iterator[Scene]:
     yield scene
     yield replace(scene, mood="")
     yield replace(scene, mood="", subjects=_without_far(scene.subjects))
-    yield replace(scene, mood="", weather="", subjects=scene.subjects[:2])
-    yield replace(scene, mood="", weather="", subjects=scene.subjects[:1])
-    yield replace(scene, mood="", weather="", place="", subjects=scene.subjects[:1])
+    yield replace(scene, mood="", weather="", light="", subjects=scene.subjects[:2])
+    yield replace(scene, mood="", weather="", light="", subjects=scene.subjects[:1])
+    yield replace(scene, mood="", weather="", light="", place="", subjects=scene.subjects[:1])
 
 
 def _without_far(subjects: Sequence[Subject]) -> tuple[Subject, ...]:

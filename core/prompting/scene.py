@@ -37,6 +37,8 @@ OUTWEIGHED = 1.25
 """A place or weather so many times as prominent as all subjects, which are doubtful, is the event itself."""
 LATER_MS = 1900
 """Two windows later: the two did not sound together."""
+SAID = "said"
+"""The label of a subject that was not heard, but said."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class LabelUse:
 class Scene:
     """The picture in parts. `subjects` holds one to three, the main one first; the other parts may be empty.
 
-    `manner` holds the phrases for how the main subject sounded.
+    `manner` holds the phrases for how the main subject sounded. A subject that was said has the label SAID, and only
+    what is said has a `light`: "at sunset".
     """
 
     subjects: tuple[Subject, ...]
@@ -65,6 +68,7 @@ class Scene:
     uncertain: bool = False
     uses: tuple[LabelUse, ...] = ()
     manner: tuple[str, ...] = ()
+    light: str = ""
 
 
 def compose_scene(categories: Sequence[TopCategory], phrasebook: Phrasebook | None = None) -> Scene:

@@ -1,9 +1,18 @@
-"""What a recogniser says of a clip, as plain values; which recogniser it is, is not known here."""
+"""What a recogniser says of somebody's speech, as plain values; which recogniser it is, is not known here."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol
 
-from core.hearing.audio import Clip
+from core.hearing.audio import Samples
+
+
+class Task(StrEnum):
+    """What is written down, as Whisper calls it: the words as they were said, or in English."""
+
+    TRANSCRIBE = "transcribe"
+    TRANSLATE = "translate"
 
 
 @dataclass(frozen=True)
@@ -23,22 +32,62 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Recognition:
+    """A recognition under way: each of the `segments` is recognised when it is asked for.
+
+    `language` is a code as Whisper has it, and `language_probability` how sure that is: 1 where it was given.
+    """
+
+    segments: Iterable[Segment]
+    language: str
+    language_probability: float
+
+
+@dataclass(frozen=True)
 class Recognised:
-    """The words of a clip. `language` is a code as Whisper has it, and `language_probability` how sure that is."""
+    """The words of a clip so far; `complete` where there are no more. `was_told`: its language was not detected.
+
+    `translation` are the same words in English, where they are not English and it was asked for.
+    """
 
     segments: tuple[Segment, ...]
     language: str
     language_probability: float
+    complete: bool = True
+    was_told: bool = False
+    translation: "Recognised | None" = None
 
     @property
     def words(self) -> str:
         """All of them."""
         return " ".join(text for segment in self.segments if (text := segment.text.strip()))
 
+    @property
+    def english(self) -> str:
+        """All of them in English; empty where that is not known."""
+        if self.language == "en":
+            return self.words
+        return self.translation.words if self.translation is not None else ""
+
 
 class Recogniser(Protocol):
-    """Recognises speech."""
+    """Recognises speech; for one thread at a time."""
 
-    def recognise(self, clip: Clip) -> Recognised:
-        """The words in `clip`. Blocks for as long as it takes."""
+    @property
+    def translates(self) -> bool:
+        """Whether it can write down other languages in English."""
         ...
+
+    def recognise(self, samples: Samples, *, language: str = "", task: Task = Task.TRANSCRIBE) -> Recognition:
+        """The words in `samples`, float32 mono at 16 kHz; blocks until their language is known, if it is not given."""
+        ...
+
+
+def recognise(recogniser: Recogniser, samples: Samples, language: str, task: Task) -> Iterator[Recognised]:
+    """What is known of the words after each segment; the last is complete. Nothing where there are none."""
+    recognition = recogniser.recognise(samples, language=language, task=task)
+    known = Recognised((), recognition.language, recognition.language_probability, False, bool(language))
+    for segment in recognition.segments:
+        known = replace(known, segments=(*known.segments, segment))
+        yield known
+    yield replace(known, complete=True)

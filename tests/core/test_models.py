@@ -13,7 +13,8 @@ import pytest
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
 from core.errors import DownloadFailed, ModelMissing
-from core.models import PLAYGROUND_FILES, YAMNET, ModelStore, OfficialModel, Origin
+from core.fetching import OfficialModel
+from core.models import PLAYGROUND_FILES, YAMNET, ModelStore, Origin
 from core.settings import PLAYGROUND, CoreSettings
 
 CONTENT = b"a model" * 1000

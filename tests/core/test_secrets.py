@@ -64,7 +64,7 @@ def test_a_secret_that_may_not_be_read_is_said_so(tmp_path: Path, monkeypatch: p
 
 
 def test_which_settings_are_secrets() -> None:
-    assert secret_names(BotSettings) + secret_names(CoreSettings) == ["discord_token", "hf_token"]
+    assert secret_names(BotSettings) + secret_names(CoreSettings) == ["discord_token", "hf_token", "scene_key"]
 
 
 @pytest.mark.parametrize("wrong", [False, True])

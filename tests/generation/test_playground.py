@@ -105,6 +105,7 @@ def test_sdxl_with_edm_is_painted_by_the_batching_engine(generator: ImageGenerat
     assert (info.model, info.steps, info.guidance, info.size) == ("tiny", 50, 3.0, (32, 32))
     assert set(info.adapters) == {"broken", "hands", "paws"}
     assert info.most_tokens == 77
+    assert info.words is None, "it is not limited to some"
     assert info.count_tokens is not None
     assert info.count_tokens("a dog") == 6, "the tiny tokenizer has letters only"
 

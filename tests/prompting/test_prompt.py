@@ -54,14 +54,6 @@ def test_the_least_important_parts_go_first(most: int, told: str) -> None:
     assert describe(FULL, count_tokens=lambda text: len(text.replace(",", " ,").split()), max_tokens=most).text == told
 
 
-def test_spoken_words_come_into_the_prompt_but_never_at_the_scene_s_cost() -> None:
-    scene = Scene((_subject("a person talking"),))
-    assert describe(scene, spoken="Let's go to the beach!").text == "a person talking, about Let's go to the beach"
-    long = describe(scene, spoken="word " * 500)
-    assert long.text.count("word") == 25
-    assert describe(FULL, spoken="word " * 25, max_tokens=40).text == sentence(FULL)
-
-
 def test_the_estimate_counts_start_end_marks_and_long_words(tiny_pipeline: Path) -> None:
     tokenizer = CLIPTokenizer.from_pretrained(tiny_pipeline / "tokenizer")
     assert len(tokenizer("a b").input_ids) == 4

@@ -38,6 +38,18 @@ def test_one_doubtful_stretch_makes_all_of_it_doubtful(segment: Segment, why: st
     assert doubt(recognised(CLEAR, segment)) == why
 
 
+def test_a_word_or_two_are_believed_only_where_they_are_clear() -> None:
+    """Base takes the Spanish "cinco" for it."""
+    assert doubt(recognised(replace(CLEAR, text="Single.", log_probability=-0.56))) == "words uncertain (-0.56)"
+    assert doubt(recognised(replace(CLEAR, text="A dog.", log_probability=-0.4))) == ""
+
+
+def test_words_of_a_language_that_was_given_are_to_be_clearer() -> None:
+    told = replace(recognised(replace(CLEAR, log_probability=-0.7)), was_told=True)
+    assert doubt(told) == "words uncertain (-0.70)"
+    assert doubt(replace(told, was_told=False)) == ""
+
+
 def test_language_that_is_not_clear_makes_all_of_it_doubtful() -> None:
     assert doubt(recognised(CLEAR, language=0.44)) == "language uncertain (0.44)"
     assert doubt(recognised(CLEAR, language=0.7)) == ""

@@ -58,10 +58,6 @@ DARK_WORDS = (
 )  # fmt: skip
 """Words of moods and styles that put the picture on the dark stage where no place is told."""
 
-SPOKEN = 0.06
-"""Share of captions that carry spoken words."""
-
-
 COUNTS = (2, 58, 27, 13)
 """How often no, one, two and three subjects are wanted, in a hundred captions."""
 WEAK = frozenset(
@@ -183,8 +179,7 @@ class CaptionSource:
             wanted = chance.choices((0, 1, 2, 3), self.counts)[0]
             style = Style.NONE if chance.random() < 0.65 else chance.choice(list(Style))
             scene = compose_scene(self.labels(wanted))
-            spoken = " ".join(chance.choices(self.words, k=chance.randint(2, 9))) if chance.random() < SPOKEN else ""
-            text = describe(scene, style=style, spoken=spoken).text
+            text = describe(scene, style=style).text
             composition = composition_of(scene, style)
             if len(composition.icons) == wanted or chance.random() < 0.3:
                 return Caption(text, composition)

@@ -1,0 +1,97 @@
+"""Fetching models: checked by SHA-256, arriving under their name only when whole, and not by two processes at once.
+
+It knows files and addresses; which models there are, and where they are looked for, is `models.py`'s business.
+"""
+
+import logging
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from core.errors import DownloadFailed
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 600
+CONNECT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class OfficialModel:
+    """A model as its makers publish it: a file with its `sha256`, or a hub name with its `commit`.
+
+    A commit names the hashes of all its files, which the hub's own client checks.
+    """
+
+    name: str
+    address: str
+    about_bytes: int
+    licence: str
+    sha256: str | None = None
+    commit: str | None = None
+
+
+def fetched(official: OfficialModel, target: Path) -> Path:
+    """`target`, fetched unless it is there, with its hash checked; shows a progress bar. Raises DownloadFailed."""
+    import pooch
+    import requests
+    from filelock import FileLock, Timeout
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock"), timeout=LOCK_SECONDS):
+            pooch.retrieve(
+                official.address,
+                known_hash=official.sha256,
+                fname=target.name,
+                path=target.parent,
+                downloader=pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_SECONDS),
+            )
+    except Timeout as error:
+        raise DownloadFailed(
+            f"Another process has been fetching {official.name} for {LOCK_SECONDS // 60} minutes; try again later."
+        ) from error
+    except requests.RequestException as error:
+        log.debug("fetching %s failed", official.name, exc_info=True)
+        raise DownloadFailed(f"{official.name} could not be fetched; check the network and try again.") from error
+    except ValueError as error:  # pooch: the hash differs
+        raise DownloadFailed(
+            f"What arrived as {official.name} is not what was published (its SHA-256 differs) and was thrown away; "
+            "try again, and do not use another source."
+        ) from error
+    except OSError as error:
+        raise DownloadFailed(
+            f"{official.name} could not be saved in {target.parent}: {os.strerror(error.errno or 0)}; "
+            f"it needs {official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
+        ) from error
+    return target
+
+
+def unpacked(official: OfficialModel, archive: Path, inside: str, target: Path) -> Path:
+    """`target`, holding what is in the directory `inside` of a zip file, whole or not at all. Raises DownloadFailed."""
+    if target.is_dir():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as temporary:
+            place = Path(temporary) / target.name
+            with zipfile.ZipFile(archive) as files:
+                for name in files.namelist():
+                    within = PurePosixPath(name)
+                    if not within.is_relative_to(inside) or name.endswith("/") or ".." in within.parts:
+                        continue
+                    path = place / within.relative_to(inside)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with files.open(name) as source, path.open("wb") as copy:
+                        shutil.copyfileobj(source, copy)
+            place.rename(target)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DownloadFailed(
+            f"{official.name} could not be unpacked in {target.parent}: {error}; it needs "
+            f"{2 * official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
+        ) from error
+    return target

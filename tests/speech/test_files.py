@@ -1,0 +1,156 @@
+"""What speech needs is found where it was fetched, and what is missing is told with what to do."""
+
+import hashlib
+import importlib.util
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core import models
+from core.cli.doctor_speech import speech
+from core.errors import DownloadFailed, ModelMissing
+from core.fetching import unpacked
+from core.models import ENGLISH, ENGLISH_INSIDE, WHISPER, ModelStore, Origin
+from core.settings import CoreSettings, Speech
+from core.speech.factory import said_at_start
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(CoreSettings(model_cache=tmp_path, speech_model="base"))
+
+
+def lay(directory: Path, *names: str) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (directory / name).write_bytes(b"x")
+    return directory
+
+
+WHOLE = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
+
+
+def test_a_recogniser_is_there_only_when_it_is_whole(store: ModelStore, tmp_path: Path) -> None:
+    for count in range(len(WHOLE)):
+        lay(tmp_path / "whisper-base", *WHOLE[:count])
+        with pytest.raises(ModelMissing, match="models pull speech"):
+            store.recogniser()
+    lay(tmp_path / "whisper-base", *WHOLE)
+    located = store.recogniser()
+    assert (located.name, located.path, located.origin) == ("Whisper base", tmp_path / "whisper-base", Origin.CACHE)
+
+
+def test_a_recogniser_may_be_any_directory_with_a_model(tmp_path: Path) -> None:
+    own = lay(tmp_path / "own", *WHOLE)
+    assert ModelStore(CoreSettings(speech_model=str(own))).recogniser().path == own
+    with pytest.raises(ModelMissing, match="a size: tiny, base"):
+        ModelStore(CoreSettings(speech_model=str(tmp_path / "nothing"))).recogniser()
+
+
+@pytest.mark.parametrize(("cores", "size"), [(2, "base"), (4, "small"), (None, "base")])
+def test_the_recogniser_is_as_large_as_the_processor_allows(
+    cores: int | None, size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.models.os.cpu_count", lambda: cores)
+    assert ModelStore(CoreSettings()).whisper is WHISPER[size]
+
+
+def test_what_is_fetched_is_pinned() -> None:
+    assert all(len(str(WHISPER[size].commit)) == 40 for size in ("tiny", "base", "small"))
+    assert len(str(ENGLISH.sha256)) == 64
+
+
+def test_without_the_extra_it_is_said_how_to_install_it(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    for locate in (store.recogniser, store.language_pipeline):
+        with pytest.raises(ModelMissing, match=r"install imagine-sound\[speech\]"):
+            locate()
+
+
+def wheel(*members: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def test_the_pipeline_is_unpacked_whole_and_nothing_else_of_its_wheel_is(tmp_path: Path) -> None:
+    archive = tmp_path / "pipeline.whl"
+    archive.write_bytes(
+        wheel(
+            (f"{ENGLISH_INSIDE}/config.cfg", b"config"),
+            (f"{ENGLISH_INSIDE}/vocab/strings.json", b"[]"),
+            (f"{ENGLISH_INSIDE}/../../../escaped", b"no"),
+            ("/absolute", b"no"),
+            ("en_core_web_sm/__init__.py", b"code"),
+        )
+    )
+    target = unpacked(ENGLISH, archive, ENGLISH_INSIDE, tmp_path / "cache" / "pipeline")
+    found = sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file())
+    assert found == ["config.cfg", "vocab/strings.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "pipeline.whl"]
+    assert [path.name for path in target.parent.iterdir()] == ["pipeline"]
+
+
+def test_a_wheel_that_is_none_leaves_nothing(tmp_path: Path) -> None:
+    archive = tmp_path / "pipeline.whl"
+    archive.write_bytes(b"no zip")
+    with pytest.raises(DownloadFailed, match="could not be unpacked"):
+        unpacked(ENGLISH, archive, ENGLISH_INSIDE, tmp_path / "cache" / "pipeline")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_pipeline_that_was_fetched_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = wheel((f"{ENGLISH_INSIDE}/config.cfg", b"config"))
+    store = ModelStore(CoreSettings(model_cache=tmp_path))
+    monkeypatch.setattr(models, "fetched", lambda official, target: target.write_bytes(data) and target)
+    path = store.pull_language_pipeline(replace(ENGLISH, sha256=hashlib.sha256(data).hexdigest()))
+    if importlib.util.find_spec("spacy") is not None:
+        assert store.language_pipeline().path == path
+    assert (path / "config.cfg").read_bytes() == b"config"
+    assert [one.name for one in tmp_path.iterdir()] == [path.name], "the wheel goes"
+
+
+def test_at_the_start_it_is_said_what_speech_lacks_and_where_words_go(tmp_path: Path) -> None:
+    def said(**settings: object) -> list[str]:
+        chosen = CoreSettings(model_cache=tmp_path).model_copy(update=settings)
+        return list(said_at_start(chosen, ModelStore(chosen)))
+
+    far, near = {"scene_url": "https://api.example.com/v1"}, {"scene_url": "http://127.0.0.1:11434/v1"}
+    assert said() == said(**near) == said(speech=Speech.OFF, **far) == []
+    assert [line.split(",")[0] for line in said(speech=Speech.ON)] == ["SPEECH is on"] * 2
+    assert [line.split(",")[0] for line in said(speech=Speech.ON, **near)] == ["SPEECH is on"]
+    (line,) = said(**far)
+    assert "what people say leaves this machine" in line
+
+
+def test_the_doctor_says_what_is_missing_and_only_with_speech_on_that_it_is_wrong(tmp_path: Path) -> None:
+    settings = CoreSettings(model_cache=tmp_path, speech_model="base")
+    assert "models pull speech" in speech(settings, ModelStore(settings))
+    wanted = settings.model_copy(update={"speech": Speech.ON})
+    with pytest.raises(ModelMissing, match="models pull speech"):
+        speech(wanted, ModelStore(wanted))
+    assert speech(settings.model_copy(update={"speech": Speech.OFF}), ModelStore(settings)).endswith("SPEECH is off")
+
+
+def test_the_doctor_loads_what_is_there(whisper_model: Path, language_pipeline: Path, tmp_path: Path) -> None:
+    (tmp_path / Path(ENGLISH_INSIDE).name).symlink_to(language_pipeline)
+    settings = CoreSettings(model_cache=tmp_path, speech_model=str(whisper_model), device="cpu")
+    assert speech(settings, ModelStore(settings)) == f"{whisper_model.name} (setting) on 1 thread"
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "means"),
+    [("on", None, Speech.ON), ("off", None, Speech.OFF), ("on", "off", Speech.OFF), (None, None, Speech.AUTO)],
+)
+def test_the_former_name_of_the_setting_is_still_heeded(
+    former: str | None, now: str | None, means: Speech, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("TRANSCRIBE", former), ("SPEECH", now)):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert CoreSettings().speech is means
