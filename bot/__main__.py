@@ -30,7 +30,9 @@ from core.errors import ExitCode, PainterLost, WrongSetting
 from core.generation.adapter_header import bad_adapters
 from core.hearing.decoding.walls import hide_this_process
 from core.log_lines import FULL, one_line, set_up_log
+from core.models import ModelStore
 from core.settings import CoreSettings, read_settings
+from core.speech.factory import said_at_start
 
 log = logging.getLogger("bot")
 
@@ -144,6 +146,8 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
     """Run the bot; without the message content intent where Discord does not grant it."""
     for name, why in bad_adapters(core_settings.adapters_dir).items():
         log.warning("the adapter %s in %s %s; whoever chooses it is told so", name, core_settings.adapters_dir, why)
+    for sentence in said_at_start(core_settings, ModelStore(core_settings)):
+        log.warning("%s", sentence)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,6 +28,7 @@ from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
 from bot.jobs.services import JobServices
+from bot.jobs.speakers import Speakers
 from bot.jobs.turns import Turns
 from bot.requests.answering import tell_fault
 from bot.requests.catch_up import CatchUp
@@ -41,7 +42,7 @@ from bot.requests.intake import Asker, Intake
 from bot.requests.languages import Languages
 from bot.requests.listener import Listener
 from bot.requests.mine import MineButton
-from bot.requests.privacy import PrivacyButton
+from bot.requests.privacy import PrivacyButton, SpeechSelect
 from bot.requests.services import Interaction, ServiceClient, Services
 from bot.requests.settings_panel import PageButton, SettingControl, change_numbers, change_words
 from bot.settings import BotSettings
@@ -126,6 +127,7 @@ class ImagineBot(ServiceClient):
             pace=Pace(),
             tokens=RecentTokens(),
             refused_words=_refused_words(settings.data_dir),
+            speakers=Speakers(),
             now=now,
         )
         return Services(
@@ -139,6 +141,7 @@ class ImagineBot(ServiceClient):
             recordings=job_services.recordings,
             places=places,
             tokens=job_services.tokens,
+            speakers=job_services.speakers,
             now=now,
         )
 
@@ -146,7 +149,9 @@ class ImagineBot(ServiceClient):
         """After login, before the gateway: open the store, add the features, make the commands known."""
         calls.repeat_passing_failures(self.http)
         await self.services.store.open()
-        self.add_dynamic_items(JobButton, GalleryButton, MineButton, PrivacyButton, SettingControl, PageButton)
+        self.add_dynamic_items(
+            JobButton, GalleryButton, MineButton, PrivacyButton, SpeechSelect, SettingControl, PageButton
+        )
         await self.add_cog(self._listener)
         await self.add_cog(CatchUp(self, self._listener))
         await self.add_cog(GalleryEvents(self))

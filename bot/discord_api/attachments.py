@@ -70,6 +70,11 @@ def find_recordings(message: discord.Message) -> list[discord.Attachment]:
     return [attachment for attachment in attachments if looks_like_sound(attachment)]
 
 
+def is_forwarded(message: discord.Message, recording: discord.Attachment) -> bool:
+    """Whether the recording comes from another message, of whose author Discord says nothing."""
+    return all(recording.id != attachment.id for attachment in message.attachments)
+
+
 def attachments_of(message: discord.Message) -> list[discord.Attachment]:
     """All attachments of `message`, also of what it forwards."""
     forwarded = (attachment for snapshot in message.message_snapshots for attachment in snapshot.attachments)

@@ -26,7 +26,7 @@ from bot.jobs.identity import marker_of
 from bot.jobs.reply import Reply
 from bot.jobs.services import JobServices
 from bot.storage.records import GalleryCopy, Job, JobState, ReplyAddress
-from bot.views.gallery import build_copy, picture_of, told_in_copy
+from bot.views.gallery import build_copy, heard_in_copy, picture_of, told_in_copy
 from bot.views.hiding import is_hidden, with_hidden_pictures
 from bot.views.texts import Translation
 from core.pictures import PictureFile, without_recipe
@@ -205,7 +205,8 @@ class Gallery:
         client = self._services.client
         message = await Reply(client, ReplyAddress(copy.channel_id, copy.original_id)).fetch()
         found = picture_of(message)
-        if found is None or job.heard is None:
+        heard = heard_in_copy(job)
+        if found is None or heard is None:
             raise Gone("the picture is gone")
         picture, attachment = found
         data = await calls.fetch_own_file(client, attachment.url)
@@ -213,7 +214,7 @@ class Gallery:
         t = await self._language_of(copy.guild_id)
         view = build_copy(
             told_in_copy(picture, job, t),
-            job.heard,
+            heard,
             job.outcome.palette if job.outcome is not None else None,
             copy.marker,
             t,

@@ -19,6 +19,7 @@ from pathlib import Path
 from bot.discord_api.attachments import CouldNotFetch
 from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
 from bot.discord_api.markdown import Markdown, link_to
+from bot.jobs.keeping import Keeping
 from bot.jobs.last_word import tell_asker
 from bot.jobs.live_message import LiveMessage
 from bot.jobs.painted import Encoded, encode, halved, packed, unpacked
@@ -30,12 +31,12 @@ from bot.views.layouts import Controls, Screen, ShownPicture, with_pictures
 from bot.views.texts import Translation
 from bot.views.wording import painted_line, picture_alt_text, waiting_line
 from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
-from core.events import Event, Heard, HeardSummary
+from core.events import Event, Heard, HeardSummary, Understood
 from core.generation.enlarging import MOST_TIMES
 from core.generation.protocol import Loading, Note, Painted, Painting, Picture, Queued
-from core.hearing.strip import Strip
 from core.pictures import PictureFile
 from core.prompting.words import WordList
+from core.telling import can_be_painted
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class JobRun:
         self._progress = Progress(job.options.count)
         self._queued: tuple[int, float] | None = None
         """The first place in the queue, and when that was, on the event loop's clock."""
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping = Keeping(services, job.id)
         self._is_refused = False
 
     async def run(self) -> End:
@@ -91,9 +92,7 @@ class JobRun:
             return await self._answer()
         finally:
             await self._message.close()
-            if self._keeping is not None and not self._keeping.done():
-                self._keeping.cancel()
-                await asyncio.wait({self._keeping})
+            await self._keeping.cancel()
 
     async def announce_restart(self) -> None:
         """Say that the bot is restarting and will go on; for a job that does not run (any more)."""
@@ -140,12 +139,12 @@ class JobRun:
     async def _go_on(self) -> None:
         """Go on from wherever the job is: to be ended, painted, heard, or only accepted."""
         if self._job.heard is not None or self._job.ending is not None:
-            self._screen = replace(self._screen, heard=self._job.heard)
+            self._screen = replace(self._screen, heard=self._job.shown)
         if self._job.ending is not None:
             await self._end(self._job.ending)
         elif painted := await self._painted_before():
             await self._finish(painted)
-        elif self._job.heard is not None:
+        elif self._job.heard is not None and not await self._is_to_be_understood():
             self._change(status=self._t("status.heard"))
             await self._work(await self._to_be_enlarged() or self._job.heard)
         else:
@@ -154,6 +153,10 @@ class JobRun:
                 await self._work(await self._recording())
             finally:
                 acknowledging.cancel()
+
+    async def _is_to_be_understood(self) -> bool:
+        """Whether somebody speaks in what was heard, and it is not known yet what: the recording is kept until then."""
+        return await self._services.store.recording(self._job.id) is not None
 
     async def _to_be_enlarged(self) -> Encoded | None:
         """The picture that is to be larger, from the message that shows it."""
@@ -193,6 +196,7 @@ class JobRun:
             user=user,
             hearing_begins=partial(self._services.store.mark_as_begun, self._job.id),
             refuses=refused.holds,
+            allows_words=partial(self._services.speakers.allow, self._job.speaker_id),
         )
 
     async def _recording(self) -> Path:
@@ -211,6 +215,8 @@ class JobRun:
         match event:
             case Heard():
                 await self._keep_heard(event)
+            case Understood():
+                await self._keep_understood(event)
             case Loading():
                 self._change(status=self._t("status.loading"))
             case Queued(position):
@@ -249,23 +255,19 @@ class JobRun:
         summary = heard.summary.with_fewer_labels(LABELS_A_WINDOW)
         await asyncio.to_thread(self._services.store.unmark, self._job.id)
         self._job = replace(self._job, heard=summary)
-        self._screen = replace(self._screen, heard=summary, status=self._t("status.heard"))
-        self._keeping = asyncio.create_task(self._weave_and_keep(heard, summary), name=f"strip of job {self._job.id}")
+        self._screen = replace(self._screen, heard=self._job.shown, status=self._t("status.heard"))
+        self._keeping.begin(heard, summary)
         if self._can_be_painted:  # if not, the stream ends with the reason
             self._change()
 
-    async def _weave_and_keep(self, heard: Heard, summary: HeardSummary) -> None:
-        """Weave the strip once the words are on their way, and write down what was heard, both at once."""
-        strip = await self._weave(heard)
-        await self._services.store.set_heard(self._job.id, summary, strip)
-
-    async def _weave(self, heard: Heard) -> Strip | None:
-        """The sound's strip; without it the picture comes all the same."""
-        try:
-            return await self._services.engine.weave(heard)
-        except Exception:
-            log.exception("job %d: no strip of its sound", self._job.id)
-            return None
+    async def _keep_understood(self, understood: Understood) -> None:
+        """What was said takes the place of the sounds, once it is written down."""
+        assert self._job.heard is not None
+        summary = self._job.heard.understood(understood)
+        self._job = replace(self._job, heard=summary)
+        await self._keeping.understood(summary)
+        if self._can_be_painted:
+            self._change(heard=self._job.shown)
 
     def _change(self, **changes: object) -> None:
         """Change the screen and show it soon. Raises Gone once the message is gone."""
@@ -274,7 +276,7 @@ class JobRun:
 
     async def _keep_and_show(self, pictures: Sequence[Picture]) -> None:
         """Pictures are kept before anybody sees them: after a crash they are shown, and no others painted."""
-        await self._finish_keeping()  # what was heard is written down first, or the picture would be of nothing
+        await self._keeping.finish()  # what was heard is written down first, or the picture would be of nothing
         encoded = await asyncio.to_thread(encode, pictures, self._services.places.file_limit(self._job))
         kept = await asyncio.to_thread(packed, encoded)
         await self._services.store.keep_picture(self._job.id, encoded.outcome, kept.data, kept.ending)
@@ -304,7 +306,7 @@ class JobRun:
             controls=await self._controls_of(encoded),
             palette=encoded.palette,
         )
-        alt_text = picture_alt_text(self._t, self._job.heard, self._job.options)
+        alt_text = picture_alt_text(self._t, self._job.shown or self._job.heard, self._job.options)
         for _ in range(SIZE_ATTEMPTS):
             self._screen, self._files = with_pictures(self._screen, encoded.files, alt_text)
             try:
@@ -354,7 +356,7 @@ class JobRun:
 
     async def _end(self, ending: Ending) -> None:
         """The last word of a job without a picture, and its end in the store."""
-        await self._finish_keeping()
+        await self._keeping.finish()
         if not self._job.asked and not await self._message.is_there():
             log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, ending.sentence)
             await self._services.store.finish(self._job.id, ending.state)
@@ -367,11 +369,6 @@ class JobRun:
         else:
             await tell_asker(self._services, self._job, self._message, self._screen)
         await self._services.store.finish(self._job.id, ending.state)
-
-    async def _finish_keeping(self) -> None:
-        if self._keeping is not None:
-            await asyncio.wait({self._keeping})
-            self._keeping.result()
 
     @property
     def _how(self) -> How | None:
@@ -386,9 +383,7 @@ class JobRun:
     @property
     def _can_be_painted(self) -> bool:
         """Whether anything is known that could be painted: silence alone cannot."""
-        heard = self._job.heard
-        options = self._job.options
-        return heard is not None and (not heard.only_silence or options.prompt is not None or options.silence)
+        return self._job.heard is not None and can_be_painted(self._job.heard, self._job.options)
 
     @property
     def _controls_without_picture(self) -> Controls:

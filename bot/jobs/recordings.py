@@ -82,6 +82,14 @@ class Recordings:
                 log.warning("a recording could not be fetched: %s", error)
                 raise CouldNotFetch from error
 
+    async def posted_again(self, job: Job) -> tuple[discord.Message, discord.Attachment]:
+        """Where the job's recording was posted, long after it was heard. Raises CouldNotFetch, NotNow."""
+        source = await self._source(job)
+        named = [one for one in source.attachments if one.filename == job.filename]  # forwarded ones are not theirs
+        if not named:
+            raise CouldNotFetch
+        return source, named[0]
+
     @asynccontextmanager
     async def _turn_of(self, user_id: int) -> AsyncIterator[None]:
         mine = self._of_person.setdefault(user_id, asyncio.Semaphore(AT_ONCE_A_PERSON))
@@ -89,17 +97,19 @@ class Recordings:
             yield
 
     async def _fresh_address(self, job: Job, address: AttachmentAddress) -> AttachmentAddress:
+        for attachment in attachments_of(await self._source(job)):
+            if attachment.id == address.id:
+                return address_of(attachment)
+        raise CouldNotFetch
+
+    async def _source(self, job: Job) -> discord.Message:
         if job.source_id is None:
             raise CouldNotFetch
         channel = self._client.get_partial_messageable(job.channel_id)
         try:
-            source = await calls.attempt(channel.fetch_message(job.source_id), "fetch a recording's message")
+            return await calls.attempt(channel.fetch_message(job.source_id), "fetch a recording's message")
         except (calls.Gone, calls.Refused) as error:
             raise CouldNotFetch from error
-        for attachment in attachments_of(source):
-            if attachment.id == address.id:
-                return address_of(attachment)
-        raise CouldNotFetch
 
 
 def _fault(job: Job, error: Exception) -> Exception:

@@ -11,6 +11,7 @@ from bot.discord_api.recent_tokens import RecentTokens
 from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
+from bot.jobs.speakers import Speakers
 from bot.jobs.turns import Turns
 from bot.storage.store import Store
 from bot.views.texts import Texts
@@ -33,4 +34,5 @@ class JobServices:
     pace: Pace
     tokens: RecentTokens
     refused_words: WordList
+    speakers: Speakers
     now: Callable[[], datetime]

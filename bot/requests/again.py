@@ -13,7 +13,11 @@ from core.options import ImagineOptions
 
 
 def request_anew(interaction: Interaction, job: Job, options: ImagineOptions, how: How) -> NewJob:
-    """The request for a picture of what `job` heard, as `options` say, in a message of its own."""
+    """The request for a picture of what `job` heard, as `options` say, in a message of its own.
+
+    The words that were said stay with whoever said them; others have the scene of them painted.
+    """
+    is_theirs = interaction.user.id == job.speaker_id
     return NewJob(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id,
@@ -21,8 +25,8 @@ def request_anew(interaction: Interaction, job: Job, options: ImagineOptions, ho
         locale=str(interaction.locale),
         filename=job.filename,
         source_id=job.source_id,
-        options=options,
-        heard=job.heard,
+        options=options if is_theirs else replace(options, said=None),
+        heard=job.heard if is_theirs or job.heard is None else job.heard.without_words(),
         strip_of=job.strip_of or job.id,
         author_id=job.author_id,
         request_key=f"i:{interaction.id}",

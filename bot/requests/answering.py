@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import discord
 
 from bot.discord_api import calls
-from bot.discord_api.attachments import address_of, find_recordings
+from bot.discord_api.attachments import address_of, find_recordings, is_forwarded
 from bot.discord_api.permissions import missing_for_interaction
 from bot.jobs.places import is_confined
 from bot.requests.intake import NOTHING_CHOSEN, Asker, Declined
@@ -34,6 +34,8 @@ def request_for(
     interaction: Interaction, recording: discord.Attachment, options: ImagineOptions, *, source: discord.Message | None
 ) -> NewJob:
     """The request that an interaction makes for `recording`, of the message `source` if it is in one."""
+    if source is not None and is_forwarded(source, recording):
+        options = replace(options, spoken_words=False)  # nobody knows whose they are
     return NewJob(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id,

@@ -11,7 +11,7 @@ from bot.requests.clicked import job_of
 from bot.requests.intake import may_be_chosen
 from bot.requests.services import Interaction, choosable_adapters
 from bot.storage.records import How, Job
-from bot.views.editors import ADAPTER, LONGEST_PROMPT, change_editor
+from bot.views.editors import ADAPTER, LONGEST_PROMPT, Changeable, change_editor
 from core.generation.protocol import MAX_SEED
 from core.options import ImagineOptions, Shape
 from core.prompting.prompt import Prompt
@@ -28,7 +28,7 @@ async def show_editor(interaction: Interaction, job: Job) -> None:
     settings = await services.store.servers.settings(interaction.guild_id)
     adapters = [name for name in await choosable_adapters(services) if may_be_chosen(name, settings)]
     style = job.options.style or services.engine.settings.style
-    editor = change_editor(job.id, prompt, job.options, style, adapters, t)
+    editor = change_editor(job.id, Changeable(prompt, job.options, style, adapters, _said_by(interaction, job)), t)
     await calls.attempt_quietly(interaction.response.send_modal(editor), "show what can be changed")
 
 
@@ -46,10 +46,11 @@ async def paint_changed(interaction: Interaction, match: re.Match[str], fields: 
         await calls.answer(interaction, language_of(interaction)("answer.no_seed", most=MAX_SEED))
         return
     words, shown = fields.get("prompt", "").strip(), (await _words_of(interaction, job)).text[:LONGEST_PROMPT].strip()
-    options = _with_style(job.options, fields.get("style", ""))
+    options = _with_words(job, _said_by(interaction, job), fields.get("said", ""))
+    options = _with_style(options, fields.get("style", ""))
     options = replace(
         options,
-        prompt=job.options.prompt if words in ("", shown) else words,
+        prompt=options.prompt if words in ("", shown) else words,
         shape=Shape(fields["shape"]) if fields.get("shape") in set(Shape) else job.options.shape,
         seed=seed,
     )
@@ -60,6 +61,21 @@ async def _words_of(interaction: Interaction, job: Job) -> Prompt:
     """What is in the picture, without its style, which has a field of its own."""
     assert job.heard is not None
     return await interaction.client.services.engine.prompt_for(job.heard, replace(job.options, style=Style.NONE))
+
+
+def _said_by(interaction: Interaction, job: Job) -> str | None:
+    """What the one who clicked has said in the recording; None where nothing is known of that."""
+    if job.heard is None or job.heard.spoken is None or interaction.user.id != job.speaker_id:
+        return None
+    return job.heard.spoken.words
+
+
+def _with_words(job: Job, known: str | None, said: str) -> ImagineOptions:
+    """With the speaker's own correction of what was understood, which is painted from now on."""
+    said = said.strip()
+    if known is None or said in ("", known[:LONGEST_PROMPT].strip()):
+        return job.options
+    return replace(job.options, said=said, spoken_words=True, prompt=None)
 
 
 def _with_style(options: ImagineOptions, chosen: str) -> ImagineOptions:

@@ -20,6 +20,7 @@ from bot.requests.menu import show_menu, show_recipe
 from bot.requests.reporting import report
 from bot.requests.services import Interaction
 from bot.requests.several import offer_four, paint_closer, paint_four
+from bot.requests.speech import paint_the_sounds, paint_what_is_said, show_understood
 from bot.requests.taken_over import enlarge, pick
 from bot.storage.records import How, Job
 from bot.views.buttons import FORMERLY, JOB_BUTTON, PICKS
@@ -64,6 +65,12 @@ class JobButton(ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
                 await show_editor(interaction, job)
             case "more":
                 await show_menu(interaction, job)
+            case "understood":
+                await show_understood(interaction, job)
+            case "say":
+                await paint_what_is_said(interaction, job)
+            case "sounds":
+                await paint_the_sounds(interaction, job)
             case "recipe":
                 await show_recipe(interaction, job)
             case "report":

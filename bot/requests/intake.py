@@ -16,7 +16,17 @@ from bot.discord_api.markdown import Markdown
 from bot.requests.recently import Recently
 from bot.settings import BotSettings
 from bot.storage.ledger import LIMITS_LOOK_BACK
-from bot.storage.records import GuildSettings, Job, NewJob, OwnWords, Spending, Spent, Usage
+from bot.storage.records import (
+    GuildSettings,
+    Job,
+    NewJob,
+    OwnWords,
+    SpeechChoice,
+    SpeechUse,
+    Spending,
+    Spent,
+    Usage,
+)
 from bot.storage.store import Store
 from bot.storage.writer import CannotWrite
 from bot.views.texts import Translation
@@ -174,7 +184,7 @@ class Intake:
         now, limits = self._now(), self._limits(settings)
         try:
             outcome = await self._store.accept(
-                _with_defaults(new, settings),
+                _with_defaults(new, settings, await self._store.people.speech(new.speaker_id)),
                 now,
                 partial(refusal, limits, new.guild_id, new.pictures),
                 within_s=within_s,
@@ -281,8 +291,20 @@ def may_be_chosen(adapter: str | None, settings: GuildSettings) -> bool:
     return adapter is None or settings.adapters is None or adapter in settings.adapters
 
 
-def _words_of(options: ImagineOptions) -> tuple[str | None, str | None]:
-    return options.prompt, options.negative_prompt
+def may_be_recognised(new: NewJob, settings: GuildSettings, choice: SpeechChoice) -> bool:
+    """Whether what is said in a new recording may be, for whoever asks. `choice` is the speaker's.
+
+    Posting a recording where the bot listens, or asking for it by name, is asking.
+    """
+    if settings.speech is SpeechUse.NEVER or choice is SpeechChoice.NEVER:
+        return False
+    if settings.speech is SpeechUse.ASKED and not new.asked:
+        return False
+    return new.speaker_id == new.user_id or choice is SpeechChoice.ANYONE
+
+
+def _words_of(options: ImagineOptions) -> tuple[str | None, ...]:
+    return options.prompt, options.negative_prompt, options.said
 
 
 def pictures_of(spendings: Sequence[Spending]) -> list[Spending]:
@@ -293,12 +315,17 @@ def pictures_of(spendings: Sequence[Spending]) -> list[Spending]:
     return [spending for spending in counted if spending.kind is not Spent.HEARD]
 
 
-def _with_defaults(new: NewJob, settings: GuildSettings) -> NewJob:
+def _with_defaults(new: NewJob, settings: GuildSettings, choice: SpeechChoice) -> NewJob:
     """What the asker left open is the server's choice, and so is the language, since others read the answer, too; the
-    seed is chosen now, so that a picture that has to be painted again after a crash is the same."""
+    seed is chosen now, so that a picture that has to be painted again after a crash is the same.
+
+    `choice` is the speaker's; of a recording that is heard already, it was asked for then.
+    """
+    is_known = new.heard is not None
     options = replace(
         new.options,
-        spoken_words=new.author_id in (None, new.user_id),  # who sent it did not ask for them to be understood
+        spoken_words=new.options.spoken_words and (is_known or may_be_recognised(new, settings, choice)),
+        speech_language=settings.speech_language,
         seed=new.options.seed if new.options.seed is not None else secrets.randbelow(MAX_SEED),
         style=new.options.style if new.options.style is not None else settings.style,
         max_seconds=new.options.max_seconds if new.options.max_seconds is not None else settings.seconds,

@@ -12,7 +12,7 @@ import discord
 from discord.ext import commands
 
 from bot.discord_api import calls
-from bot.discord_api.attachments import Kind, address_of, find_recordings, kind_of
+from bot.discord_api.attachments import Kind, address_of, find_recordings, is_forwarded, kind_of
 from bot.discord_api.markdown import Markdown
 from bot.discord_api.nonces import nonce
 from bot.jobs.eraser import TOLD_FOR
@@ -24,6 +24,7 @@ from bot.requests.services import ServiceClient
 from bot.storage.records import GuildSettings, Listening, NewJob, ReplyAddress, Taken
 from bot.views.texts import Translation
 from bot.views.wording import names_of
+from core.options import ImagineOptions
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +177,7 @@ class Listener(commands.Cog):
                 author_id=source.author.id,
                 source_id=source.id,
                 attachment=address_of(recording),
+                options=ImagineOptions(spoken_words=not is_forwarded(source, recording)),
                 request_key=f"m:{message.id}:{recording.id}",
                 asked=by_name,
             )

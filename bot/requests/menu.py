@@ -10,6 +10,7 @@ from bot.requests.answering import language_of
 from bot.requests.clicked import may_remove
 from bot.requests.gallery import gallery_buttons
 from bot.requests.services import Interaction
+from bot.requests.speech import speech_buttons
 from bot.storage.records import Job
 from bot.views.buttons import job_button
 from bot.views.layouts import ShownPicture, gallery, new_container, new_layout
@@ -40,8 +41,9 @@ async def show_menu(interaction: Interaction, job: Job) -> None:
         container.add_item(display(Markdown(f"-# {note_text(t, note)}")))
     names = ["recipe", "report", *(["delete"] if may_remove(interaction, job) else [])]
     container.add_item(ui.ActionRow(*(job_button(name, job.id, t) for name in names)))
-    if buttons := await gallery_buttons(interaction, job):
-        container.add_item(ui.ActionRow(*buttons))
+    for buttons in (await speech_buttons(interaction, job), await gallery_buttons(interaction, job)):
+        if buttons:
+            container.add_item(ui.ActionRow(*buttons))
     await calls.answer_with(interaction, view, files)
 
 

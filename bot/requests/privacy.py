@@ -16,10 +16,11 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import display, formatted
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction
-from bot.storage.records import Job
-from bot.views.buttons import PRIVACY_BUTTON, privacy_button
+from bot.storage.records import Job, SpeechChoice
+from bot.views.buttons import PRIVACY_BUTTON, SPEECH_SELECT, privacy_button, speech_select
 from bot.views.layouts import new_layout
 from core.hearing.strip import Strip, strip_png
+from core.speech.served import is_local
 
 EXPORT_EVERY = timedelta(days=1)
 MOST_BYTES = 8_000_000
@@ -30,6 +31,11 @@ async def show_privacy(interaction: Interaction) -> None:
     t, services = language_of(interaction), interaction.client.services
     view = new_layout()
     view.add_item(display(t("privacy", days=formatted(services.settings.keep_days, "g"))))
+    url = services.engine.settings.scene_url
+    if url is not None and not is_local(url):
+        view.add_item(display(t("privacy.words_leave")))
+    view.add_item(display(t("speech_choice")))
+    view.add_item(ui.ActionRow(speech_select(await services.store.people.speech(interaction.user.id), t)))
     listening = "heard" if await services.store.people.is_unheard(interaction.user.id) else "unheard"
     view.add_item(ui.ActionRow(*(privacy_button(what, t) for what in ("forget", listening, "export"))))
     await calls.answer_with(interaction, view)
@@ -66,6 +72,30 @@ class PrivacyButton(ui.DynamicItem[ui.Button[Any]], template=PRIVACY_BUTTON):
                 await calls.answer(interaction, t("answer.unheard" if unheard else "answer.heard"))
 
 
+class SpeechSelect(ui.DynamicItem[ui.Select[Any]], template=SPEECH_SELECT):
+    """What the one who chooses allows with what they say, everywhere and at once."""
+
+    @classmethod
+    async def from_custom_id(cls, interaction: Any, item: ui.Item[Any], match: re.Match[str], /) -> Self:
+        """The select that was used."""
+        assert isinstance(item, ui.Select)
+        return cls(item)
+
+    @telling_faults
+    async def callback(self, interaction: Interaction) -> None:
+        """What is under way is asked first: after that, nothing writes the words down any more."""
+        if not await calls.acknowledge_privately(interaction):
+            return
+        t, services, user_id = language_of(interaction), interaction.client.services, interaction.user.id
+        choice = SpeechChoice(self.item.values[0])
+        if choice is SpeechChoice.NEVER:
+            services.speakers.silence(user_id)
+        else:
+            services.speakers.unsilence(user_id)
+        await services.store.people.set_speech(user_id, choice)
+        await calls.answer(interaction, t(f"speech_chosen.{choice.value}"))
+
+
 async def _send_export(interaction: Interaction) -> None:
     """All that is kept, by direct message."""
     t, services, user = language_of(interaction), interaction.client.services, interaction.user
@@ -74,6 +104,7 @@ async def _send_export(interaction: Interaction) -> None:
         return
     kept = await services.store.people.kept_of(user.id)
     person = {
+        "speech": await services.store.people.speech(user.id),
         "language": await services.store.people.locale(user.id),
         "others_may_share": await services.store.galleries.may_be_starred(user.id),
         "galleries": [asdict(copy) for copy in await services.store.galleries.kept_of(user.id)],

@@ -16,6 +16,7 @@ from bot.jobs.gallery import Gallery
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
+from bot.jobs.speakers import Speakers
 from bot.requests.intake import Intake
 from bot.settings import BotSettings
 from bot.storage.store import Store
@@ -37,6 +38,7 @@ class Services:
     recordings: Recordings
     places: Places
     tokens: RecentTokens
+    speakers: Speakers
     now: Callable[[], datetime]
 
 

@@ -15,7 +15,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, channel_mention, formatted, mention
 from bot.requests.answering import language_of
 from bot.requests.services import Interaction, Services, choosable_adapters
-from bot.storage.records import GuildSettings, Listening, OwnWords, Taken
+from bot.storage.records import GuildSettings, Listening, OwnWords, SpeechUse, Taken
 from bot.views.editors import numbers_editor, words_editor
 from bot.views.texts import Texts, Translation, one_locale_each
 from bot.views.wording import names_of
@@ -29,6 +29,17 @@ ALL = "*"
 
 ASKERS = "asker"
 """In place of a locale."""
+
+ANY = "any"
+"""In place of a language."""
+
+SPOKEN_LANGUAGES = {
+    "en": "English", "zh": "中文", "de": "Deutsch", "es": "Español", "ru": "Русский", "ko": "한국어", "fr": "Français",
+    "ja": "日本語", "pt": "Português", "tr": "Türkçe", "pl": "Polski", "ca": "Català", "nl": "Nederlands",
+    "ar": "العربية", "sv": "Svenska", "it": "Italiano", "id": "Bahasa Indonesia", "hi": "हिन्दी", "fi": "Suomi",
+    "vi": "Tiếng Việt", "he": "עברית", "uk": "Українська", "el": "Ελληνικά", "cs": "Čeština",
+}  # fmt: skip
+"""Those that Whisper has heard most of (Radford et al. 2022, appendix E), as many as a select holds."""
 
 STARS = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50)
 """So many people may be asked for to share a picture; 0: none do."""
@@ -139,6 +150,29 @@ def _language(state: PanelState, t: Translation) -> ui.Item[Any]:
 async def _choose_language(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
     (chosen,) = item.values
     return {"language": None if chosen == ASKERS else chosen}
+
+
+def _speech(state: PanelState, t: Translation) -> ui.Item[Any]:
+    return ui.Select(options=_options("speech", SpeechUse, state.chosen.speech, t), custom_id="settings:speech")
+
+
+async def _choose_speech(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    return {"speech": SpeechUse(item.values[0])}
+
+
+def _speech_language(state: PanelState, t: Translation) -> ui.Item[Any]:
+    """Each language by its own name."""
+    chosen = state.chosen.speech_language
+    options = [discord.SelectOption(label=t("speech.any_language"), value=ANY, default=chosen is None)]
+    options += [
+        discord.SelectOption(label=name, value=code, default=code == chosen) for code, name in SPOKEN_LANGUAGES.items()
+    ]
+    return ui.Select(options=options, custom_id="settings:speech_language")
+
+
+async def _choose_speech_language(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+    (chosen,) = item.values
+    return {"speech_language": None if chosen == ANY else chosen}
 
 
 def _roles(state: PanelState, t: Translation) -> ui.Item[Any]:
@@ -327,6 +361,8 @@ SETTINGS: Sequence[Setting] = (
     Setting("log_channel", _named("settings.log_channel"), _log_channel, _choose_log_channel),
     Setting("gallery", _named("settings.gallery"), _gallery, _choose_gallery),
     Setting("gallery_stars", _named("settings.gallery_stars"), _stars, _choose_stars),
+    Setting("speech", _named("settings.speech"), _speech, _choose_speech),
+    Setting("speech_language", _named("settings.speech_language"), _speech_language, _choose_speech_language),
     Setting("language", _named("settings.language"), _language, _choose_language),
     Setting("numbers", _current_numbers, _numbers, _opens(numbers_editor)),
 )

@@ -1,12 +1,13 @@
 """What forgetting takes away, and what it leaves. Within a transaction of the store's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, case, delete, literal, select, update
 from sqlalchemy.orm import Session
 
-from bot.storage.records import JobState, ReplyAddress
+from bot.storage.records import JobState, ReplyAddress, SpeechChoice
 from bot.storage.tables import (
     ErasureRow,
     ExportRow,
@@ -14,6 +15,7 @@ from bot.storage.tables import (
     GuildRow,
     JobRow,
     LocaleRow,
+    SpeechRow,
     StarredRow,
     StripRow,
 )
@@ -60,6 +62,16 @@ def forget_recordings(session: Session, author_id: int, now: datetime) -> None:
     session.execute(delete(StripRow).where(StripRow.job_id.in_(theirs)))
 
 
+def forget_words(session: Session, speaker_id: int) -> None:
+    """What somebody said is forgotten wherever it is kept, and not recognised in what still waits; the scenes of it,
+    which are painted, stay."""
+    is_theirs = (JobRow.author_id == speaker_id) | (JobRow.author_id.is_(None) & (JobRow.user_id == speaker_id))
+    for row in session.scalars(select(JobRow).where(is_theirs)):
+        is_known = row.heard is not None and row.heard.spoken is not None
+        row.options = replace(row.options, said=None, spoken_words=row.options.spoken_words and is_known)
+        row.heard = row.heard.without_words() if row.heard is not None else None
+
+
 def forget_person(session: Session, user_id: int, now: datetime) -> int:
     """Nothing stays of what somebody asked for and chose, and of their recordings; returns how many jobs there were."""
     mine = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
@@ -68,6 +80,9 @@ def forget_person(session: Session, user_id: int, now: datetime) -> int:
     forget_recordings(session, user_id, now)
     for table in (ExportRow, LocaleRow, StarredRow):
         session.execute(delete(table).where(table.user_id == user_id))
+    # that nothing is to be recognised is no less wanted now
+    allowed = SpeechRow.user_id == user_id, SpeechRow.choice != SpeechChoice.NEVER
+    session.execute(delete(SpeechRow).where(*allowed))
     return len(mine)
 
 

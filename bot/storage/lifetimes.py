@@ -49,6 +49,7 @@ LIFETIMES: Mapping[str, Mapping[str, Lifetime]] = {
     "guilds": dict.fromkeys(("guild_id", "settings"), Lifetime.SERVER),
     "blocks": dict.fromkeys(("guild_id", "user_id"), Lifetime.MODERATORS),
     "unheard": {"user_id": Lifetime.PERSON},
+    "speech": dict.fromkeys(("user_id", "choice"), Lifetime.PERSON),
     "locales": dict.fromkeys(("user_id", "locale"), Lifetime.FORGET_ME),
     "exports": dict.fromkeys(("user_id", "at"), Lifetime.DAY),
     "notes": dict.fromkeys(("name", "value"), Lifetime.ALWAYS),

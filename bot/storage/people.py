@@ -1,4 +1,4 @@
-"""What people want of what is kept about them: to see it, and not to be listened to; and which language they speak."""
+"""What people want of what is kept about them and of what they say; and which language they speak."""
 
 from datetime import datetime, timedelta
 
@@ -7,8 +7,9 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
-from bot.storage.records import Job
-from bot.storage.tables import ExportRow, JobRow, LocaleRow, StripRow, UnheardRow
+from bot.storage.forgetting import forget_words
+from bot.storage.records import Job, SpeechChoice
+from bot.storage.tables import ExportRow, JobRow, LocaleRow, SpeechRow, StripRow, UnheardRow
 from core.hearing.strip import Strip
 
 
@@ -53,6 +54,22 @@ class People:
             await self._database.execute(insert(UnheardRow).values(user_id=user_id).on_conflict_do_nothing())
         else:
             await self._database.execute(delete(UnheardRow).where(UnheardRow.user_id == user_id))
+
+    async def speech(self, user_id: int) -> SpeechChoice:
+        """What a person allows with what they say."""
+        async with self._database.read() as session:
+            row = await session.get(SpeechRow, user_id)
+            return SpeechChoice(row.choice) if row else SpeechChoice.MINE
+
+    async def set_speech(self, user_id: int, choice: SpeechChoice) -> None:
+        """Note it. If they allow nothing any more, their words are forgotten at once."""
+
+        def note(session: Session) -> None:
+            session.merge(SpeechRow(user_id=user_id, choice=choice))
+            if choice is SpeechChoice.NEVER:
+                forget_words(session, user_id)
+
+        await self._database.writer.write(note)
 
     async def locale(self, user_id: int) -> str | None:
         """What a person's client spoke when they last used the bot, as Discord says it; None where it is not known."""

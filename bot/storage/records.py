@@ -3,7 +3,7 @@
 They know neither Discord's objects nor the database; `store.py` keeps them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -41,6 +41,27 @@ class Taken(StrEnum):
     VOICE = "voice"
     SOUNDS = "sounds"
     VIDEOS = "videos"
+
+
+class SpeechUse(StrEnum):
+    """What becomes of what people say in a server."""
+
+    PAINTED = "painted"
+    ASKED = "asked"
+    """It is painted when the speaker asks for that."""
+    NEVER = "never"
+
+
+class SpeechChoice(StrEnum):
+    """What somebody allows with what they say, everywhere."""
+
+    NEVER = "never"
+    """It is not recognised."""
+    MINE = "mine"
+    """It is painted when they ask for it, and told to nobody else. Posting a recording where the bot listens is
+    asking."""
+    ANYONE = "anyone"
+    """Others may read it and have it painted, too."""
 
 
 class OwnWords(StrEnum):
@@ -167,6 +188,10 @@ class How(StrEnum):
     """It is one of several, in a message of its own."""
     LARGER = "larger"
     """It is the same picture with more pixels."""
+    SAID = "said"
+    """What is said is painted, which was not known before."""
+    SOUNDS = "sounds"
+    """The sounds are painted instead of what is said."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +229,11 @@ class NewJob:
     author_id: int | None = None
     origin: Origin | None = None
     outcome: Outcome | None = None
+
+    @property
+    def speaker_id(self) -> int:
+        """Who is taken to speak in the recording."""
+        return self.user_id if self.author_id is None else self.author_id
 
     @property
     def pictures(self) -> int:
@@ -278,6 +308,16 @@ class Job:
     interaction: InteractionAddress | None
     origin: Origin | None
 
+    @property
+    def shown(self) -> HeardSummary | None:
+        """What was heard in it, with what was said if that is painted."""
+        return self.heard if self.heard is None or self.options.spoken_words else replace(self.heard, spoken=None)
+
+    @property
+    def speaker_id(self) -> int:
+        """Who is taken to speak in the recording."""
+        return self.user_id if self.author_id is None else self.author_id
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -311,6 +351,9 @@ class GuildSettings:
     """What the bot's messages are said in, as a Discord locale; None: what the asker speaks, where that is known."""
     refused_words: tuple[str, ...] = ()
     """What is not painted in this server, beside what whoever runs the bot refuses everywhere."""
+    speech: SpeechUse = SpeechUse.PAINTED
+    speech_language: str | None = None
+    """What is spoken there, as Whisper calls it; None: what whoever runs the bot says, or what it seems to be."""
     gallery: int | None = None
     """The channel that pictures are shared in."""
     gallery_stars: int = 0

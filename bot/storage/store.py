@@ -197,7 +197,7 @@ class Store:
         await self._database.execute(update(JobRow).where(JobRow.id == job_id).values(reply=None, reply_id=None))
 
     async def set_heard(self, job_id: int, heard: HeardSummary, strip: Strip | None) -> None:
-        """Note what was heard, and the sound's strip; the recording is no longer needed and is deleted."""
+        """Note what was heard, and the sound's strip. The recording is kept: what is said in it is not known yet."""
 
         def note(session: Session) -> None:
             kept = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.WAITING).values(heard=heard)
@@ -206,6 +206,10 @@ class Store:
                 session.merge(StripRow(job_id=job_id, strip=strip))
 
         await self._write(note)
+
+    async def set_understood(self, job_id: int, heard: HeardSummary, strip: Strip | None = None) -> None:
+        """The same with what was said, or where nothing is to be; the recording is no longer needed and is deleted."""
+        await self.set_heard(job_id, heard, strip)
         await asyncio.to_thread(self._files.remove, _recording_of(job_id))
 
     async def keep_picture(self, job_id: int, outcome: Outcome, data: bytes, ending: str) -> None:

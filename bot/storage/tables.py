@@ -218,6 +218,15 @@ class UnheardRow(Base):
     user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
 
+class SpeechRow(Base):
+    """What somebody allows with what they say, where that is not the usual."""
+
+    __tablename__ = "speech"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    choice: Mapped[str] = mapped_column(String(16))
+
+
 class LocaleRow(Base):
     """What somebody's Discord client speaks, as Discord says it."""
 

@@ -9,13 +9,14 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.storage.records import SpeechChoice
 from bot.views.texts import Translation
 
 PICKS = ("pick1", "pick2", "pick3", "pick4")
 """They choose one of the pictures above them."""
 WHATS = (
     "again", "four", "four_told", "closer", *PICKS, "larger", "change", "more",
-    "silence", "recipe", "report", "delete", "cancel",
+    "silence", "understood", "say", "sounds", "recipe", "report", "delete", "cancel",
 )  # fmt: skip
 FORMERLY = {"edit": "change", "heard": "more"}
 """What buttons of older messages mean."""
@@ -23,6 +24,7 @@ FORMERLY = {"edit": "change", "heard": "more"}
 JOB_BUTTON = rf"job:(?P<what>{'|'.join((*WHATS, *FORMERLY))}):(?P<job>\d+)"
 GALLERY_BUTTON = r"gallery:(?P<what>share|star|unstar):(?P<job>\d+)"
 MINE_BUTTON = r"mine:delete:(?P<job>\d+)"
+SPEECH_SELECT = "privacy:speech"
 PRIVACY_BUTTON = r"privacy:(?P<what>forget|unheard|heard|export)"
 
 
@@ -41,6 +43,15 @@ def gallery_button(what: str, t: Translation, job_id: int = 0) -> ui.Button[Any]
 def mine_button(job_id: int, t: Translation) -> ui.Button[Any]:
     """Deletes one of one's own pictures, wherever it is."""
     return ui.Button(label=t("button.delete"), style=discord.ButtonStyle.danger, custom_id=f"mine:delete:{job_id}")
+
+
+def speech_select(chosen: SpeechChoice, t: Translation) -> ui.Select[Any]:
+    """What somebody allows with what they say."""
+    options = [
+        discord.SelectOption(label=t(f"speech_choice.{one.value}"), value=one.value, default=one is chosen)
+        for one in SpeechChoice
+    ]
+    return ui.Select(options=options, placeholder=t("speech_choice"), custom_id=SPEECH_SELECT)
 
 
 def privacy_button(what: str, t: Translation) -> ui.Button[Any]:

@@ -5,6 +5,7 @@ once, so that the library does not keep them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import discord
 from discord import ui
@@ -30,11 +31,22 @@ LONGEST_WORDS = 4000
 """Discord's limit for a field."""
 
 
-def change_editor(
-    job_id: int, prompt: Prompt, options: ImagineOptions, style: Style | None, adapters: Sequence[str], t: Translation
-) -> ui.Modal:
-    """What can be changed of a picture: fields `prompt`, `style` (an adapter's name stands behind ADAPTER), `shape` and
-    `seed`. `adapters` are those that may be chosen."""
+@dataclass(frozen=True)
+class Changeable:
+    """What can be changed of a picture. `adapters` are those that may be chosen; `said` are the speaker's words, None
+    for others."""
+
+    prompt: Prompt
+    options: ImagineOptions
+    style: Style | None
+    adapters: Sequence[str]
+    said: str | None
+
+
+def change_editor(job_id: int, what: Changeable, t: Translation) -> ui.Modal:
+    """Fields `prompt`, `style` (an adapter's name stands behind ADAPTER), `shape`, `seed`, and `said` where there is
+    something."""
+    prompt, options = what.prompt, what.options
     editor = ui.Modal(title=t("modal.title"), custom_id=f"edit:{job_id}")
     words: ui.TextInput[ui.Modal] = ui.TextInput(
         custom_id="prompt",
@@ -42,11 +54,11 @@ def change_editor(
         default=prompt.text[:LONGEST_PROMPT],
         max_length=LONGEST_PROMPT,
     )
-    chosen = f"{ADAPTER}{options.adapter}" if options.adapter is not None else (style or Style.NONE).value
+    chosen = f"{ADAPTER}{options.adapter}" if options.adapter is not None else (what.style or Style.NONE).value
     styles: list[tuple[str, str]] = [(one.value, t(f"style.{one.value}")) for one in Style]
     styles += [
         (f"{ADAPTER}{name}", shortened(t.plain("modal.adapter", name=name), LONGEST_CHOICE))
-        for name in adapters
+        for name in what.adapters
         if len(ADAPTER) + len(name) <= LONGEST_CHOICE
     ]
     shape = options.shape or Shape.SQUARE
@@ -58,6 +70,15 @@ def change_editor(
     editor.add_item(ui.Label(text=t("modal.style"), component=_choice("style", styles, chosen)))
     editor.add_item(ui.Label(text=t("modal.shape"), component=_choice("shape", shapes, shape.value)))
     editor.add_item(ui.Label(text=t("modal.seed"), component=seed))
+    if what.said is not None:
+        said: ui.TextInput[ui.Modal] = ui.TextInput(
+            custom_id="said",
+            style=discord.TextStyle.paragraph,
+            default=what.said[:LONGEST_PROMPT],
+            required=False,
+            max_length=LONGEST_PROMPT,
+        )
+        editor.add_item(ui.Label(text=t("modal.said"), description=t("modal.said_hint"), component=said))
     editor.stop()
     return editor
 

@@ -14,7 +14,7 @@ from bot.views.hiding import shown_in
 from bot.views.layouts import PICTURE, ShownPicture, gallery, new_container, new_layout
 from bot.views.naming import BETWEEN
 from bot.views.texts import Translation
-from bot.views.wording import picture_alt_text, things_line
+from bot.views.wording import heard_line, picture_alt_text
 from core.events import HeardSummary
 from core.hearing.palette import Palette
 
@@ -31,9 +31,17 @@ def picture_of(message: discord.Message) -> tuple[ShownPicture, discord.Attachme
 def told_in_copy(picture: ShownPicture, job: Job, t: Translation) -> ShownPicture:
     """The picture of `job` with what may be told of it elsewhere: words that somebody else has spoken stay where they
     are, also where the asker has written on from them."""
-    if job.heard is None or not job.heard.spoken or job.author_id in (None, job.user_id):
+    heard = heard_in_copy(job)
+    if heard is None or heard == job.shown:
         return picture
-    return replace(picture, alt_text=picture_alt_text(t, job.heard, replace(job.options, prompt=None)))
+    return replace(picture, alt_text=picture_alt_text(t, heard, replace(job.options, prompt=None)))
+
+
+def heard_in_copy(job: Job) -> HeardSummary | None:
+    """What was heard, without the scene of what somebody else has said."""
+    if job.shown is None or job.speaker_id == job.user_id:
+        return job.shown
+    return replace(job.shown, spoken=None)
 
 
 def build_copy(
@@ -51,5 +59,5 @@ def build_copy(
     view.add_item(container)
     container.add_item(gallery([picture]))
     origin = joined(BETWEEN, t("gallery.original", link=link), t("status.painted", user=mention(user_id)))
-    container.add_item(display(joined("\n", things_line(t, heard.top), Markdown(f"-# {origin}"))))
+    container.add_item(display(joined("\n", heard_line(t, heard), Markdown(f"-# {origin}"))))
     return view

@@ -15,7 +15,7 @@ from discord import ui
 from bot.discord_api.markdown import Markdown, display, joined
 from bot.views.buttons import PICKS, job_button
 from bot.views.texts import Translation
-from bot.views.wording import note_text, things_line
+from bot.views.wording import heard_line, note_text
 from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.hearing.palette import Palette
@@ -107,7 +107,7 @@ def _text(screen: Screen, t: Translation) -> Markdown:
     small = [*([screen.status] if screen.status else ()), *(note_text(t, note) for note in screen.notes)]
     if screen.heard is None:
         return joined("\n", *small)
-    return joined("\n", things_line(t, screen.heard.top), *(Markdown(f"-# {line}") for line in small))
+    return joined("\n", heard_line(t, screen.heard), *(Markdown(f"-# {line}") for line in small))
 
 
 def build_picture_alone(job_id: int, pictures: Sequence[str], *, is_covered: bool, t: Translation) -> ui.LayoutView:

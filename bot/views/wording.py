@@ -5,7 +5,7 @@ It knows the core's labels, and nothing of Discord but its lengths. What labels 
 
 from collections.abc import Sequence
 
-from bot.discord_api.markdown import Markdown, inert, joined, mention, stripped
+from bot.discord_api.markdown import Markdown, inert, joined, mention, shortened, stripped
 from bot.storage.records import Outcome
 from bot.views.naming import BETWEEN, listed, name_of, things, worth_saying
 from bot.views.texts import Translation
@@ -15,10 +15,14 @@ from core.hearing.categories import CLEARLY, PERHAPS, PROBABLY, TopCategory
 from core.hearing.timeline import WINDOW_S, clock, when_heard
 from core.options import ImagineOptions
 from core.prompting.styles import Style
+from core.speech.spoken import Outcome as SpeechOutcome
 
 LONGEST_ALT_TEXT = 1024
+LONGEST_SCENE = 150
 LONGEST_WORDS = 80
 """Of somebody's own words that a line shows."""
+UNPAINTED = (SpeechOutcome.TOO_LATE, SpeechOutcome.FAILED, SpeechOutcome.DOUBTED, SpeechOutcome.NO_ENGLISH)
+"""Why what was said is not painted, as everybody may know."""
 MOST_TIMES = 3
 """Stretches that are named of one label."""
 
@@ -38,6 +42,22 @@ def things_line(t: Translation, top: Sequence[TopCategory]) -> Markdown:
     """What was heard, at most three things, with a word for how sure that is where it is not clear."""
     first, *others = (_thing(t, thing) for thing in things(top)) if top else (t("thread.listening"),)
     return joined(BETWEEN, Markdown(f"**{first}**"), *others)
+
+
+def heard_line(t: Translation, heard: HeardSummary) -> Markdown:
+    """What is painted, in a line: the scene of what was said, else what was heard. What was said never stands here."""
+    if scene := said_title(heard):
+        return Markdown(f"**{inert(scene)}**")
+    return things_line(t, heard.top)
+
+
+def said_title(heard: HeardSummary) -> str:
+    """The scene of what was said, in English, as whoever paints reads it; empty where nothing of it is painted."""
+    said = heard.spoken.said if heard.spoken is not None else None
+    if said is None or not said.subjects:
+        return ""
+    scene = " ".join(filter(None, (", ".join(said.subjects), said.place, said.weather, said.light)))
+    return shortened(scene[:1].upper() + scene[1:], LONGEST_SCENE)
 
 
 def _thing(t: Translation, thing: TopCategory) -> Markdown:
@@ -103,11 +123,11 @@ def picture_alt_text(t: Translation, heard: HeardSummary, options: ImagineOption
     """What the picture was painted from and in which style, for those who cannot see it."""
     if options.prompt is not None:
         return stripped(t.plain("alt.words", words=options.prompt), LONGEST_ALT_TEXT)
-    style = options.style or heard.style
+    style, labels = options.style or heard.style, said_title(heard) or listed(t, heard.top)
     if style in (None, Style.NONE):
-        return stripped(t.plain("alt.picture", labels=listed(t, heard.top)), LONGEST_ALT_TEXT)
+        return stripped(t.plain("alt.picture", labels=labels), LONGEST_ALT_TEXT)
     named = t.plain(f"style.{style.value}")
-    return stripped(t.plain("alt.styled", labels=listed(t, heard.top), style=named), LONGEST_ALT_TEXT)
+    return stripped(t.plain("alt.styled", labels=labels, style=named), LONGEST_ALT_TEXT)
 
 
 def heard_notes(heard: HeardSummary) -> tuple[Note, ...]:
@@ -120,6 +140,8 @@ def heard_notes(heard: HeardSummary) -> tuple[Note, ...]:
         notes.append(Note("shortened", {"seconds": seconds}))
     if heard.damaged:
         notes.append(Note("damaged", {}))
+    if heard.spoken is not None and heard.spoken.outcome in UNPAINTED:
+        notes.append(Note(f"said_{heard.spoken.outcome.name.lower()}", {}))
     return (*notes, *(Note(mending.name.lower(), {}) for mending in heard.mendings))
 
 

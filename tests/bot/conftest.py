@@ -21,6 +21,7 @@ from tests.bot.flaky import flaky  # noqa: F401
 from tests.bot.gallery import server  # noqa: F401
 from tests.bot.painter import ScriptedPainter
 from tests.bot.world import World
+from tests.speech.scripted import Said
 
 YAMNET = Path(__file__).parents[2] / "core/miniatures/yamnet-mini/yamnet-mini.tflite"
 
@@ -84,8 +85,17 @@ def core_settings(tmp_path: Path) -> CoreSettings:
 
 
 @pytest.fixture
+def said() -> Said | None:
+    """What recognises speech and what makes scenes of it; None where nothing does."""
+    return None
+
+
+@pytest.fixture
 async def make_bot(
-    bot_settings: BotSettings, core_settings: CoreSettings, painter: ScriptedPainter
+    bot_settings: BotSettings,
+    core_settings: CoreSettings,
+    painter: ScriptedPainter,
+    said: Said | None,
 ) -> AsyncIterator[Callable[[], ImagineBot]]:
     """Makes bots on the same data directory, and closes them all in the end."""
     bots: list[ImagineBot] = []
@@ -96,7 +106,12 @@ async def make_bot(
         def read_file(url: str) -> Awaitable[bytes]:
             return bot.http.get_from_cdn(url)
 
-        engine = ParkedEngine(core_settings, make_generator=lambda *_: painter)
+        engine = ParkedEngine(
+            core_settings,
+            make_generator=lambda *_: painter,
+            make_recogniser=said.recogniser if said else None,
+            make_writer=said.writer if said else None,
+        )
         bot = ImagineBot(bot_settings, engine, read_file=read_file)
         bot._take_up.change_interval(seconds=60)  # each of its rounds costs real time, however fast the clock goes
         bots.append(bot)

@@ -23,6 +23,7 @@ from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
 from bot.jobs.services import JobServices
+from bot.jobs.speakers import Speakers
 from bot.jobs.turns import Turns
 from bot.storage.files import WorkFiles
 from bot.storage.store import Store
@@ -138,6 +139,7 @@ class OneStart:
             pace=Pace(),
             tokens=RecentTokens(),
             refused_words=WordList(),
+            speakers=Speakers(),
             now=now,
         )
         start = cls(client, store, services.places, JobRunner(services, give_up_after=timedelta(hours=24)))

@@ -23,6 +23,7 @@ from bot.views.gallery import told_in_copy
 from bot.views.hiding import is_hidden
 from bot.views.layouts import ShownPicture
 from core.options import ImagineOptions
+from core.speech.spoken import Outcome, SaidScene, Spoken
 from tests.bot.gallery import Server
 from tests.bot.sounds import noise
 from tests.bot.world import World, alt_texts_of, buttons_of, in_menu, menu_of, names_of, text_of
@@ -66,7 +67,8 @@ async def test_words_that_somebody_else_has_spoken_are_not_told_in_the_copy(serv
     job, t = await server.job(), server.world.bot.services.texts.translation("en-US")
     assert job.heard is not None
     author = server.world.bob.id if whose == "somebody else's" else job.user_id
-    heard = replace(job.heard, spoken="my secret plan")
+    said = SaidScene(("a secret plan",), kind="story")
+    heard = replace(job.heard, spoken=Spoken("my secret plan", Outcome.SEEN, said))
     changed = replace(job, author_id=author, heard=heard, options=ImagineOptions(prompt="a secret plan in oil"))
     shown = ShownPicture("picture.png", "A picture of these words: a secret plan in oil", is_covered=True)
 

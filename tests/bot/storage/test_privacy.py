@@ -25,6 +25,8 @@ from core.hearing.classifier import Category, Prediction
 from core.hearing.strip import COLUMNS, ROWS, Strip
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
+from core.speech.spoken import Outcome as Heard
+from core.speech.spoken import SaidScene, Spoken
 from docs.lifetimes_table import render
 from tests.bot.sounds import noise
 from tests.bot.world import World, alt_texts_of, buttons_of, filled, in_menu, names_of, text_of
@@ -233,7 +235,12 @@ async def remembered(store: Store, number: int, secret: str) -> Job:
     await store.keep_recording(job.id, secret.encode() * 20_000)
     window = Prediction(0, (Category(f"{secret} label", 0.9),))
     heard = HeardSummary(
-        f"{secret} title", (), (window,), 1.0, Prompt(f"{secret} prompt", ""), spoken=f"{secret} words"
+        f"{secret} title",
+        (),
+        (window,),
+        1.0,
+        Prompt(f"{secret} prompt", ""),
+        spoken=Spoken(f"{secret} words", Heard.SEEN, SaidScene((f"{secret} subject",))),
     )
     cells = (secret.encode() * ROWS * COLUMNS)[: ROWS * COLUMNS].ljust(ROWS * COLUMNS, b"\0")
     await store.set_heard(job.id, heard, Strip(cells))

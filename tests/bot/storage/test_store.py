@@ -26,6 +26,8 @@ from core.hearing.strip import Strip
 from core.prompting.prompt import Prompt
 from core.prompting.styles import Style
 from core.recipe import Recipe
+from core.speech.spoken import Outcome as SpeechOutcome
+from core.speech.spoken import SaidScene, Spoken
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HEARD = HeardSummary(
@@ -117,7 +119,7 @@ async def test_folder_that_everybody_shares_is_left_as_it_is(tmp_path: Path) -> 
 async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
     job = await accepted(store, new_job(), NOW, b"sound")
 
-    await store.set_heard(job.id, HEARD, STRIP)
+    await store.set_understood(job.id, HEARD, STRIP)
 
     again = await store.job(job.id)
     assert again is not None
@@ -125,6 +127,23 @@ async def test_what_was_heard_comes_back_as_it_was(store: Store) -> None:
     assert await store.strip(again) == STRIP
     assert await store.recording(again.id) is None
     assert list((store.path.parent / "work").iterdir()) == []
+
+
+async def test_a_recording_in_which_somebody_speaks_is_kept_until_that_is_understood(store: Store) -> None:
+    job = await accepted(store, new_job(), NOW, b"sound")
+    await store.set_heard(job.id, HEARD, STRIP)
+    kept = await store.recording(job.id)
+    assert kept is not None
+    assert kept.read_bytes() == b"sound"
+
+    understood = replace(HEARD, spoken=Spoken("my dog", SpeechOutcome.SEEN, SaidScene(("a dog",), kind="story")))
+    await store.set_understood(job.id, understood)
+
+    again = await store.job(job.id)
+    assert again is not None
+    assert again.heard == understood
+    assert await store.strip(again) == STRIP
+    assert await store.recording(job.id) is None
 
 
 async def test_notes_come_back_as_they_were(store: Store) -> None:
