@@ -21,7 +21,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from PIL.Image import Image
 
@@ -56,9 +56,11 @@ from core.recipe import Recipe
 from core.settings import CoreSettings
 from core.speech.recognise import Recogniser
 from core.speech.spoken import Spoken
-from core.speech.writer import SceneWriter
 from core.telling import can_be_painted, check_words, chosen, is_told_in, scene_of, told
 from core.understander import Understander
+
+if TYPE_CHECKING:
+    from core.speech.writer import SceneWriter
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ class Engine:
         make_generator: Callable[[CoreSettings, ModelStore], ImageGenerator] | None = None,
         make_enlarger: Callable[[CoreSettings, ModelStore], EnlargingThread] | None = None,
         make_recogniser: Callable[[CoreSettings, ModelStore], Recogniser] | None = None,
-        make_writer: Callable[[CoreSettings, ModelStore], SceneWriter] | None = None,
+        make_writer: Callable[[CoreSettings, ModelStore], "SceneWriter"] | None = None,
         after_loading: Callable[[], None] = lambda: None,
     ) -> None:
         """`after_loading` is called in the thread that has loaded a model; see `spare_from_collections`."""

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from core.errors import ModelError, ModelMissing, ShuttingDown, WordsRefused
 from core.events import Heard, HeardSummary
@@ -22,7 +23,9 @@ from core.speech.recognise import Recognised, Recogniser, Task, recognise
 from core.speech.spoken import Outcome, SaidScene, Spoken
 from core.speech.trust import doubt
 from core.speech.voice import Voice, only_voice
-from core.speech.writer import SceneWriter
+
+if TYPE_CHECKING:
+    from core.speech.writer import SceneWriter
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ class Understander:
         models: ModelStore,
         *,
         make_recogniser: Callable[[CoreSettings, ModelStore], Recogniser] | None,
-        make_writer: Callable[[CoreSettings, ModelStore], SceneWriter] | None,
+        make_writer: Callable[[CoreSettings, ModelStore], "SceneWriter"] | None,
         after_loading: Callable[[], None],
     ) -> None:
         """The makers are called in threads; `after_loading` likewise, in the thread that has loaded a model.
@@ -204,5 +207,5 @@ class Understander:
         return recogniser
 
 
-def _has_failed(task: asyncio.Task[SceneWriter]) -> bool:
+def _has_failed(task: "asyncio.Task[SceneWriter]") -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)

@@ -47,6 +47,7 @@ body { background: var(--wall); color: var(--ink); padding: 26px;
 .row { display: flex; gap: 22px; align-items: flex-start }
 :root.phone .row { display: grid; grid-template-columns: 1fr; gap: 30px }
 .stage { flex: 1; min-width: 0 }
+.quote { display: inline-block; border-left: 4px solid var(--edge); padding-left: 10px; margin: 4px 0 }
 .caption { color: var(--quiet); font-size: 14px; margin: 0 0 8px 4px }
 .message { display: flex; gap: 12px }
 .message > div:last-child { flex: 1; min-width: 0 }
@@ -196,6 +197,8 @@ def markdown(text: str) -> str:
         line = re.sub(r"&lt;@\d+&gt;", '<span class="mention">@alice</span>', line)
         line = re.sub(r"\[(.+?)\]\((.+?)\)", r'<span class="mention">\1</span>', line)
         line = re.sub(r"^-# (.*)", r"<small>\1</small>", line)
+        line = re.sub(r"^### (.*)", r"<b>\1</b>", line)
+        line = re.sub(r"^&gt; (.*)", r'<span class="quote">\1</span>', line)
         lines.append(line)
     return "<br>".join(lines)
 

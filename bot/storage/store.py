@@ -81,11 +81,11 @@ class Store:
         await self.notes.reset("limit:")  # of older versions, which noted when somebody was told
         self.run = await self._write(_begin_run)
         async with self._sessions() as session:
-            unheard = await session.scalars(
-                select(JobRow.id).where(JobRow.state == JobState.WAITING, JobRow.heard.is_(None))
+            unpainted = await session.scalars(  # what is said may be unknown of what was heard
+                select(JobRow.id).where(JobRow.state == JobState.WAITING, JobRow.outcome.is_(None))
             )
             pictures = await session.scalars(select(JobRow.picture).where(JobRow.state == JobState.WAITING))
-            named = {_recording_of(job_id) for job_id in unheard} | {name for name in pictures if name is not None}
+            named = {_recording_of(job_id) for job_id in unpainted} | {name for name in pictures if name is not None}
         suspects = await asyncio.to_thread(self._files.marked)
         if suspects:
             log.warning("the last run ended while it worked on the jobs %s", ", ".join(map(str, suspects)))

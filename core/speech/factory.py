@@ -2,19 +2,23 @@
 
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from core.errors import ModelError, ModelMissing
 from core.models import ModelStore
 from core.settings import CoreSettings, Speech
 from core.speech.recognise import Recogniser
-from core.speech.served import is_local
-from core.speech.writer import SceneWriter
+
+if TYPE_CHECKING:
+    from core.speech.writer import SceneWriter
 
 log = logging.getLogger(__name__)
 
 
 def said_at_start(settings: CoreSettings, models: ModelStore) -> Iterator[str]:
     """What whoever runs a program that stays should know: what SPEECH=on lacks, and that words leave the machine."""
+    from core.speech.served import is_local
+
     if settings.speech is Speech.ON:
         locators = [models.recogniser, *([] if settings.scene_url else [models.language_pipeline])]
         for locate in locators:
@@ -33,10 +37,11 @@ def make_recogniser(settings: CoreSettings, models: ModelStore) -> Recogniser:
     return load_whisper(models.recogniser().path, threads=threads_beside_painter(settings.device))
 
 
-def make_writer(settings: CoreSettings, models: ModelStore) -> SceneWriter:
+def make_writer(settings: CoreSettings, models: ModelStore) -> "SceneWriter":
     """The endpoint that the settings name, and the rules where their pipeline is here."""
     from core.speech.said import load_rules
     from core.speech.served import ServedWriter
+    from core.speech.writer import SceneWriter
 
     served = None
     if settings.scene_url and settings.scene_model:

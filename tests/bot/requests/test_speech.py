@@ -8,7 +8,7 @@ import aiosqlite
 import pytest
 from simcord.results import InteractionResult, ResponseMessage
 
-from bot.storage.records import SpeechChoice, SpeechUse
+from bot.storage.records import NewJob, SpeechChoice, SpeechUse
 from core.speech.recognise import Segment, Task
 from core.speech.spoken import SaidScene
 from tests.bot.world import World, alt_texts_of, buttons_of, filled, in_menu, menu_of, text_of
@@ -232,20 +232,32 @@ async def test_an_opt_out_while_it_is_recognised_drops_the_words(world: World, r
     assert "Rumpelstiltskin" not in await everything_kept(world)
 
 
-async def test_a_restart_while_it_is_recognised_recognises_it_again(world: World, recogniser: Interrupted) -> None:
-    """The recording is kept until it is understood."""
-    kept: list[bool] = []
-    files = world.bot.services.store.path.parent
-
-    def look() -> None:
-        kept.append(any("recording" in path.name for path in files.rglob("*") if path.is_file()))
-
-    recogniser.meanwhile = look
+async def test_the_recording_is_kept_until_it_is_understood(world: World, recogniser: Interrupted) -> None:
+    work = world.bot.services.store.path.parent / "work"
+    kept: list[list[str]] = []
+    recogniser.meanwhile = lambda: kept.append([path.name for path in work.iterdir()])
     world.painter.held = True
     await world.post_voice_note(world.alice, world.channel, NOTE)
-    assert kept == [True]
-    look()
-    assert kept[-1] is False, "once it is understood, the recording goes"
+
+    assert kept == [["recording-1"]]
+    assert list(work.iterdir()) == []
+
+
+async def test_a_process_that_ended_while_it_was_recognised_recognises_it_again_and_answers_once(
+    world: World, recogniser: Interrupted
+) -> None:
+    new = NewJob(world.alice.id, world.guild.id, world.channel.id, "en-US", "note.wav", author_id=world.alice.id)
+    job = await world.accepted(new, NOTE)
+    heard = await world.bot.services.engine.hear(NOTE)
+    await world.bot.services.store.set_heard(job.id, heard.summary.with_fewer_labels(5), None)
+
+    await world.restart()
+    await world.pass_time(2)
+
+    assert recogniser.asked == [Task.TRANSCRIBE]
+    assert prompts(world) == ["a dog running into the water on the beach"]
+    (message,) = world.said(world.channel)
+    assert text_of(message).startswith(TITLE)
 
 
 async def test_a_refused_word_in_what_is_said_paints_the_sounds_and_tells_the_speaker_alone(world: World) -> None:
