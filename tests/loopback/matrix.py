@@ -20,6 +20,9 @@ PATIENCE_AFTER_KILL_S = 12.0
 LONG_PATIENCE_S = 80.0
 """Longer than the longest pause after which the bot tries again."""
 
+REMOVED_WITHIN_S = 10.0
+"""A message that arrives after its request was taken back is gone by then."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -103,6 +106,8 @@ async def _with_fault(
     _expect(request, fault)
     await world.wait_for(lambda: fault.struck > 0, 30)
     outcome = await world.settle([request], patience=patience, limit=limit)
+    # what was taken back is over at once; a message that was on its way is removed when it has arrived
+    await world.wait_for(lambda: not world.strays_of(person), REMOVED_WITHIN_S)
     return Outcome([*outcome.verdicts, *world.strays_of(person)], fault.struck > 0, outcome.notes)
 
 
