@@ -19,6 +19,7 @@ import transformers
 from diffusers import DiffusionPipeline, EDMDPMSolverMultistepScheduler, StableDiffusionXLPipeline
 
 from core.errors import ModelMissing, ModelUnusable, OutOfMemory
+from core.generation.memory_errors import is_out_of_memory
 from core.generation.watch import USUAL_PATIENCE, within
 from core.models import LocatedModel
 
@@ -188,10 +189,12 @@ def quiet_libraries() -> None:
 
 
 def within_memory(work: Callable[[], Result]) -> Result:
-    """What `work` returns; the device's out-of-memory becomes OutOfMemory, raised once the failed tensors are free."""
+    """What `work` returns; any shortage of memory becomes OutOfMemory, raised once the failed tensors are free."""
     try:
         return work()
-    except torch.OutOfMemoryError as error:
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
         log.debug("out of memory: %s", error)
     free_memory()  # outside the except block: the traceback, which holds the tensors, is gone by now
     raise OutOfMemory

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from core.errors import ImagineSoundError, OutOfMemory, PainterLost, PaintingError
+from core.generation.memory_errors import is_device_lost, is_out_of_memory
 from core.generation.protocol import Failed, GenerationRequest, GeneratorInfo, Listener
 from core.generation.queue import RequestQueue, Ticket
 from core.generation.watch import USUAL_PATIENCE, Patience, Phase, Watch
@@ -106,9 +107,14 @@ class PaintingThread(ABC, Generic[Model]):
     def _fail(self, model: Model, ticket: Ticket[GenerationRequest], error: Exception) -> None:
         """End an active ticket without a picture; what is a fault of the program goes to the log.
 
-        Some errors of a device make every later call on it fail, too, until the process ends. So after each that is
-        no refusal, it is tried whether the device still works; if not, what the trial raises is raised here.
+        Some errors of a device make every later call on it fail, too, until the process ends. Those that are known are
+        raised here. After each other that is no refusal, it is tried whether the device still works; if not, what the
+        trial raises is raised.
         """
+        if is_device_lost(error):
+            raise error
+        if is_out_of_memory(error):
+            error = OutOfMemory()
         if not isinstance(error, ImagineSoundError):
             log.error("painting request %d failed", ticket.number, exc_info=error)
             self._check_device(model)
@@ -119,7 +125,9 @@ class PaintingThread(ABC, Generic[Model]):
         """Raises what the device raises, if it works no more; one that is merely full works."""
         try:
             self._probe(model)
-        except OutOfMemory:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             log.warning("no memory to try whether the device still works; it is taken to work")
 
     def _run(self, load: Callable[[], Model]) -> None:

@@ -243,9 +243,12 @@ def to_pixels(picture: Picture) -> bytes:
     return picture.image.tobytes()
 
 
-def test_the_device_s_out_of_memory_becomes_ours_and_holds_no_tensors() -> None:
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: out of memory")]
+)
+def test_the_device_s_out_of_memory_becomes_ours_and_holds_no_tensors(error: RuntimeError) -> None:
     def work() -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     with pytest.raises(OutOfMemory) as told:
         within_memory(work)
