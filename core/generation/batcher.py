@@ -1,23 +1,27 @@
 """Step-level continuous batching: one thread owns the device, and requests join and leave the batch at every step.
 
 Each tick: admit who waits, drop who was cancelled, take everyone one step further, decode who is finished. What fails,
-fails alone. When memory runs out the batch is halved and tried again. It knows nothing of tensors: a StepModel does the
-work. What it begins it says to the watch.
+fails alone. What fails for want of memory is tried with fewer, then decoded in tiles, then with nothing else on the
+device, then a few times later; only then is anybody told. It knows nothing of tensors: a StepModel does the work. What
+it begins it says to the watch.
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 from PIL.Image import Image
 
 from core.errors import OutOfMemory
-from core.generation.protocol import GenerationRequest, Painted, Painting, Picture
+from core.generation.memory_errors import is_device_lost, is_out_of_memory
+from core.generation.protocol import GenerationRequest, Painted
 from core.generation.queue import Ticket
+from core.generation.shortage import NO_REST, USUAL_CLOCK, Allowance, Clock, Rest
+from core.generation.step_model import State, StepModel
 from core.generation.watch import USUAL_PATIENCE, Patience, Phase
-from core.generation.worker import PROBE, LoadedModel, PaintingThread
+from core.generation.worker import PROBE, PaintingThread
 
 log = logging.getLogger(__name__)
 
@@ -28,47 +32,26 @@ them to eight would cost as much as an eighth."""
 MOST_DECODED = 4
 """Decoding needs more memory a picture than a step does."""
 
-State = TypeVar("State")
+LONGEST_SLEEP_S = 0.25
+"""While everyone rests, cancels and newcomers are looked for so often."""
+
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class StepModel(LoadedModel, Protocol[State]):
-    """A model that paints step by step. Every method is called from the painting thread only.
+class Work(StrEnum):
+    """What memory may be short for, at each size of picture apart."""
 
-    State holds one picture under way; `group_of` says which may share a batch (same size, same adapter).
-    """
+    STEP = "stepped"
+    DECODING = "decoded"
 
-    def warm_up(self, batch_size: int) -> None:
-        """Run once at this batch size, so that nobody waits for compiling later."""
-        ...
 
-    def prepare(self, request: GenerationRequest) -> State:
-        """Check the request and encode its prompt. Raises PaintingError."""
-        ...
+@dataclass(frozen=True, eq=False)
+class EnteringRequest:
+    """A request whose prompt is to be encoded."""
 
-    def group_of(self, state: State) -> object:
-        """What must be equal for two pictures to share a batch."""
-        ...
-
-    def step(self, states: Sequence[State]) -> list[State]:
-        """Everyone one step further. Raises OutOfMemory."""
-        ...
-
-    def progress(self, state: State) -> Painting:
-        """How far it is, with a preview if one is due."""
-        ...
-
-    def is_finished(self, state: State) -> bool:
-        """Whether it can be decoded."""
-        ...
-
-    def decode(self, states: Sequence[State]) -> list[Image]:
-        """The finished pictures. Raises OutOfMemory."""
-        ...
-
-    def picture(self, state: State, image: Image, seconds: float) -> Picture:
-        """The picture with its recipe."""
-        ...
+    ticket: Ticket[GenerationRequest]
+    rest: Rest = NO_REST
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +61,10 @@ class ActiveRequest(Generic[State]):
     ticket: Ticket[GenerationRequest]
     state: State
     started: float
+    rest: Rest = NO_REST
+
+
+Asking = TypeVar("Asking", EnteringRequest, ActiveRequest[Any])
 
 
 class Batcher(PaintingThread[StepModel[State]], Generic[State]):
@@ -90,142 +77,218 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         max_batch: int,
         max_waiting: int,
         patience: Patience = USUAL_PATIENCE,
+        clock: Clock = USUAL_CLOCK,
     ) -> None:
-        self._buckets = [size for size in BUCKETS if size <= max_batch]
+        self._cold = [size for size in BUCKETS if size <= max_batch]
+        self._largest = self._cold[-1]
+        self._clock = clock
+        self._allowance = Allowance(clock.now)
+        self._entering: list[EnteringRequest] = []
+        self._active: list[ActiveRequest[State]] = []
         super().__init__(load, max_waiting=max_waiting, patience=patience)
 
-    @property
-    def batch_sizes(self) -> tuple[int, ...]:
-        """The batch sizes in use; the largest shrink away when memory runs out."""
-        return tuple(self._buckets)
-
     def _serve(self, model: StepModel[State]) -> None:
-        self._warm_up(model)
+        for size in tuple(self._cold):
+            if self._queue.closed or not self._warm_up(model, size):
+                break
         self._queue.ready()
-        requests: list[ActiveRequest[State]] = []
-        while not self._queue.closed or requests:
-            requests = self._tick(model, requests)
+        while not self._queue.closed or self._entering or self._active:
+            self._tick(model)
 
     def _probe(self, model: StepModel[State]) -> None:
         self._watch.begin(Phase.BETWEEN_STEPS)
         state = model.prepare(PROBE)
         model.step([state])
 
-    def _warm_up(self, model: StepModel[State]) -> None:
-        for size in self.batch_sizes:
-            if self._queue.closed:
-                return
-            self._watch.begin(Phase.WARMING_UP)
-            try:
-                model.warm_up(size)
-            except OutOfMemory:
-                self._buckets = [smaller for smaller in self._buckets if smaller < size] or [1]
-                log.warning("%d pictures at once do not fit; at most %d from now on", size, self._buckets[-1])
-                return
-            except Exception:
-                log.warning("warming up failed; pictures are painted all the same", exc_info=True)
-                self._check_device(model)
-                return
+    def _warm_up(self, model: StepModel[State], size: int) -> bool:
+        """Whether batches of `size` can be stepped now."""
+        self._watch.begin(Phase.WARMING_UP)
+        trouble = self._attempt(lambda: model.warm_up(size))
+        if isinstance(trouble, OutOfMemory):
+            self._shrink(Work.STEP, model.info().size, size)
+            return False
+        if isinstance(trouble, Exception):
+            log.warning("warming up failed; pictures are painted all the same", exc_info=trouble)
+            self._check_device(model)
+            self._cold.clear()
+        else:
+            self._cold.remove(size)
+        return True
 
-    def _tick(self, model: StepModel[State], requests: list[ActiveRequest[State]]) -> list[ActiveRequest[State]]:
-        """One round: admit, drop, step, decode. Returns those that go on."""
-        requests = [*requests, *self._admit(model, self._buckets[-1] - len(requests), wait=not requests)]
-        going: list[ActiveRequest[State]] = []
+    def _tick(self, model: StepModel[State]) -> None:
+        """One round: admit, drop, encode, step, decode."""
+        self._admit()
+        self._entering, self._active = self._going(self._entering), self._going(self._active)
+        now = self._clock.now()
+        rests = [entering.rest.until for entering in self._entering] + [active.rest.until for active in self._active]
+        if rests and min(rests) > now:
+            self._watch.begin(Phase.WAITING)
+            self._clock.sleep(min(LONGEST_SLEEP_S, min(rests) - now))
+            return
+        self._enter(model, now)
+        resting = [request for request in self._active if request.rest.until > now]
+        due = [request for request in self._active if request.rest.until <= now]
+        unpainted = [request for request in due if not model.is_finished(request.state)]
+        painted = [request for request in due if model.is_finished(request.state)]
+        stepped = [request for group in _groups(model, unpainted) for request in self._step(model, group)]
+        unpainted = [request for request in stepped if not model.is_finished(request.state)]
+        painted += [request for request in stepped if model.is_finished(request.state)]
+        for request in stepped:
+            if request.rest is NO_REST:
+                self._tell_progress(model, request)
+        undecoded = [request for group in _groups(model, painted) for request in self._decode(model, group)]
+        self._active = [*resting, *unpainted, *undecoded]
+
+    def _admit(self) -> None:
+        under_way = len(self._entering) + len(self._active)
+        if not under_way:
+            self._watch.begin(Phase.WAITING)
+        tickets = self._queue.take(self._largest - under_way, wait=not under_way)
+        self._entering += map(EnteringRequest, tickets)
+
+    def _going(self, requests: Iterable[Asking]) -> list[Asking]:
+        """Those of `requests` that are still wanted; the others have been ended."""
+        going = []
         for request in requests:
             if self._queue.is_cancelled(request.ticket.number):
                 self._queue.finish_cancelled(request.ticket)
             else:
                 going.append(request)
-        stepped = [
-            request for batch in self._batches(model, going, self._buckets[-1]) for request in self._step(model, batch)
-        ]
-        finished = [request for request in stepped if model.is_finished(request.state)]
-        for request in stepped:
-            self._tell_progress(model, request)
-        for batch in self._batches(model, finished, min(MOST_DECODED, self._buckets[-1])):
-            self._decode(model, batch)
-        return [request for request in stepped if not model.is_finished(request.state)]
+        return going
 
-    def _admit(self, model: StepModel[State], most: int, *, wait: bool) -> Iterator[ActiveRequest[State]]:
-        if wait:
-            self._watch.begin(Phase.WAITING)
-        for ticket in self._queue.take(most, wait=wait):
+    def _enter(self, model: StepModel[State], now: float) -> None:
+        """Encode the prompts that are due."""
+        entering, self._entering = self._entering, []
+        for request in entering:
+            if request.rest.until > now:
+                self._entering.append(request)
+                continue
             self._watch.begin(Phase.BETWEEN_STEPS)
-            try:
-                request = ActiveRequest(ticket, model.prepare(ticket.request), time.monotonic())
-            except Exception as error:
-                self._fail(model, ticket, error)
+            prepared = self._prepare(model, request.ticket.request)
+            if isinstance(prepared, OutOfMemory):
+                self._entering += self._put_to_rest(model, request)
+            elif isinstance(prepared, Exception):
+                self._fail(model, request.ticket, prepared)
             else:
-                self._tell_progress(model, request)
-                yield request
+                active = ActiveRequest(request.ticket, prepared, self._clock.now())
+                self._tell_progress(model, active)
+                self._active.append(active)
 
-    def _batches(
-        self, model: StepModel[State], requests: Sequence[ActiveRequest[State]], most: int
-    ) -> Iterator[list[ActiveRequest[State]]]:
-        """`requests` by group, in batches of at most `most`."""
-        groups: dict[object, list[ActiveRequest[State]]] = {}
-        for request in requests:
-            groups.setdefault(model.group_of(request.state), []).append(request)
-        for group in groups.values():
-            yield from portions(group, [size for size in self._buckets if size <= most])
+    def _prepare(self, model: StepModel[State], request: GenerationRequest) -> State | Exception:
+        prepared = self._attempt(lambda: model.prepare(request))
+        if isinstance(prepared, OutOfMemory) and model.park():
+            return self._attempt(lambda: model.prepare(request))
+        return prepared
 
     def _step(self, model: StepModel[State], batch: list[ActiveRequest[State]]) -> list[ActiveRequest[State]]:
-        """`batch` one step further; who cannot go on has been told."""
-        if len(batch) not in self._buckets:  # the sizes have shrunk since the batches were made, or one was halved
-            return [request for part in portions(batch, self._buckets) for request in self._step(model, part)]
+        """`batch`, all of one group, one step further; who cannot go on has been told, who rests is where it was."""
+        size = model.size_of(batch[0].state)
+        parts = list(portions(batch, self._sizes(self._allowance.most((Work.STEP, size), self._largest))))
+        if len(parts) > 1:
+            return [request for part in parts for request in self._step(model, part)]
+        if len(batch) in self._cold and size == model.info().size and not self._warm_up(model, len(batch)):
+            return self._step(model, batch)
         self._watch.begin(Phase.STEPPING)
-        try:
-            states = model.step([request.state for request in batch])
-        except Exception as error:
-            if isinstance(error, OutOfMemory) and len(batch) > 1:
-                self._buckets = [smaller for smaller in self._buckets if smaller < len(batch)] or [1]
-                log.warning("%d pictures at once do not fit; at most %d from now on", len(batch), self._buckets[-1])
-            halves = self._halve(model, batch, error)
-            return [request for half in halves for request in self._step(model, half)]
-        return [replace(request, state=state) for request, state in zip(batch, states, strict=True)]
+        states = self._attempt(lambda: model.step([request.state for request in batch]))
+        if isinstance(states, OutOfMemory):
+            self._shrink(Work.STEP, size, len(batch))
+            if len(batch) > 1 or model.park():
+                return self._step(model, batch)
+            return self._put_to_rest(model, batch[0])
+        if isinstance(states, Exception):
+            return [request for half in self._halve(model, batch, states) for request in self._step(model, half)]
+        self._allowance.worked((Work.STEP, size), len(batch))
+        return [replace(request, state=state, rest=NO_REST) for request, state in zip(batch, states, strict=True)]
 
-    def _decode(self, model: StepModel[State], batch: list[ActiveRequest[State]]) -> None:
-        wanted = [request for request in batch if not self._queue.is_cancelled(request.ticket.number)]
-        for request in batch:
-            if request not in wanted:
-                self._queue.finish_cancelled(request.ticket)
-        if not wanted:
-            return
+    def _decode(self, model: StepModel[State], batch: list[ActiveRequest[State]]) -> list[ActiveRequest[State]]:
+        """Finish `batch`, all of one group; returns who rests."""
+        batch = self._going(batch)
+        if not batch:
+            return []
+        size = model.size_of(batch[0].state)
+        most = self._allowance.most((Work.DECODING, size), min(MOST_DECODED, self._largest))
+        parts = list(portions(batch, self._sizes(most)))
+        if len(parts) > 1:
+            return [request for part in parts for request in self._decode(model, part)]
         self._watch.begin(Phase.BETWEEN_STEPS)
+        tiled = most == 0
+        images = self._attempt(lambda: model.decode([request.state for request in batch], tiled=tiled))
+        if isinstance(images, OutOfMemory):
+            self._shrink(Work.DECODING, size, len(batch))
+            if not tiled or model.park():
+                return self._decode(model, batch)
+            return self._put_to_rest(model, batch[0])
+        if isinstance(images, Exception):
+            return [request for half in self._halve(model, batch, images) for request in self._decode(model, half)]
+        self._allowance.worked((Work.DECODING, size), 0 if tiled else len(batch))
+        for request, image in zip(batch, images, strict=True):
+            self._finish(model, request, image)
+        return []
+
+    def _finish(self, model: StepModel[State], request: ActiveRequest[State], image: Image) -> None:
         try:
-            images = model.decode([request.state for request in wanted])
+            picture = model.picture(request.state, image, self._clock.now() - request.started)
         except Exception as error:
-            for half in self._halve(model, wanted, error):
-                self._decode(model, half)
-            return
-        for request, image in zip(wanted, images, strict=True):
-            try:
-                picture = model.picture(request.state, image, time.monotonic() - request.started)
-            except Exception as error:
-                self._fail(model, request.ticket, error)
-            else:
-                self._queue.finish(request.ticket, Painted(picture))
+            self._fail(model, request.ticket, error)
+        else:
+            self._queue.finish(request.ticket, Painted(picture))
 
     def _tell_progress(self, model: StepModel[State], request: ActiveRequest[State]) -> None:
         """A preview is a nicety: without it the picture comes all the same."""
         self._watch.begin(Phase.BETWEEN_STEPS)
+        progress = self._attempt(lambda: model.progress(request.state))
+        if isinstance(progress, Exception):
+            log.warning("no preview of request %d", request.ticket.number, exc_info=progress)
+        else:
+            self._queue.progress(request.ticket, progress)
+
+    def _attempt(self, work: Callable[[], Result]) -> Result | Exception:
+        """What `work` returns, or what it raises; a shortage of memory as a new OutOfMemory, since the traceback of the
+        old one holds what fills the memory. Raises what says that the device is lost."""
         try:
-            self._queue.progress(request.ticket, model.progress(request.state))
-        except Exception:
-            log.warning("no preview of request %d", request.ticket.number, exc_info=True)
+            return work()
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            if not is_out_of_memory(error):
+                return error
+        return OutOfMemory()
+
+    def _shrink(self, work: Work, size: tuple[int, int], batch: int) -> None:
+        self._allowance.failed((work, size), batch)
+        log.warning("no memory for %d pictures of %dx%d to be %s at once", batch, *size, work)
+
+    def _sizes(self, most: int) -> list[int]:
+        return [size for size in BUCKETS if size <= max(1, min(most, self._largest))]
+
+    def _put_to_rest(self, model: StepModel[State], request: Asking) -> list[Asking]:
+        """`request` as it is while it waits for memory; none if it waited enough and has been told."""
+        rest = request.rest.next(self._clock.now())
+        if rest is None:
+            self._fail(model, request.ticket, OutOfMemory())
+            return []
+        return [replace(request, rest=rest)]
 
     def _halve(
         self, model: StepModel[State], batch: list[ActiveRequest[State]], error: Exception
     ) -> list[list[ActiveRequest[State]]]:
         """After a failure: two halves to try again, or none if the only one left has been told of it.
 
-        So memory is asked for less, and any other error is hunted down to the one that has it.
+        So an error is hunted down to the one that has it.
         """
         if len(batch) == 1:
             self._fail(model, batch[0].ticket, error)
             return []
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
+
+
+def _groups(model: StepModel[State], requests: Iterable[ActiveRequest[State]]) -> list[list[ActiveRequest[State]]]:
+    """`requests` by what must be equal within a batch."""
+    groups: dict[object, list[ActiveRequest[State]]] = {}
+    for request in requests:
+        groups.setdefault(model.group_of(request.state), []).append(request)
+    return list(groups.values())
 
 
 def portions(items: list[Item], sizes: Sequence[int]) -> Iterator[list[Item]]:

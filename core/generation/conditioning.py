@@ -33,6 +33,7 @@ class PromptEncoder:
     def __init__(self, pipeline: StableDiffusionXLPipeline, most_tokens: int | None = None) -> None:
         self._pipeline = pipeline
         self._device = pipeline.unet.device
+        self._encoders_device = self._device
         self.count_tokens = token_counter(pipeline.tokenizer)
         self.most_tokens = most_tokens or int(pipeline.tokenizer.model_max_length)
         self._encode = lru_cache(CACHED_PROMPTS)(self._encode_now)
@@ -54,6 +55,15 @@ class PromptEncoder:
         words = beginning.rsplit(None, 1)[0] if not text[len(beginning)].isspace() and " " in beginning else beginning
         return words.rstrip(" ,;"), True
 
+    def park(self) -> bool:
+        """Keep the text encoders in main memory, where they work as well, but slowly. False if they are there."""
+        if self._encoders_device.type == "cpu":
+            return False
+        self._encoders_device = torch.device("cpu")
+        for encoder in (self._pipeline.text_encoder, self._pipeline.text_encoder_2):
+            encoder.to(self._encoders_device)
+        return True
+
     def close(self) -> None:
         """Free what is remembered, and let go of the pipeline."""
         self._encode.cache_clear()
@@ -64,12 +74,15 @@ class PromptEncoder:
         del adapter
         embeds, no_embeds, pooled, no_pooled = self._pipeline.encode_prompt(
             prompt.text,
-            device=self._device,
+            device=self._encoders_device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=True,
             negative_prompt=prompt.negative_text or None,
         )
-        return TextConditioning(embeds[0], pooled[0]), TextConditioning(no_embeds[0], no_pooled[0])
+        return self._conditioning(embeds, pooled), self._conditioning(no_embeds, no_pooled)
+
+    def _conditioning(self, embeds: Tensor, pooled: Tensor) -> TextConditioning:
+        return TextConditioning(embeds[0].to(self._device), pooled[0].to(self._device))
 
 
 def token_counter(tokenizer: CLIPTokenizer) -> TokenCounter:

@@ -18,11 +18,13 @@ from torch import Tensor
 from core.errors import InvalidOptions, OutOfMemory
 from core.generation.adapters import Adapters
 from core.generation.conditioning import PromptEncoder, TextConditioning
+from core.generation.decoding import Decoder
 from core.generation.limits import Limits, check, recipe_for
 from core.generation.loading import Defaults, free_memory, within_memory
+from core.generation.memory_errors import is_device_lost
 from core.generation.miniature import MINIATURE_WORDS
 from core.generation.presets import ALWAYS, SpeedPreset
-from core.generation.preview import Previewer, denormalise
+from core.generation.preview import Previewer
 from core.generation.protocol import GenerationRequest, GeneratorInfo, Note, Painting, Picture
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
 from core.generation.unet import AcceleratedUNet
@@ -85,7 +87,7 @@ class PlaygroundModel:
             pipeline, compiled_size=self._info.size if options.compile_model else None, fp8=options.speed.fp8
         )
         self._limits = self._find_limits()
-        pipeline.vae.to(memory_format=torch.channels_last)  # on a processor it decodes quicker too
+        self._decoder = Decoder(pipeline)
         every = options.preview_every
         self._previewer = Previewer(pipeline.vae, options.taesd_directory) if every else None
 
@@ -112,13 +114,18 @@ class PlaygroundModel:
                     self.step([replace(state, member=member)] * batch_size)
         except OutOfMemory:
             raise
-        except Exception:
+        except Exception as error:
+            if is_device_lost(error):
+                raise
             log.warning("the model cannot be compiled here; pictures are painted uncompiled", exc_info=True)
             self._unet.drop_compiled()
         log.info("ready for %d pictures at once after %.0f s", batch_size, time.monotonic() - started)
 
     def prepare(self, request: GenerationRequest) -> PictureInProgress:
-        """Check `request` and encode its prompt. Raises InvalidOptions."""
+        """Check `request` and encode its prompt. Raises InvalidOptions, OutOfMemory."""
+        return within_memory(lambda: self._begin(request))
+
+    def _begin(self, request: GenerationRequest) -> PictureInProgress:
         recipe = recipe_for(request, self._info)
         check(recipe, self._limits)
         text, was_cut = self._prompts.shorten(recipe.prompt.text)
@@ -141,6 +148,10 @@ class PlaygroundModel:
     def group_of(self, state: PictureInProgress) -> object:
         """One size and one adapter share a batch."""
         return (state.recipe.size, state.recipe.adapter)
+
+    def size_of(self, state: PictureInProgress) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return state.recipe.size
 
     @torch.inference_mode()
     def step(self, states: Sequence[PictureInProgress]) -> list[PictureInProgress]:
@@ -171,14 +182,15 @@ class PlaygroundModel:
         """Whether the latent is clean."""
         return state.member.finished
 
-    @torch.inference_mode()
-    def decode(self, states: Sequence[PictureInProgress]) -> list[Image.Image]:
+    def decode(self, states: Sequence[PictureInProgress], *, tiled: bool) -> list[Image.Image]:
         """The finished pictures. Raises OutOfMemory."""
-        vae = self._pipeline.vae
-        latents = torch.stack([state.member.latent for state in states])
-        latents = denormalise(vae, latents).to(vae.dtype)
-        decoded = within_memory(lambda: vae.decode(latents, return_dict=False)[0].float())
-        return list(self._pipeline.image_processor.postprocess(decoded, output_type="pil"))
+        return self._decoder.decode([state.member.latent for state in states], tiled=tiled)
+
+    def park(self) -> bool:
+        """Keep the text encoders in main memory."""
+        parked = self._prompts.park()
+        free_memory()
+        return parked
 
     def picture(self, state: PictureInProgress, image: Image.Image, seconds: float) -> Picture:
         """The picture with its recipe, enlarged to the size that the model wants to be shown at."""
@@ -190,7 +202,7 @@ class PlaygroundModel:
     def close(self) -> None:
         """Free the device."""
         self._prompts.close()
-        del self._pipeline, self._unet, self._previewer, self._adapters, self._prompts
+        del self._pipeline, self._unet, self._decoder, self._previewer, self._adapters, self._prompts
         free_memory()
 
     def _any_adapter(self) -> str | None:

@@ -5,6 +5,7 @@ Steps take no time, and fail where they are told to.
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,7 @@ from core.generation.protocol import (
     Painting,
     Picture,
 )
+from core.generation.shortage import Clock
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 
@@ -36,7 +38,9 @@ class ScriptedModel:
     """Prompts act: "bad" cannot be prepared, "explode" fails at step 2, "undecodable" fails when decoded.
 
     "hangs" stays in its step until `released`, "breaks the device" makes every step fail from then on.
-    `fits` is the largest batch that the memory holds. `gate`, when set, lets one step through at a time.
+    `fits` is the largest batch that the memory holds; tiles always fit. `trouble` may raise before anything is done
+    ("prepare", "step", "decode", "tiles" or "progress") to so many pictures. `gate`, when set, lets one step through at
+    a time.
     """
 
     fits: int = 100
@@ -47,8 +51,12 @@ class ScriptedModel:
     log: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
+    trouble: Callable[[str, int], None] = lambda what, pictures: None
+    parks: int = 0
+    """How many times something is there that can be parked."""
     released: threading.Event = field(default_factory=threading.Event)
     device_works: bool = True
+    after_breaking: str = "CUDA error: an illegal memory access was encountered"
     closed: bool = False
 
     def info(self) -> GeneratorInfo:
@@ -64,12 +72,17 @@ class ScriptedModel:
     def prepare(self, request: GenerationRequest) -> State:
         if request.prompt.text == "bad":
             raise InvalidOptions("The prompt is bad.")
+        self.trouble("prepare", 1)
+        self.log.append(("prepare", (request.prompt.text,)))
         return State(request)
 
     def group_of(self, state: State) -> object:
         if state.request.prompt.text == "breaks the painter":
             raise RuntimeError("a fault of the program")
         return (state.request.size, state.request.adapter)
+
+    def size_of(self, state: State) -> tuple[int, int]:
+        return state.request.size or (8, 8)
 
     def step(self, states: Sequence[State]) -> list[State]:
         names = tuple(state.request.prompt.text for state in states)
@@ -82,31 +95,41 @@ class ScriptedModel:
         if "breaks the device" in names:
             self.device_works = False
         if not self.device_works:
-            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            raise RuntimeError(self.after_breaking)
         if len(states) > self.fits:
             raise OutOfMemory("This picture does not fit.")
         if any(state.request.prompt.text == "explode" and state.step == 2 for state in states):
             raise RuntimeError("boom")
+        self.trouble("step", len(states))
         if self.on_step is not None:
             self.on_step()
+        self.log.append(("stepped", names))
         return [replace(state, step=state.step + 1) for state in states]
 
     def progress(self, state: State) -> Painting:
         if state.request.prompt.text == "no preview":
             raise RuntimeError("no preview")
+        self.trouble("progress", 1)
         return Painting(state.step, self._steps(state))
 
     def is_finished(self, state: State) -> bool:
         return state.step >= self._steps(state)
 
-    def decode(self, states: Sequence[State]) -> list[Image.Image]:
+    def decode(self, states: Sequence[State], *, tiled: bool) -> list[Image.Image]:
         names = tuple(state.request.prompt.text for state in states)
-        self.log.append(("decode", names))
-        if len(states) > self.decode_fits:
+        self.log.append(("tiles" if tiled else "decode", names))
+        self.trouble("tiles" if tiled else "decode", len(states))
+        if not tiled and len(states) > self.decode_fits:
             raise OutOfMemory("This picture does not fit.")
         if "undecodable" in names:
             raise RuntimeError("no colours")
+        self.log.append(("decoded", names))
         return [Image.new("RGB", (8, 8), "blue") for _ in states]
+
+    def park(self) -> bool:
+        self.parks -= 1
+        self.log.append(("park", ()))
+        return self.parks >= 0
 
     def picture(self, state: State, image: Image.Image, seconds: float) -> Picture:
         request = state.request
@@ -122,6 +145,16 @@ class ScriptedModel:
 
     def _steps(self, state: State) -> int:
         return state.request.steps or 4
+
+
+def skipping_clock() -> Clock:
+    """Real time, but for what is slept: that passes at once."""
+    skipped: list[float] = [0.0]
+
+    def sleep(seconds: float) -> None:
+        skipped[0] += seconds
+
+    return Clock(lambda: time.monotonic() + skipped[0], sleep)
 
 
 class Asker:

@@ -126,7 +126,7 @@ def test_the_decoded_picture_equals_the_stock_pipeline_s(
     model: PlaygroundModel, stock: StableDiffusionXLPipeline
 ) -> None:
     request = _request("a dog", steps=4, guidance=3, seed=9)
-    [ours] = model.decode([_finish(model, model.prepare(request))])
+    [ours] = model.decode([_finish(model, model.prepare(request))], tiled=False)
     theirs = stock(
         "a dog",
         num_inference_steps=4,
@@ -141,7 +141,7 @@ def test_the_decoded_picture_equals_the_stock_pipeline_s(
 
 def test_the_same_request_gives_the_same_bytes(model: PlaygroundModel) -> None:
     request = _request("a dog", steps=5, guidance=3, seed=11)
-    first, second = (model.decode([_finish(model, model.prepare(request))])[0].tobytes() for _ in range(2))
+    first, second = (model.decode([_finish(model, model.prepare(request))], tiled=False)[0].tobytes() for _ in range(2))
     assert first == second
 
 

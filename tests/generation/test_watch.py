@@ -17,7 +17,7 @@ from core.generation.watch import Patience, Phase, within
 from core.generation.worker import PROBE
 from core.recipe import Recipe
 from tests.generation import test_stock
-from tests.generation.scripted import Asker, ScriptedModel, State
+from tests.generation.scripted import Asker, ScriptedModel, State, skipping_clock
 
 STALL_S = 0.4
 PATIENCE = Patience(loading_s=20 * STALL_S, warming_up_s=20 * STALL_S, stall_s=STALL_S)
@@ -28,7 +28,7 @@ def painting(
     model: ScriptedModel, *, max_batch: int = 2, patience: Patience = PATIENCE
 ) -> Iterator[tuple[Batcher[State], list[str]]]:
     """A batcher, and the names of the threads in which it said that it was lost."""
-    batcher = Batcher(lambda: model, max_batch=max_batch, max_waiting=100, patience=patience)
+    batcher = Batcher(lambda: model, max_batch=max_batch, max_waiting=100, patience=patience, clock=skipping_clock())
     lost: list[str] = []
     batcher.when_lost(lambda: lost.append(threading.current_thread().name))
     try:
@@ -74,11 +74,41 @@ def test_whoever_asks_to_be_told_later_is_told_at_once() -> None:
 
 
 def test_device_that_fails_at_the_smallest_of_pictures_is_lost() -> None:
-    with painting(ScriptedModel(gate=threading.Semaphore(1000))) as (batcher, lost):
+    model = ScriptedModel(gate=threading.Semaphore(1000), after_breaking="CUDA error: invalid argument")
+    with painting(model) as (batcher, lost):
         askers = [Asker(batcher, text) for text in ("breaks the device", "beside", "waiting")]
         assert all(isinstance(asker.error(), PainterLost) for asker in askers)
         with pytest.raises(PainterLost):
             Asker(batcher, "late")
+    assert ("step", ("a bell",)) in model.log
+    assert lost == ["painting"]
+
+
+def test_device_that_says_that_it_is_lost_is_asked_for_nothing_more() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    with painting(model) as (batcher, lost):
+        askers = [Asker(batcher, text) for text in ("beside", "breaks the device", "waiting")]
+        assert model.gate is not None
+        model.gate.release(1000)
+        assert all(isinstance(asker.error(), PainterLost) for asker in askers)
+        with pytest.raises(PainterLost):
+            Asker(batcher, "late")
+    assert model.log[-1][0] == "step"
+    assert "breaks the device" in model.log[-1][1], "nothing was tried after it"
+    assert lost == ["painting"]
+
+
+@pytest.mark.parametrize("what", ["prepare", "decode", "progress"])
+def test_device_lost_anywhere_loses_the_painter_at_once(what: str) -> None:
+    def trouble(doing: str, _: int) -> None:
+        if doing == what:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+
+    model = ScriptedModel(trouble=trouble)
+    with painting(model) as (batcher, lost):
+        assert isinstance(Asker(batcher, "a dog").error(), PainterLost)
+        batcher._thread.join(10)
+    assert ("step", ("a bell",)) not in model.log
     assert lost == ["painting"]
 
 

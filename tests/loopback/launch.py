@@ -24,6 +24,7 @@ from core.engine import Engine, spare_from_collections
 from core.generation.batcher import Batcher
 from core.generation.watch import STALL_SECONDS, Patience
 from core.settings import CoreSettings
+from tests.generation.scripted import skipping_clock
 from tests.loopback.painter import ScriptedModel, State
 
 
@@ -53,6 +54,7 @@ def _make_engine(settings: CoreSettings) -> Engine:
             max_batch=settings.max_batch,
             max_waiting=settings.max_waiting,
             patience=Patience(stall_s=float(os.environ.get("STALL_S", STALL_SECONDS))),
+            clock=skipping_clock(),
         )
 
     return Engine(settings, make_generator=make, after_loading=spare_from_collections)

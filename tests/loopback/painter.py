@@ -32,7 +32,7 @@ class State:
 
 
 class ScriptedModel:
-    """Fulfils core.generation.batcher.StepModel."""
+    """Fulfils core.generation.step_model.StepModel."""
 
     def info(self) -> GeneratorInfo:
         """What paints."""
@@ -51,6 +51,10 @@ class ScriptedModel:
             raise RuntimeError("a fault of the program")
         return ()
 
+    def size_of(self, _: State) -> tuple[int, int]:
+        """All are equal."""
+        return SIZE
+
     def step(self, states: Sequence[State]) -> list[State]:
         """A tenth of a second for all together."""
         words = " ".join(state.request.prompt.text for state in states)
@@ -58,7 +62,7 @@ class ScriptedModel:
         if HANGS in words and happens_first(HANGS):
             time.sleep(10_000)
         if RAISES in words:
-            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            raise RuntimeError("CUDA error: invalid argument")
         if OUT_OF_MEMORY in words:
             raise OutOfMemory("This picture does not fit into the GPU's memory.")
         return [replace(state, step=state.step + 1) for state in states]
@@ -71,9 +75,14 @@ class ScriptedModel:
         """After ten steps."""
         return state.step >= STEPS
 
-    def decode(self, states: Sequence[State]) -> list[Image.Image]:
+    def decode(self, states: Sequence[State], *, tiled: bool) -> list[Image.Image]:
         """One colour for each seed."""
+        del tiled
         return [Image.new("RGB", SIZE, colour(state.request.seed)) for state in states]
+
+    def park(self) -> bool:
+        """Nothing is there."""
+        return False
 
     def picture(self, state: State, image: Image.Image, seconds: float) -> Picture:
         """With its recipe."""

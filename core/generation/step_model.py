@@ -1,0 +1,68 @@
+"""What a model has to offer in order to be painted with step by step, many pictures at once.
+
+It knows nothing of who takes the steps.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from PIL.Image import Image
+
+from core.generation.protocol import GenerationRequest, Painting, Picture
+from core.generation.worker import LoadedModel
+
+State = TypeVar("State")
+
+
+class StepModel(LoadedModel, Protocol[State]):
+    """A model that paints step by step. Every method is called from the painting thread only.
+
+    State holds one picture under way, and no method changes it: what has failed is done again with the same.
+    `group_of` says which may share a batch (same size, same adapter).
+    """
+
+    def warm_up(self, batch_size: int) -> None:
+        """Run once at this batch size, so that nobody waits for compiling later. Raises OutOfMemory."""
+        ...
+
+    def prepare(self, request: GenerationRequest) -> State:
+        """Check the request and encode its prompt. Raises PaintingError."""
+        ...
+
+    def group_of(self, state: State) -> object:
+        """What must be equal for two pictures to share a batch."""
+        ...
+
+    def size_of(self, state: State) -> tuple[int, int]:
+        """Width and height in pixels, by which it needs memory; equal within a group."""
+        ...
+
+    def step(self, states: Sequence[State]) -> list[State]:
+        """Everyone one step further. Raises OutOfMemory."""
+        ...
+
+    def progress(self, state: State) -> Painting:
+        """How far it is, with a preview if one is due."""
+        ...
+
+    def is_finished(self, state: State) -> bool:
+        """Whether it can be decoded."""
+        ...
+
+    def decode(self, states: Sequence[State], *, tiled: bool) -> list[Image]:
+        """The finished pictures; `tiled`: piece by piece, in the least memory that it can be done in.
+
+        Raises OutOfMemory.
+        """
+        ...
+
+    def park(self) -> bool:
+        """Leave the device's memory to steps and decoding: whatever else is there goes elsewhere, where it is slower.
+
+        Returns whether anything was there.
+        """
+        ...
+
+    def picture(self, state: State, image: Image, seconds: float) -> Picture:
+        """The picture with its recipe."""
+        ...
