@@ -37,6 +37,13 @@ class Speed(StrEnum):
     FAST = "fast"
 
 
+class Memory(StrEnum):
+    """How much of a GPU's memory painting may take; see `core/generation/residence.py`."""
+
+    AUTO = "auto"
+    SMALL = "small"
+
+
 class Speech(StrEnum):
     """Whether speech is recognised."""
 
@@ -139,6 +146,11 @@ class CoreSettings(BaseSettings):
     )
     max_batch: Annotated[int, Field(ge=1, le=32)] = Field(
         8, description="How many pictures are painted at once at most."
+    )
+    memory: Memory = Field(
+        Memory.AUTO,
+        description="auto: as much of the GPU's memory as is free and useful; small: as little as can be, for whoever "
+        "shares the card (6 GB for Playground v2.5): its UNet is stored in FP8, pictures are decoded in tiles.",
     )
     preview_every: Annotated[int, Field(ge=0, le=100)] = Field(
         5, description="A preview is made every this many steps; 0: none."

@@ -1,4 +1,174 @@
-"""What of a model lies where in a device's memory, and how many pictures fit beside it."""
+"""What of SDXL's parts lies where in a GPU's memory, and how many pictures fit beside it. Pure: numbers in, a plan out.
 
+The needs are counted by tests/generation/test_residence.py, on the true shapes of Playground v2.5.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.errors import ModelUnusable
+from core.settings import Memory
+
+STEP_BYTES = 315
+"""What a guided step (two rows) takes for each pixel of a picture, in bytes, beside the weights; in two-byte floats."""
+DECODING_BYTES = 1536
+"""What decoding a picture whole takes for each of its pixels, in bytes; in two-byte floats, twice as much in float32."""
 TILE_SIDE = 512
 """Pixels of a tile's side, where a picture is not decoded whole."""
+TILED_BYTES = 10
+"""What decoding in tiles takes for each pixel of the picture beside the tile itself; in two-byte floats."""
+
+RESERVE = 600_000_000
+"""Bytes left free: for libraries' workspaces, adapters, and what cannot be used because it lies in pieces."""
+SMALL_BATCH = 4
+"""The most pictures at once where memory is to be left to others."""
+
+
+class Home(StrEnum):
+    """Where the text encoders are while no prompt is encoded."""
+
+    DEVICE = "device"
+    PARKED = "parked"
+
+
+class Storage(StrEnum):
+    """How the UNet's weights are kept; they are computed with in two-byte floats either way."""
+
+    WHOLE = "bf16"
+    FP8 = "fp8_stored"
+
+
+class Decoding(StrEnum):
+    """How finished pictures of the planned size are decoded."""
+
+    TOGETHER = "together"
+    SINGLE = "single"
+    TILES = "tiles"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU's memory in bytes: all of it, and what is `free` before the model is there; and whether it has bfloat16."""
+
+    free: int
+    total: int
+    has_bf16: bool = True
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Bytes of a model's weights in two-byte floats."""
+
+    unet: int
+    text_encoders: int
+    autoencoder: int
+
+
+PLAYGROUND_WEIGHTS = Weights(unet=5_134_927_368, text_encoders=1_635_440_640, autoencoder=167_307_726)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """At most `batch` pictures at once, mostly of `size`, in pixels; `memory`: whether others need the card, too."""
+
+    batch: int
+    size: tuple[int, int]
+    memory: Memory = Memory.AUTO
+
+
+@dataclass(frozen=True)
+class Residence:
+    """A plan. `max_batch`: pictures of the wanted size that are stepped at once. `spare`: bytes for steps and decoding,
+    one after the other; infinite where nothing has to be spared. `says`: the plan in a sentence.
+    """
+
+    text_encoders: Home
+    unet: Storage
+    decode: Decoding
+    max_batch: int
+    spare: float
+    decoding_bytes: int
+    says: str
+
+    def step_limit(self, size: tuple[int, int]) -> int:
+        """How many pictures of `size`, width and height in pixels, are to fit into a step; one is always tried."""
+        return max(1, min(self.max_batch, _how_many(self.spare, STEP_BYTES, size)))
+
+    def decode_limit(self, size: tuple[int, int]) -> int:
+        """How many pictures of `size`, width and height in pixels, are to be decoded at once; 0: one, in tiles."""
+        return min(self.max_batch, _how_many(self.spare, self.decoding_bytes, size))
+
+
+def everything(max_batch: int) -> Residence:
+    """The plan where memory is no matter, as on a processor."""
+    says = f"all in main memory, up to {max_batch} pictures at once"
+    return Residence(Home.DEVICE, Storage.WHOLE, Decoding.TOGETHER, max_batch, math.inf, DECODING_BYTES, says)
+
+
+def plan(card: Card, weights: Weights, wanted: Wanted) -> Residence:
+    """The first arrangement with whole weights that holds the most pictures, or else with the UNet stored in FP8.
+
+    Raises ModelUnusable, naming what fits, where not even that has room.
+    """
+    rows = [(Home.DEVICE, Storage.WHOLE), (Home.PARKED, Storage.WHOLE)]
+    if wanted.memory is Memory.AUTO:
+        plans = [made for home, unet in rows if (made := _arranged(card, weights, wanted, home, unet)) is not None]
+        if plans:
+            return max(plans, key=lambda made: made.max_batch)  # the first of equals
+    smallest = _arranged(card, weights, wanted, Home.PARKED, Storage.FP8)
+    if smallest is None:
+        raise ModelUnusable(
+            f"This model does not fit into the {_gigabytes(card.free)} that are free of this GPU's "
+            f"{_gigabytes(card.total)}; free some, set IMAGE_MODEL to a smaller one (stabilityai/sd-turbo needs 4 GB), "
+            "or DEVICE to cpu for the bundled miniature."
+        )
+    return smallest
+
+
+def _arranged(card: Card, weights: Weights, wanted: Wanted, home: Home, unet: Storage) -> Residence | None:
+    """The plan with the text encoders and the UNet so, None if not one picture fits."""
+    floats = 1 if card.has_bf16 else 2  # SDXL's decoder overflows in float16, so that it is float32 without bfloat16
+    spare = card.free - RESERVE - weights.autoencoder * floats
+    spare -= weights.text_encoders if home is Home.DEVICE else 0
+    spare -= weights.unet if unet is Storage.WHOLE else weights.unet // 2
+    pixels = math.prod(wanted.size)
+    if spare < max(STEP_BYTES * pixels, floats * (DECODING_BYTES * min(pixels, TILE_SIDE**2) + TILED_BYTES * pixels)):
+        return None
+    if wanted.memory is Memory.SMALL:
+        spare = min(spare, SMALL_BATCH * STEP_BYTES * pixels)
+    batch = _bucket(min(wanted.batch, _how_many(spare, STEP_BYTES, wanted.size)))
+    decoded = _how_many(spare, floats * DECODING_BYTES, wanted.size)
+    how = Decoding.TOGETHER if decoded > 1 else Decoding.SINGLE if decoded else Decoding.TILES
+    says = f"{_HOME_SAYS[home]}, {_STORAGE_SAYS[unet]}, up to {batch} pictures at once, {_DECODING_SAYS[how]}"
+    return Residence(home, unet, how, batch, spare, floats * DECODING_BYTES, says)
+
+
+_HOME_SAYS = {Home.DEVICE: "text encoders on the GPU", Home.PARKED: "text encoders in main memory"}
+_STORAGE_SAYS = {Storage.WHOLE: "UNet in two-byte floats", Storage.FP8: "UNet stored in one-byte floats"}
+_DECODING_SAYS = {
+    Decoding.TOGETHER: "decoded together",
+    Decoding.SINGLE: "decoded one by one",
+    Decoding.TILES: "decoded in tiles, whose seams may show",
+}
+
+
+def lacking(card: Card, weights: Weights, wanted: Wanted) -> int:
+    """How many more free bytes would let all lie on the GPU, and the wanted batch be stepped and decoded one by one."""
+    floats = 1 if card.has_bf16 else 2
+    work = max(wanted.batch * STEP_BYTES, floats * DECODING_BYTES) * math.prod(wanted.size)
+    return max(0, RESERVE + weights.unet + weights.text_encoders + floats * weights.autoencoder + work - card.free)
+
+
+def _how_many(spare: float, bytes_a_pixel: int, size: tuple[int, int]) -> int:
+    """Pictures of `size` that fit into `spare` bytes; more than anybody wants where that is infinite."""
+    return int(min(spare / (bytes_a_pixel * math.prod(size)), 1 << 16))
+
+
+def _bucket(batch: int) -> int:
+    """The largest power of two that is not above `batch`: the batches that are made are of these sizes."""
+    return 1 << (batch.bit_length() - 1)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"

@@ -53,7 +53,8 @@ def ask_for(batcher: Batcher[State], model: ScriptedModel, *names: str, **option
 
 
 def all_painted(askers: list[Asker]) -> bool:
-    return all([isinstance(asker.end(), Painted) for asker in askers])
+    ends = [asker.end() for asker in askers]
+    return all(isinstance(end, Painted) for end in ends)
 
 
 def stages(model: ScriptedModel, name: str) -> Counter[str]:
