@@ -36,8 +36,9 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.generation.batcher import Batcher
-from core.generation.factory import largest_batch, leave_one_core_free
+from core.generation.factory import give_way
 from core.generation.loading import Defaults, load_pipeline, quiet_libraries, read_defaults
+from core.generation.placing import MOST_ON_A_PROCESSOR
 from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel, PlaygroundOptions
 from core.generation.presets import PRESETS
 from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Painted
@@ -267,7 +268,7 @@ def matmul_rate(device: torch.device) -> float:
 def under_load(engine: PlaygroundModel, steps: int, count: int, seed: int, device: torch.device) -> list[Load]:
     """Part 2: three ways of serving the same arrivals."""
     # all in a thread as the engine's own, with as many processors: only the way of serving differs
-    most = largest_batch(8, device)
+    most = most_at_once(device)
     capacity = most / in_painting_thread(lambda: seconds(lambda: paint(engine, steps, most), repeats=3), device)
     rate = 0.7 * capacity
     draw = random.Random(seed)
@@ -286,9 +287,14 @@ def under_load(engine: PlaygroundModel, steps: int, count: int, seed: int, devic
     return [_summary(name, rate, *serve()) for name, serve in ways]
 
 
+def most_at_once(device: torch.device) -> int:
+    """As many as the product begins with where memory is no matter."""
+    return 8 if device.type == "cuda" else MOST_ON_A_PROCESSOR
+
+
 def in_painting_thread(work: Callable[[], Result], device: torch.device) -> Result:
     """What `work` returns, run in a thread that is set up as the painting thread is."""
-    with ThreadPoolExecutor(1, initializer=leave_one_core_free, initargs=(device,)) as pool:
+    with ThreadPoolExecutor(1, initializer=give_way, initargs=(device,)) as pool:
         return pool.submit(work).result()
 
 
@@ -301,10 +307,10 @@ def serve_by_step(
     """
 
     def load() -> PlaygroundModel:
-        leave_one_core_free(device)
+        give_way(device)
         return engine
 
-    batcher: Batcher[PictureInProgress] = Batcher(load, max_batch=largest_batch(8, device), max_waiting=10_000)
+    batcher: Batcher[PictureInProgress] = Batcher(load, max_batch=most_at_once(device), max_waiting=10_000)
 
     waits: list[float] = []
     all_done, warm = threading.Event(), threading.Event()

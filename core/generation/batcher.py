@@ -29,9 +29,6 @@ BUCKETS = (1, 2, 4, 8, 16, 32)
 """Batch sizes that the model is run at, each compiled once. Seven pictures are stepped as four, two and one: padding
 them to eight would cost as much as an eighth."""
 
-MOST_DECODED = 4
-"""Decoding needs more memory a picture than a step does."""
-
 LONGEST_SLEEP_S = 0.25
 """While everyone rests, cancels and newcomers are looked for so often."""
 
@@ -183,7 +180,7 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
     def _step(self, model: StepModel[State], batch: list[ActiveRequest[State]]) -> list[ActiveRequest[State]]:
         """`batch`, all of one group, one step further; who cannot go on has been told, who rests is where it was."""
         size = model.size_of(batch[0].state)
-        parts = list(portions(batch, self._sizes(self._allowance.most((Work.STEP, size), self._largest))))
+        parts = list(portions(batch, self._sizes(self._allowance.most((Work.STEP, size), model.step_limit(size)))))
         if len(parts) > 1:
             return [request for part in parts for request in self._step(model, part)]
         if len(batch) in self._cold and size == model.info().size and not self._warm_up(model, len(batch)):
@@ -206,7 +203,7 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         if not batch:
             return []
         size = model.size_of(batch[0].state)
-        most = self._allowance.most((Work.DECODING, size), min(MOST_DECODED, self._largest))
+        most = self._allowance.most((Work.DECODING, size), model.decode_limit(size))
         parts = list(portions(batch, self._sizes(most)))
         if len(parts) > 1:
             return [request for part in parts for request in self._decode(model, part)]

@@ -6,6 +6,8 @@ Call from the painting thread only, but for `count_tokens`. It knows nothing of 
 import copy
 import threading
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +16,8 @@ from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from core.generation.placing import free_bytes
+from core.generation.residence import ENCODING_BYTES
 from core.prompting.prompt import Prompt, TokenCounter
 
 CACHED_PROMPTS = 256
@@ -33,7 +37,7 @@ class PromptEncoder:
     def __init__(self, pipeline: StableDiffusionXLPipeline, most_tokens: int | None = None) -> None:
         self._pipeline = pipeline
         self._device = pipeline.unet.device
-        self._encoders_device = self._device
+        self._encoders_device: torch.device = pipeline.text_encoder.device
         self.count_tokens = token_counter(pipeline.tokenizer)
         self.most_tokens = most_tokens or int(pipeline.tokenizer.model_max_length)
         self._encode = lru_cache(CACHED_PROMPTS)(self._encode_now)
@@ -56,12 +60,11 @@ class PromptEncoder:
         return words.rstrip(" ,;"), True
 
     def park(self) -> bool:
-        """Keep the text encoders in main memory, where they work as well, but slowly. False if they are there."""
+        """Keep the text encoders in main memory between prompts. False if they are there."""
         if self._encoders_device.type == "cpu":
             return False
         self._encoders_device = torch.device("cpu")
-        for encoder in (self._pipeline.text_encoder, self._pipeline.text_encoder_2):
-            encoder.to(self._encoders_device)
+        self._move_to(self._encoders_device)
         return True
 
     def close(self) -> None:
@@ -72,14 +75,32 @@ class PromptEncoder:
     @torch.inference_mode()
     def _encode_now(self, prompt: Prompt, adapter: str | None) -> tuple[TextConditioning, TextConditioning]:
         del adapter
-        embeds, no_embeds, pooled, no_pooled = self._pipeline.encode_prompt(
-            prompt.text,
-            device=self._encoders_device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=True,
-            negative_prompt=prompt.negative_text or None,
-        )
+        with self._encoders() as device:
+            embeds, no_embeds, pooled, no_pooled = self._pipeline.encode_prompt(
+                prompt.text,
+                device=device,
+                num_images_per_prompt=1,
+                do_classifier_free_guidance=True,
+                negative_prompt=prompt.negative_text or None,
+            )
         return self._conditioning(embeds, pooled), self._conditioning(no_embeds, no_pooled)
+
+    @contextmanager
+    def _encoders(self) -> Iterator[torch.device]:
+        """Where the text encoders are within: parked ones on the GPU if there is room, else where they are."""
+        parked = self._encoders_device != self._device
+        if not parked or free_bytes(self._device) < ENCODING_BYTES:
+            yield self._encoders_device
+            return
+        try:
+            self._move_to(self._device)
+            yield self._device
+        finally:
+            self._move_to(self._encoders_device)
+
+    def _move_to(self, device: torch.device) -> None:
+        for encoder in (self._pipeline.text_encoder, self._pipeline.text_encoder_2):
+            encoder.to(device)
 
     def _conditioning(self, embeds: Tensor, pooled: Tensor) -> TextConditioning:
         return TextConditioning(embeds[0].to(self._device), pooled[0].to(self._device))

@@ -15,10 +15,20 @@ from huggingface_hub import try_to_load_from_cache
 
 from core.generation.batcher import Batcher
 from core.generation.enlarging import EnlargingThread
-from core.generation.loading import Defaults, choose_device, is_sdxl_edm, load_pipeline, read_defaults
+from core.generation.loading import (
+    Defaults,
+    choose_device,
+    is_sdxl_edm,
+    native_size,
+    read_defaults,
+    read_pipeline,
+    settle,
+)
+from core.generation.placing import arranged, place
 from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
 from core.generation.presets import PRESETS
 from core.generation.protocol import ImageGenerator
+from core.generation.residence import Residence, Wanted
 from core.generation.stock import StockGenerator, StockModel
 from core.generation.upscaling import Upscaler, load_upscaler
 from core.generation.watch import USUAL_PATIENCE, Patience, within
@@ -27,11 +37,8 @@ from core.settings import CoreSettings, Speed
 
 log = logging.getLogger(__name__)
 
-MOST_ON_A_PROCESSOR = 2
 SLOWEST_STEP_S = 900.0
 """A step of Playground v2.5 on a small processor, generously."""
-GIGABYTES_A_PICTURE = 1.5
-"""Activations of one guided 1024 px picture in bfloat16, generously; decides the largest batch to begin with."""
 PAINTING_NICENESS = 10
 """A painting thread on a processor gets what hearing and talking leave."""
 
@@ -45,19 +52,24 @@ def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator
     located = models.image_model(on_gpu=device.type == "cuda")
     log.info("painting with %s on %s: %s", located.name, device, located.why)
     torch.set_float32_matmul_precision("high")
-    pipeline = load_pipeline(located, device, offline=not settings.download_models, hub_token=settings.hub_token)
+    pipeline = read_pipeline(located, device, offline=not settings.download_models, hub_token=settings.hub_token)
     defaults = read_defaults(located.source)
     if not is_sdxl_edm(pipeline):
+        settle(located, lambda: pipeline.to(device))
         log.info("%s is not SDXL with an EDM scheduler: stock pipeline, one picture at a time", located.name)
         return StockGenerator(
             lambda: StockModel(pipeline, located.name, _revision(settings, located, defaults), defaults),
             max_waiting=settings.max_waiting,
             patience=patience_with(device),
         )
+    wanted = Wanted(settings.max_batch, native_size(pipeline, defaults), settings.memory)
+    residence = within(USUAL_PATIENCE.loading_s, lambda: arranged(pipeline, device, wanted))
+    log.info("memory: %s", residence.says)
+    settle(located, lambda: place(pipeline, device, residence))
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.model_cache / "compiled"))
     return Batcher(
-        lambda: _playground(pipeline, settings, located, defaults, models.cached_taesdxl),
-        max_batch=largest_batch(settings.max_batch, device),
+        lambda: _playground(pipeline, settings, located, defaults, residence),
+        max_batch=residence.max_batch,
         max_waiting=settings.max_waiting,
         patience=patience_with(device),
     )
@@ -82,18 +94,6 @@ def patience_with(device: torch.device) -> Patience:
     return USUAL_PATIENCE if device.type == "cuda" else Patience(stall_s=SLOWEST_STEP_S)
 
 
-def largest_batch(wanted: int, device: torch.device) -> int:
-    """`wanted`, or fewer where the GPU's free memory does not allow it; the batcher halves further if need be.
-
-    On a processor two: one picture keeps it busy, so more at once would only make everybody wait for everybody
-    (`python -m benchmarks.generation --miniature`).
-    """
-    if device.type != "cuda":
-        return min(wanted, MOST_ON_A_PROCESSOR)
-    free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(wanted, int(free / (GIGABYTES_A_PICTURE * 1e9))))
-
-
 def give_way(device: torch.device) -> None:
     """To be called in the painting thread: on a processor, leave one core to the rest of the program, and go after it.
 
@@ -114,9 +114,9 @@ def _playground(
     settings: CoreSettings,
     located: LocatedModel,
     defaults: Defaults,
-    taesd_directory: Path,
+    residence: Residence,
 ) -> PlaygroundModel:
-    device: torch.device = pipeline.device
+    device: torch.device = pipeline.unet.device
     give_way(device)
     speed = PRESETS[settings.speed]
     if settings.speed is not Speed.EXACT:
@@ -130,7 +130,8 @@ def _playground(
             adapters_dir=settings.adapters_dir,
             preview_every=settings.preview_every,
             compile_model=settings.compile_model and device.type == "cuda",
-            taesd_directory=taesd_directory,
+            taesd_directory=ModelStore(settings).cached_taesdxl,
+            residence=residence,
         ),
     )
 

@@ -83,14 +83,43 @@ def read_defaults(directory: Path | str) -> Defaults:
         raise ModelUnusable(f"{path} cannot be read ({error}); restore the model's directory.") from error
 
 
+def native_size(pipeline: StableDiffusionXLPipeline, defaults: Defaults) -> tuple[int, int]:
+    """Width and height in pixels of what it paints unless told otherwise."""
+    side = pipeline.default_sample_size * pipeline.vae_scale_factor
+    return defaults.size or (side, side)
+
+
 def load_pipeline(
     model: LocatedModel, device: torch.device, *, offline: bool, hub_token: str | None = None
 ) -> DiffusionPipeline:
-    """The pipeline of `model`, in bfloat16 on CUDA and float32 on the CPU.
+    """The pipeline of `model` on `device`. Raises what `read_pipeline` and `settle` raise."""
+    pipeline = read_pipeline(model, device, offline=offline, hub_token=hub_token)
+    settle(model, lambda: pipeline.to(device))
+    return pipeline
+
+
+def settle(model: LocatedModel, work: Callable[[], object]) -> None:
+    """Do `work`, which puts `model` on its device. Raises ModelUnusable where its memory does not suffice, PainterLost
+    where it does not answer."""
+    try:
+        within(USUAL_PATIENCE.loading_s, work)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise ModelUnusable(
+                f"{model.name} cannot be put on this device ({error}); set DEVICE=cpu or IMAGE_MODEL to another."
+            ) from error
+        raise ModelUnusable(
+            f"{model.name} does not fit into this GPU's memory; set DEVICE=cpu or IMAGE_MODEL to a smaller model."
+        ) from error
+
+
+def read_pipeline(
+    model: LocatedModel, device: torch.device, *, offline: bool, hub_token: str | None = None
+) -> DiffusionPipeline:
+    """The pipeline of `model` in main memory, in the floats that `device` is best at: see `best_dtype`.
 
     Nothing in it is executed: weights are read from safetensors only, and no code that comes with a model is run.
-    Raises ModelMissing if it cannot be found or fetched, ModelUnusable if it is no diffusers text-to-image model,
-    PainterLost if the device does not answer.
+    Raises ModelMissing if it cannot be found or fetched, ModelUnusable if it is no diffusers text-to-image model.
     """
     quiet_libraries()
     dtype = best_dtype(device)
@@ -101,13 +130,8 @@ def load_pipeline(
         options |= {"revision": model.revision, "token": hub_token}
     try:
         pipeline = _from_pretrained(model, options)  # may fetch it, which takes as long as it takes
-        within(USUAL_PATIENCE.loading_s, lambda: pipeline.to(device))
         if dtype == torch.float16 and hasattr(pipeline, "vae"):
             pipeline.vae.to(torch.float32)  # SDXL's decoder overflows in float16
-    except torch.OutOfMemoryError as error:
-        raise ModelUnusable(
-            f"{model.name} does not fit into this GPU's memory; set DEVICE=cpu or IMAGE_MODEL to a smaller model."
-        ) from error
     except OSError as error:
         log.warning("cannot load %s", model.source, exc_info=True)
         if NO_SAFETENSORS in str(error):

@@ -20,12 +20,14 @@ from core.generation.adapters import Adapters
 from core.generation.conditioning import PromptEncoder, TextConditioning
 from core.generation.decoding import Decoder
 from core.generation.limits import Limits, check, recipe_for
-from core.generation.loading import Defaults, free_memory, within_memory
+from core.generation.loading import Defaults, free_memory, native_size, within_memory
 from core.generation.memory_errors import is_device_lost
 from core.generation.miniature import MINIATURE_WORDS
+from core.generation.plan_check import corrected, peak_on_gpu
 from core.generation.presets import ALWAYS, SpeedPreset
 from core.generation.preview import Previewer
 from core.generation.protocol import GenerationRequest, GeneratorInfo, Note, Painting, Picture
+from core.generation.residence import Residence, Storage, everything
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
 from core.generation.unet import AcceleratedUNet
 from core.prompting.prompt import Prompt
@@ -45,6 +47,9 @@ class PictureInProgress:
     notes: tuple[Note, ...]
 
 
+ROOMY = everything(32)
+
+
 @dataclass(frozen=True)
 class ModelIdentity:
     """What goes into the recipe."""
@@ -59,6 +64,7 @@ class PlaygroundOptions:
     """How the model paints where a request does not say.
 
     `preview_every`: steps between previews, 0 for none. `taesd_directory`: where a decoder for previews may lie.
+    `residence`: what of it lies where, and how many pictures are to fit beside it.
     """
 
     defaults: Defaults
@@ -67,6 +73,7 @@ class PlaygroundOptions:
     preview_every: int
     compile_model: bool
     taesd_directory: Path | None = None
+    residence: Residence = ROOMY
 
 
 class PlaygroundModel:
@@ -77,19 +84,25 @@ class PlaygroundModel:
     ) -> None:
         self._pipeline = pipeline
         self._options = options
+        self._residence = options.residence
         self._device = pipeline.unet.device
         config = pipeline.scheduler.config
         self._schedule = NoiseSchedule(config.sigma_min, config.sigma_max, config.sigma_data, config.rho)
-        self._adapters = Adapters(pipeline, options.adapters_dir, hot_swap=options.compile_model)
+        whole = options.residence.unet is Storage.WHOLE  # what is stored otherwise is cast at every use
+        compiled = options.compile_model and whole
+        self._adapters = Adapters(pipeline, options.adapters_dir, hot_swap=compiled)
         self._prompts = PromptEncoder(pipeline, options.defaults.max_prompt_tokens)
         self._info = self._describe(identity)
         self._unet = AcceleratedUNet(  # after the adapters, which prepare it for being compiled
-            pipeline, compiled_size=self._info.size if options.compile_model else None, fp8=options.speed.fp8
+            pipeline, compiled_size=self._info.size if compiled else None, fp8=options.speed.fp8 and whole
         )
         self._limits = self._find_limits()
         self._decoder = Decoder(pipeline)
         every = options.preview_every
         self._previewer = Previewer(pipeline.vae, options.taesd_directory) if every else None
+        if self._device.type == "cuda":
+            with self._unet.eager():  # compiling is for `warm_up`
+                self._residence = corrected(self, self._residence, peak_on_gpu)
 
     def info(self) -> GeneratorInfo:
         """What paints."""
@@ -152,6 +165,14 @@ class PlaygroundModel:
     def size_of(self, state: PictureInProgress) -> tuple[int, int]:
         """Width and height in pixels."""
         return state.recipe.size
+
+    def step_limit(self, size: tuple[int, int]) -> int:
+        """As the plan has it."""
+        return self._residence.step_limit(size)
+
+    def decode_limit(self, size: tuple[int, int]) -> int:
+        """As the plan has it."""
+        return self._residence.decode_limit(size)
 
     @torch.inference_mode()
     def step(self, states: Sequence[PictureInProgress]) -> list[PictureInProgress]:
@@ -219,13 +240,12 @@ class PlaygroundModel:
 
     def _describe(self, identity: ModelIdentity) -> GeneratorInfo:
         defaults, speed = self._options.defaults, self._options.speed
-        side = self._pipeline.default_sample_size * self._pipeline.vae_scale_factor
         return GeneratorInfo(
             model=identity.name,
             revision=identity.revision,
             steps=max(1, round(defaults.steps * speed.steps_share)),
             guidance=defaults.guidance,
-            size=defaults.size or (side, side),
+            size=native_size(self._pipeline, defaults),
             is_miniature=identity.is_miniature,
             adapters=self._adapters.names(),
             count_tokens=self._prompts.count_tokens,

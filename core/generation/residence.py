@@ -4,7 +4,7 @@ The needs are counted by tests/generation/test_residence.py, on the true shapes 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from core.errors import ModelUnusable
@@ -13,11 +13,14 @@ from core.settings import Memory
 STEP_BYTES = 315
 """What a guided step (two rows) takes for each pixel of a picture, in bytes, beside the weights; in two-byte floats."""
 DECODING_BYTES = 1536
-"""What decoding a picture whole takes for each of its pixels, in bytes; in two-byte floats, twice as much in float32."""
+"""What decoding a picture whole takes for each pixel, in bytes; in two-byte floats, twice as much in float32."""
 TILE_SIDE = 512
 """Pixels of a tile's side, where a picture is not decoded whole."""
 TILED_BYTES = 10
 """What decoding in tiles takes for each pixel of the picture beside the tile itself; in two-byte floats."""
+
+ENCODING_BYTES = 1_700_000_000
+"""What parked text encoders and a prompt take on the GPU, in bytes; where that is not free, the processor encodes."""
 
 RESERVE = 600_000_000
 """Bytes left free: for libraries' workspaces, adapters, and what cannot be used because it lies in pieces."""
@@ -80,7 +83,8 @@ class Wanted:
 @dataclass(frozen=True)
 class Residence:
     """A plan. `max_batch`: pictures of the wanted size that are stepped at once. `spare`: bytes for steps and decoding,
-    one after the other; infinite where nothing has to be spared. `says`: the plan in a sentence.
+    one after the other; infinite where nothing has to be spared. `says`: the plan in a sentence. `step_bytes` and
+    `decoding_bytes`: what the two take for each pixel of a picture.
     """
 
     text_encoders: Home
@@ -88,22 +92,29 @@ class Residence:
     decode: Decoding
     max_batch: int
     spare: float
-    decoding_bytes: int
     says: str
+    step_bytes: float = STEP_BYTES
+    decoding_bytes: float = DECODING_BYTES
 
     def step_limit(self, size: tuple[int, int]) -> int:
         """How many pictures of `size`, width and height in pixels, are to fit into a step; one is always tried."""
-        return max(1, min(self.max_batch, _how_many(self.spare, STEP_BYTES, size)))
+        return max(1, min(self.max_batch, _how_many(self.spare, self.step_bytes, size)))
 
     def decode_limit(self, size: tuple[int, int]) -> int:
         """How many pictures of `size`, width and height in pixels, are to be decoded at once; 0: one, in tiles."""
         return min(self.max_batch, _how_many(self.spare, self.decoding_bytes, size))
 
+    def corrected(self, step_bytes: float | None, decoding_bytes: float | None) -> "Residence":
+        """The same with what was measured, None for what was not; never more pictures than were planned."""
+        return replace(
+            self, step_bytes=step_bytes or self.step_bytes, decoding_bytes=decoding_bytes or self.decoding_bytes
+        )
+
 
 def everything(max_batch: int) -> Residence:
     """The plan where memory is no matter, as on a processor."""
     says = f"all in main memory, up to {max_batch} pictures at once"
-    return Residence(Home.DEVICE, Storage.WHOLE, Decoding.TOGETHER, max_batch, math.inf, DECODING_BYTES, says)
+    return Residence(Home.DEVICE, Storage.WHOLE, Decoding.TOGETHER, max_batch, math.inf, says)
 
 
 def plan(card: Card, weights: Weights, wanted: Wanted) -> Residence:
@@ -141,7 +152,7 @@ def _arranged(card: Card, weights: Weights, wanted: Wanted, home: Home, unet: St
     decoded = _how_many(spare, floats * DECODING_BYTES, wanted.size)
     how = Decoding.TOGETHER if decoded > 1 else Decoding.SINGLE if decoded else Decoding.TILES
     says = f"{_HOME_SAYS[home]}, {_STORAGE_SAYS[unet]}, up to {batch} pictures at once, {_DECODING_SAYS[how]}"
-    return Residence(home, unet, how, batch, spare, floats * DECODING_BYTES, says)
+    return Residence(home, unet, how, batch, spare, says, STEP_BYTES, floats * DECODING_BYTES)
 
 
 _HOME_SAYS = {Home.DEVICE: "text encoders on the GPU", Home.PARKED: "text encoders in main memory"}
@@ -160,7 +171,7 @@ def lacking(card: Card, weights: Weights, wanted: Wanted) -> int:
     return max(0, RESERVE + weights.unet + weights.text_encoders + floats * weights.autoencoder + work - card.free)
 
 
-def _how_many(spare: float, bytes_a_pixel: int, size: tuple[int, int]) -> int:
+def _how_many(spare: float, bytes_a_pixel: float, size: tuple[int, int]) -> int:
     """Pictures of `size` that fit into `spare` bytes; more than anybody wants where that is infinite."""
     return int(min(spare / (bytes_a_pixel * math.prod(size)), 1 << 16))
 

@@ -37,6 +37,14 @@ class StepModel(LoadedModel, Protocol[State]):
         """Width and height in pixels, by which it needs memory; equal within a group."""
         ...
 
+    def step_limit(self, size: tuple[int, int]) -> int:
+        """How many pictures of `size`, width and height in pixels, are to fit into memory in a step; at least 1."""
+        ...
+
+    def decode_limit(self, size: tuple[int, int]) -> int:
+        """How many pictures of `size` are to fit into memory when they are decoded; 0 for one in tiles."""
+        ...
+
     def step(self, states: Sequence[State]) -> list[State]:
         """Everyone one step further. Raises OutOfMemory."""
         ...

@@ -48,6 +48,15 @@ class AcceleratedUNet:
         """Whether pictures of the compiled size go through the compiler."""
         return self._compiled is not None
 
+    @contextmanager
+    def eager(self) -> Iterator[None]:
+        """Without the compiler within."""
+        compiled, self._compiled = self._compiled, None
+        try:
+            yield
+        finally:
+            self._compiled = compiled
+
     def drop_compiled(self) -> None:
         """Go on without the compiler."""
         self._compiled = None

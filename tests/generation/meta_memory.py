@@ -1,7 +1,7 @@
 """How much memory Playground v2.5 takes, counted at its true shapes without any: on meta tensors."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from unittest.mock import patch
 
@@ -15,11 +15,11 @@ LATENT = 8
 """Pixels of a latent's cell."""
 
 
-class PeakMemory(TorchDispatchMode):
+class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all tensors that are made within it while they live; `peak` is the most."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._now = 0
         self._live: set[int] = set()
@@ -55,12 +55,13 @@ def peak_of(work: Callable[[], object]) -> int:
     attention = patch("torch.nn.functional.scaled_dot_product_attention", fused)
     with torch.inference_mode(), attention, PeakMemory() as memory:
         work()
-    return memory.peak
+    return int(memory.peak)
 
 
 def weights_of(*modules: torch.nn.Module) -> int:
     """Bytes of their parameters."""
-    return sum(weight.numel() * weight.element_size() for module in modules for weight in module.parameters())
+    weights: Iterable[Tensor] = (weight for module in modules for weight in module.parameters())
+    return sum(int(weight.numel()) * int(weight.element_size()) for weight in weights)
 
 
 def playground_unet() -> UNet2DConditionModel:

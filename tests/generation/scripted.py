@@ -52,6 +52,8 @@ class ScriptedModel:
     sizes: list[int] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
     trouble: Callable[[str, int], None] = lambda what, pictures: None
+    step_limits: dict[tuple[int, int], int] = field(default_factory=dict)
+    decode_limits: dict[tuple[int, int], int] = field(default_factory=dict)
     parks: int = 0
     """How many times something is there that can be parked."""
     released: threading.Event = field(default_factory=threading.Event)
@@ -83,6 +85,12 @@ class ScriptedModel:
 
     def size_of(self, state: State) -> tuple[int, int]:
         return state.request.size or (8, 8)
+
+    def step_limit(self, size: tuple[int, int]) -> int:
+        return self.step_limits.get(size, 100)
+
+    def decode_limit(self, size: tuple[int, int]) -> int:
+        return self.decode_limits.get(size, 100)
 
     def step(self, states: Sequence[State]) -> list[State]:
         names = tuple(state.request.prompt.text for state in states)

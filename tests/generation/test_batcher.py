@@ -148,6 +148,19 @@ def test_if_the_painter_itself_breaks_everyone_is_told_and_nobody_waits_for_ever
             Asker(batcher, "late")
 
 
+def test_no_more_than_the_model_says_are_stepped_or_decoded_at_once() -> None:
+    model = ScriptedModel(step_limits={(64, 64): 2}, decode_limits={(64, 64): 0, (8, 8): 1})
+    model.gate = threading.Semaphore(0)
+    with painting(model) as batcher:
+        askers = [Asker(batcher, f"number {n}", size=(64, 64)) for n in range(3)]
+        model.gate.release(1000)
+        assert all(isinstance(asker.end(), Painted) for asker in askers)
+        assert isinstance(Asker(batcher, "small").end(), Painted)
+    assert max(model.sizes) == 2
+    assert [names for what, names in model.log if what == "decode"] == [("small",)]
+    assert {len(names) for what, names in model.log if what == "tiles"} == {1}
+
+
 def test_decoding_out_of_memory_is_tried_again_in_halves() -> None:
     model = ScriptedModel(decode_fits=1, gate=threading.Semaphore(0))
     with painting(model) as batcher:
