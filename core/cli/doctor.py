@@ -16,7 +16,7 @@ from core.cli.doctor_speech import scene, speech
 from core.errors import DecoderUnusable, ExitCode, ImagineSoundError, ModelMissing, ModelUnusable
 from core.log_lines import one_line
 from core.models import ModelStore, find_adapters
-from core.settings import CoreSettings
+from core.settings import PLAYGROUND, CoreSettings
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,6 +42,8 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "decoder", _decoder
     yield "hearing", lambda: _hearing(store)
     yield "painting", lambda: _painting(settings, store)
+    if _paints_playground_on_a_gpu(settings, store):
+        yield "memory", lambda: _memory(settings)
     yield "enlarging", lambda: _enlarging(settings, store)
     yield "speech", lambda: speech(settings, store)
     if settings.scene_url is not None:
@@ -86,6 +88,26 @@ def _painting(settings: CoreSettings, store: ModelStore) -> str:
     device = choose_device(settings.device)
     located = store.image_model(on_gpu=device.type == "cuda")
     return f"{located.name} on {device_name(device)}: {located.why}"
+
+
+def _paints_playground_on_a_gpu(settings: CoreSettings, store: ModelStore) -> bool:
+    """Whether there is a plan for the memory; what is wrong with the device or the model is said by another check."""
+    from core.generation.loading import choose_device
+
+    try:
+        on_gpu = choose_device(settings.device).type == "cuda"
+        return on_gpu and store.image_model(on_gpu=True).source == PLAYGROUND
+    except ImagineSoundError:
+        return False
+
+
+def _memory(settings: CoreSettings) -> str:
+    from core.generation.loading import choose_device
+    from core.generation.placing import card_of
+    from core.generation.residence import PLAYGROUND_SIZE, PLAYGROUND_WEIGHTS, Wanted, said
+
+    wanted = Wanted(settings.max_batch, PLAYGROUND_SIZE, settings.memory)
+    return said(card_of(choose_device(settings.device)), PLAYGROUND_WEIGHTS, wanted)
 
 
 def _enlarging(settings: CoreSettings, store: ModelStore) -> str:

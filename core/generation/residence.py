@@ -70,6 +70,8 @@ class Weights:
 
 PLAYGROUND_WEIGHTS = Weights(unet=5_134_927_368, text_encoders=1_635_440_640, autoencoder=167_307_726)
 
+PLAYGROUND_SIZE = (1024, 1024)
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -169,6 +171,14 @@ def lacking(card: Card, weights: Weights, wanted: Wanted) -> int:
     floats = 1 if card.has_bf16 else 2
     work = max(wanted.batch * STEP_BYTES, floats * DECODING_BYTES) * math.prod(wanted.size)
     return max(0, RESERVE + weights.unet + weights.text_encoders + floats * weights.autoencoder + work - card.free)
+
+
+def said(card: Card, weights: Weights, wanted: Wanted) -> str:
+    """The card's memory, the plan for it, and what would lift that. Raises ModelUnusable."""
+    missing = lacking(card, weights, wanted)
+    lifted = f"; with {_gigabytes(missing)} more free nothing would be spared" if missing else ""
+    made = plan(card, weights, wanted)
+    return f"{_gigabytes(card.total)}, {_gigabytes(card.free)} free: {made.says}{lifted}"
 
 
 def _how_many(spare: float, bytes_a_pixel: float, size: tuple[int, int]) -> int:

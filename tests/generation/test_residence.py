@@ -23,6 +23,7 @@ from core.generation.residence import (
     everything,
     lacking,
     plan,
+    said,
 )
 from core.settings import Memory
 from tests.generation.meta_memory import (
@@ -170,6 +171,17 @@ def test_what_would_lift_a_plan_lifts_it() -> None:
     assert (made.text_encoders, made.unet, made.max_batch) == (ON, WHOLE, 8)
     assert made.decode is not TILES
     assert lacking(more, PLAYGROUND_WEIGHTS, EIGHT) == 0
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "sentence"),
+    [
+        (24, "25.8 GB, 25.2 GB free: text encoders on the GPU, UNet in two-byte floats, up to 8 pictures at once, decoded together"),  # noqa: E501
+        (6, "6.4 GB, 5.8 GB free: text encoders in main memory, UNet stored in one-byte floats, up to 4 pictures at once, decoded one by one; with 4.3 GB more free nothing would be spared"),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_card_and_plan_are_said_with_what_would_lift_it(gigabytes: int, sentence: str) -> None:
+    assert said(card(gigabytes), PLAYGROUND_WEIGHTS, EIGHT) == sentence
 
 
 def test_plan_is_said_in_a_sentence() -> None:
