@@ -1,6 +1,6 @@
 """Fetching models: checked by SHA-256, arriving under their name only when whole, and not by two processes at once.
 
-It knows files and addresses; which models there are, and where they are looked for, is `models.py`'s business.
+It knows files and addresses; which models there are is told in `official.py`, where they are looked for in `models.py`.
 """
 
 import logging
@@ -11,19 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+from core.arrival import Arrival
 from core.errors import DownloadFailed
 
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 600
 CONNECT_SECONDS = 5
+SPARE = 0.05
+"""So much more than a download is large has to be free, so that the disk is not full when it has arrived."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file of a model on the hub; `size` in bytes where it is known. `name` may be a pattern, `vocabulary.*` say."""
+
+    name: str
+    size: int | None = None
 
 
 @dataclass(frozen=True)
 class OfficialModel:
-    """A model as its makers publish it: a file with its `sha256`, or a hub name with its `commit`.
+    """A model as its makers publish it: a file with its `sha256`, or a hub name with its `commit` and its `files`.
 
-    A commit names the hashes of all its files, which the hub's own client checks.
+    A commit names the hashes of all its files.
     """
 
     name: str
@@ -32,15 +43,33 @@ class OfficialModel:
     licence: str
     sha256: str | None = None
     commit: str | None = None
+    files: tuple[ModelFile, ...] = ()
+
+
+def require_space(name: str, size: int, place: Path, setting: str) -> None:
+    """Raises DownloadFailed where `size` bytes and a little more are not free in the file system of `place`.
+
+    `setting` names what moves the place.
+    """
+    there = next(parent for parent in (place, *place.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if size * (1 + SPARE) > free:
+        raise DownloadFailed(
+            f"{name} needs {size / 1e9:.2f} GB and a little more in {place}, and {free / 1e9:.2f} GB are free there; "
+            f"make room, or set {setting} to another place."
+        )
 
 
 def fetched(official: OfficialModel, target: Path) -> Path:
-    """`target`, fetched unless it is there, with its hash checked; shows a progress bar. Raises DownloadFailed."""
+    """`target`, fetched unless it is there, with its hash checked, telling what has arrived. Raises DownloadFailed."""
     import pooch
     import requests
     from filelock import FileLock, Timeout
 
     pooch.get_logger().setLevel(logging.WARNING)
+    if not target.exists():
+        require_space(official.name, official.about_bytes, target.parent, "MODEL_CACHE")
+    arrival = Arrival(official.name, official.about_bytes)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock"), timeout=LOCK_SECONDS):
@@ -49,7 +78,7 @@ def fetched(official: OfficialModel, target: Path) -> Path:
                 known_hash=official.sha256,
                 fname=target.name,
                 path=target.parent,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_SECONDS),
+                downloader=pooch.HTTPDownloader(progressbar=arrival, timeout=CONNECT_SECONDS),
             )
     except Timeout as error:
         raise DownloadFailed(

@@ -1,6 +1,7 @@
 """Where model files come from: setting, then cache, then official download, then the miniature in the package.
 
-This module knows files and names; it never opens a model. How files are fetched: `fetching.py`.
+This module knows files and names; it never opens a model. Which models there are: `official.py`; how they are fetched:
+`fetching.py` and `hub.py`.
 """
 
 import logging
@@ -12,13 +13,27 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
+from core import hub
+from core.arrival import Tell, tell_nobody
 from core.errors import DownloadFailed, ModelMissing
 from core.fetching import OfficialModel, fetched, unpacked
+from core.official import (
+    CORES_FOR_SMALL,
+    ENGLISH,
+    ENGLISH_INSIDE,
+    PLAYGROUND_MODEL,
+    TAESDXL,
+    UPSCALER,
+    WHISPER,
+    YAMNET,
+    pinned,
+)
 from core.settings import PLAYGROUND, CoreSettings
 
 log = logging.getLogger(__name__)
 
-MINIATURE_HINT = "bundled miniature; `imagine-sound models pull` fetches YamNet and Playground"
+MINIATURE_HINT = "bundled miniature; `imagine-sound models pull` fetches what this machine can use"
+MINIATURE_PAINTER = "playground-mini"
 
 
 class Origin(StrEnum):
@@ -29,82 +44,6 @@ class Origin(StrEnum):
     DOWNLOAD = "download"
     HUB = "hub"
     BUNDLED = "bundled"
-
-
-YAMNET = OfficialModel(
-    name="YamNet",
-    address="https://storage.googleapis.com/mediapipe-models/audio_classifier/yamnet/float32/1/yamnet.tflite",
-    sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
-    about_bytes=4_000_000,
-    licence="Apache-2.0",
-)
-PLAYGROUND_MODEL = OfficialModel(
-    name="Playground v2.5",
-    address=PLAYGROUND,
-    commit="1e032f13f2fe6db2dc49947dbdbd196e753de573",
-    about_bytes=6_900_000_000,
-    licence="Playground v2.5 Community License",
-)
-TAESDXL = OfficialModel(
-    name="TAESDXL",
-    address="madebyollin/taesdxl",
-    commit="b20258aaef75ef61e659c1e0f14f251cf0ad153e",
-    about_bytes=10_000_000,
-    licence="MIT",
-)
-"""A small decoder for previews; without it they are simpler."""
-UPSCALER = OfficialModel(
-    name="realesr-general-x4v3",
-    address="https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0/realesr-general-x4v3.pth",
-    sha256="8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
-    about_bytes=4_900_000,
-    licence="BSD-3-Clause",
-)
-"""A super-resolution network that makes pictures larger; fetched only where somebody asks for it."""
-WHISPER = {
-    size: OfficialModel(
-        name=f"Whisper {size}",
-        address=f"Systran/faster-whisper-{size}",
-        commit=commit,
-        about_bytes=about,
-        licence="MIT",
-    )
-    for size, commit, about in (
-        ("tiny", "d90ca5fe260221311c53c58e660288d3deb8d356", 78_000_000),
-        ("base", "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66", 148_000_000),
-        ("small", "536b0662742c02347bc0e980a01041f333bce120", 487_000_000),
-        ("medium", None, 1_530_000_000),
-        ("large-v3", None, 3_090_000_000),
-    )
-}
-"""What recognises speech; of those without a commit the newest is taken."""
-CORES_FOR_SMALL = 4
-"""So many processor cores recognise with small about as quickly as people talk."""
-ENGLISH = OfficialModel(
-    name="en_core_web_sm",
-    address="https://github.com/explosion/spacy-models/releases/download/en_core_web_sm-3.8.0/"
-    "en_core_web_sm-3.8.0-py3-none-any.whl",
-    sha256="1932429db727d4bff3deed6b34cfc05df17794f4a52eeb26cf8928f7c1a0fb85",
-    about_bytes=12_800_000,
-    licence="MIT",
-)
-"""spaCy's small English pipeline, by which rules find the scene in what is said."""
-ENGLISH_INSIDE = "en_core_web_sm/en_core_web_sm-3.8.0"
-MINIATURE_PAINTER = "playground-mini"
-PINNED = {official.address: official.commit for official in (PLAYGROUND_MODEL, TAESDXL)}
-
-
-PLAYGROUND_FILES = ["*.json", "*.txt", "*/*.fp16.safetensors"]
-"""What of Playground's repository is fetched: the half-precision weights in the pipeline's folders. The same weights
-lie in its root again, as one file."""
-WHISPER_FILES = ["config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
-TAESDXL_FILES = ["config.json", "diffusion_pytorch_model.safetensors"]
-"""What of TAESDXL's: the whole of it, once, and no pickles."""
-
-
-def pinned(name: str) -> str | None:
-    """The commit at which the hub model `name` is taken where no setting says otherwise; None: the newest."""
-    return PINNED.get(name)
 
 
 @dataclass(frozen=True)
@@ -134,8 +73,10 @@ class LocatedModel:
 class ModelStore:
     """Finds models as the settings say; fetches what is missing if they allow it."""
 
-    def __init__(self, settings: CoreSettings) -> None:
+    def __init__(self, settings: CoreSettings, *, tell: Tell = tell_nobody) -> None:
+        """`tell` is told how much of the image model has arrived, where it is fetched while somebody waits for it."""
         self._settings = settings
+        self._tell = tell
 
     def yamnet(self) -> LocatedModel:
         """The sound classifier. Raises ModelMissing or DownloadFailed."""
@@ -167,23 +108,57 @@ class ModelStore:
         return (first,) if first.samefile(second) else (first, second)
 
     def image_model(self, *, on_gpu: bool) -> LocatedModel:
-        """What paints. `on_gpu` decides what `auto` means. Raises ModelMissing."""
+        """What paints; Playground is fetched where it is wanted and not whole. `on_gpu` decides what `auto` means.
+
+        Raises ModelMissing, and DownloadFailed where IMAGE_MODEL names Playground.
+        """
         wanted = self._settings.image_model
         if wanted.startswith("~"):
             wanted = str(Path(wanted).expanduser())
+        if wanted == PLAYGROUND:
+            return self._playground("IMAGE_MODEL names it")
         if wanted != "auto":
-            if Path(wanted).is_dir():
-                return LocatedModel(Path(wanted).resolve().name, wanted, Origin.SETTING, "IMAGE_MODEL names it")
-            if wanted.startswith((".", "/", "~")) or wanted.count("/") != 1:
-                raise ModelMissing(f"IMAGE_MODEL is {wanted}, but there is no such directory; correct or remove it.")
-            return self._on_hub(wanted, "IMAGE_MODEL names it")
-        if on_gpu and not self._settings.download_models and not self.has_playground():
-            why = "there is a CUDA GPU, but Playground v2.5 was not fetched and DOWNLOAD_MODELS is off"
-            return self._miniature(MINIATURE_PAINTER, "model_index.json", "Playground v2.5", why)
-        if on_gpu:
-            return self._on_hub(PLAYGROUND, "IMAGE_MODEL is auto and there is a CUDA GPU")
+            return self._named(wanted)
         why = "IMAGE_MODEL is auto and Playground v2.5 needs a CUDA GPU, which is not here"
+        if on_gpu:
+            try:
+                return self._playground("IMAGE_MODEL is auto and there is a CUDA GPU")
+            except (ModelMissing, DownloadFailed) as error:
+                why = str(error)
         return self._miniature(MINIATURE_PAINTER, "model_index.json", "Playground v2.5", why)
+
+    def _named(self, wanted: str) -> LocatedModel:
+        why = "IMAGE_MODEL names it"
+        path = Path(wanted)
+        if path.is_dir() or (path.is_file() and path.suffix == ".safetensors"):
+            return LocatedModel(path.resolve().name, wanted, Origin.SETTING, why)
+        if wanted.startswith((".", "/", "~")) or wanted.count("/") != 1:
+            raise ModelMissing(
+                f"IMAGE_MODEL is {wanted}, but there is no such directory or .safetensors file; correct or remove it."
+            )
+        return LocatedModel(wanted, wanted, Origin.HUB, why, self._settings.image_model_revision or pinned(wanted))
+
+    def _playground(self, why: str) -> LocatedModel:
+        revision = self._playground_revision
+        found = hub.whole(PLAYGROUND_MODEL, revision)
+        if found is None and not self._settings.download_models:
+            raise ModelMissing(f"{self._playground_lacks}; run `imagine-sound models pull`.")
+        if found is None:
+            try:
+                found = self.pull_playground(self._tell)
+            except DownloadFailed as error:
+                raise DownloadFailed(f"{self._playground_lacks}. {error}") from error
+        return LocatedModel(PLAYGROUND, str(found), Origin.HUB, why, found.name)
+
+    @property
+    def _playground_revision(self) -> str | None:
+        return self._settings.image_model_revision or PLAYGROUND_MODEL.commit
+
+    @property
+    def _playground_lacks(self) -> str:
+        revision = self._playground_revision
+        directory = hub.snapshot(PLAYGROUND_MODEL, revision)
+        return hub.lacks_says(PLAYGROUND_MODEL, hub.lacks(PLAYGROUND_MODEL, directory, revision))
 
     def upscaler(self, painter: str) -> LocatedModel:
         """What enlarges the pictures of the model `painter`: the setting's, the fetched one, or for the bundled painter
@@ -229,7 +204,7 @@ class ModelStore:
                 )
             return LocatedModel(wanted.name, str(wanted), Origin.SETTING, "SPEECH_MODEL names it")
         official, cached = self.whisper, self.cached_recogniser
-        if not all(any(cached.glob(pattern)) for pattern in WHISPER_FILES):
+        if hub.lacks(official, cached, official.commit):
             raise ModelMissing(f"{official.name} is not here; `imagine-sound models pull speech` fetches it.")
         return LocatedModel(official.name, str(cached), Origin.CACHE, "it was fetched before")
 
@@ -253,7 +228,7 @@ class ModelStore:
     def pull_recogniser(self) -> Path:
         """Fetch the recogniser that the settings name by its size into the cache. Raises DownloadFailed."""
         if self._settings.speech_model in ("auto", *WHISPER):
-            self._pull(self.whisper, self.whisper.commit, WHISPER_FILES, into=self.cached_recogniser)
+            self._pull(self.whisper, into=self.cached_recogniser)
         return self.recogniser().path
 
     def pull_language_pipeline(self, official: OfficialModel = ENGLISH) -> Path:
@@ -266,7 +241,7 @@ class ModelStore:
 
     def taesdxl(self) -> LocatedModel:
         """What decodes previews. Raises ModelMissing, which is no harm."""
-        if not self.cached_taesdxl.is_dir():
+        if hub.lacks(TAESDXL, self.cached_taesdxl, TAESDXL.commit):
             raise ModelMissing("Previews stay simple without it; `imagine-sound models pull` fetches it.")
         return LocatedModel("TAESDXL", str(self.cached_taesdxl), Origin.CACHE, "it was fetched before")
 
@@ -294,41 +269,21 @@ class ModelStore:
         return self._settings.model_cache / "taesdxl"
 
     def has_playground(self) -> bool:
-        """Whether Playground v2.5 lies in the hub client's cache."""
-        from huggingface_hub import try_to_load_from_cache
+        """Whether Playground v2.5 lies in the hub client's cache with each of its files."""
+        return hub.whole(PLAYGROUND_MODEL, self._playground_revision) is not None
 
-        revision = self._revision_of(PLAYGROUND)
-        return isinstance(try_to_load_from_cache(PLAYGROUND, "model_index.json", revision=revision), str)
-
-    def pull_playground(self) -> None:
-        """Fetch Playground v2.5 into the hub client's cache. Raises DownloadFailed."""
-        self._pull(PLAYGROUND_MODEL, self._revision_of(PLAYGROUND), PLAYGROUND_FILES)
+    def pull_playground(self, tell: Tell = tell_nobody) -> Path:
+        """Fetch what is missing of Playground v2.5 into the hub client's cache. Raises DownloadFailed."""
+        return hub.pull(PLAYGROUND_MODEL, self._playground_revision, token=self._settings.hub_token, tell=tell)
 
     def pull_taesdxl(self) -> Path:
-        """Fetch TAESDXL into the cache unless it is there. Raises DownloadFailed."""
-        self._pull(TAESDXL, TAESDXL.commit, TAESDXL_FILES, into=self.cached_taesdxl)
-        return self.cached_taesdxl
+        """Fetch what is missing of TAESDXL into the cache. Raises DownloadFailed."""
+        return self._pull(TAESDXL, into=self.cached_taesdxl)
 
-    def _pull(self, official: OfficialModel, revision: str | None, files: list[str], into: Path | None = None) -> None:
-        """Fetch with the hub's client: checked, resumed, with progress."""
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-        token = self._settings.hub_token
-        try:
-            snapshot_download(official.address, revision=revision, allow_patterns=files, local_dir=into, token=token)
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-            log.debug("fetching %s failed", official.address, exc_info=True)
-            raise DownloadFailed(
-                f"{official.name} could not be fetched; check the network and that {official.about_bytes / 1e9:.1g} GB "
-                "are free, and try again."
-            ) from error
-
-    def _revision_of(self, name: str) -> str | None:
-        return self._settings.image_model_revision or pinned(name)
-
-    def _on_hub(self, name: str, why: str) -> LocatedModel:
-        return LocatedModel(name, name, Origin.HUB, why, self._revision_of(name))
+    def _pull(self, official: OfficialModel, into: Path) -> Path:
+        if not hub.lacks(official, into, official.commit):
+            return into
+        return hub.pull(official, official.commit, token=self._settings.hub_token, into=into)
 
     def _miniature(self, directory: str, file: str, instead_of: str, why: str) -> LocatedModel:
         path = _miniature_path(directory)

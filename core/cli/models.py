@@ -11,7 +11,8 @@ from rich.text import Text
 from core.cli.common import load_settings
 from core.errors import ExitCode, ModelError, WrongSetting
 from core.fetching import OfficialModel
-from core.models import ENGLISH, PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET, LocatedModel, ModelStore
+from core.models import LocatedModel, ModelStore
+from core.official import ENGLISH, PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET
 from core.settings import CoreSettings
 
 

@@ -138,6 +138,8 @@ def _playground(
 
 def _revision(settings: CoreSettings, located: LocatedModel, defaults: Defaults) -> str:
     """What the recipe calls the weights: the hub's commit, or what a directory states."""
+    if located.origin is Origin.HUB and Path(located.source).is_dir():
+        return Path(located.source).name
     if located.origin is Origin.HUB:
         cached = try_to_load_from_cache(located.source, "model_index.json", revision=located.revision)
         if isinstance(cached, str):

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
 from core.errors import DownloadFailed, ModelMissing
 from core.fetching import OfficialModel
-from core.models import PLAYGROUND_FILES, YAMNET, ModelStore, Origin
+from core.models import ModelStore, Origin
+from core.official import YAMNET
 from core.settings import PLAYGROUND, CoreSettings
 
 CONTENT = b"a model" * 1000
@@ -66,50 +66,6 @@ def test_the_student_is_the_second_ear_and_the_only_one_where_it_stands_in(tmp_p
     other.write_bytes(CONTENT)
     assert ModelStore(CoreSettings(yamnet_model=other, allow_miniatures=False)).ears() == (other, *alone)
     assert ModelStore(CoreSettings(yamnet_model=alone[0])).ears() == alone
-
-
-PLAYGROUND_REPOSITORY = [
-    ".gitattributes",
-    "LICENSE.md",
-    "README.md",
-    "model_index.json",
-    "playground-v2.5-1024px-aesthetic.fp16.safetensors",
-    "playground-v2.5-1024px-aesthetic.safetensors",
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "text_encoder/model.fp16.safetensors",
-    "text_encoder/model.safetensors",
-    "text_encoder_2/config.json",
-    "text_encoder_2/model.fp16.safetensors",
-    "text_encoder_2/model.safetensors",
-    "tokenizer/merges.txt",
-    "tokenizer/special_tokens_map.json",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/vocab.json",
-    "tokenizer_2/merges.txt",
-    "tokenizer_2/special_tokens_map.json",
-    "tokenizer_2/tokenizer_config.json",
-    "tokenizer_2/vocab.json",
-    "unet/config.json",
-    "unet/diffusion_pytorch_model.fp16.safetensors",
-    "unet/diffusion_pytorch_model.safetensors",
-    "vae/config.json",
-    "vae/diffusion_pytorch_model.fp16.safetensors",
-    "vae/diffusion_pytorch_model.safetensors",
-]
-"""The files as they are published."""
-
-
-def test_of_playground_each_weight_is_fetched_once() -> None:
-    fetched = list(filter_repo_objects(PLAYGROUND_REPOSITORY, allow_patterns=PLAYGROUND_FILES))
-    assert [name for name in fetched if name.endswith(".safetensors")] == [
-        "text_encoder/model.fp16.safetensors",
-        "text_encoder_2/model.fp16.safetensors",
-        "unet/diffusion_pytorch_model.fp16.safetensors",
-        "vae/diffusion_pytorch_model.fp16.safetensors",
-    ]
-    assert "tokenizer_2/merges.txt" in fetched
-    assert sum(name.endswith(".json") for name in fetched) == 12
 
 
 @pytest.fixture
@@ -236,13 +192,6 @@ def test_without_its_library_nothing_is_enlarged(store: ModelStore, monkeypatch:
     monkeypatch.delitem(sys.modules, "spandrel", raising=False)  # another test may have imported it
     with pytest.raises(ModelMissing, match=r"imagine-sound\[upscale\]"):
         store.upscaler("playground-mini")
-
-
-def test_auto_picks_playground_on_a_gpu_and_says_why() -> None:
-    located = ModelStore(CoreSettings(download_models=True)).image_model(on_gpu=True)
-    assert located.origin is Origin.HUB
-    assert located.name.startswith("playgroundai/")
-    assert "CUDA" in located.why
 
 
 def test_on_a_gpu_without_playground_and_without_downloads_the_miniature_stands_in() -> None:

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from unittest.mock import create_autospec
 
-import huggingface_hub
 import pytest
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, DiffusionPipeline
@@ -17,8 +16,9 @@ from core.finetuning.model.network import load_base
 from core.generation.factory import make_generator
 from core.generation.loading import load_pipeline
 from core.generation.preview import Previewer
-from core.models import PLAYGROUND_MODEL, TAESDXL, ModelStore
-from core.settings import PLAYGROUND, CoreSettings
+from core.models import ModelStore
+from core.official import PLAYGROUND_MODEL, TAESDXL
+from core.settings import CoreSettings
 
 
 class Trap:
@@ -113,23 +113,13 @@ def test_a_decoder_for_previews_that_is_a_pickle_is_left_out(tiny_pipeline: Path
     assert not sprung.exists()
 
 
-@pytest.mark.parametrize("official", [PLAYGROUND_MODEL, TAESDXL])
-def test_what_is_fetched_is_one_commit(official: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch = create_autospec(huggingface_hub.snapshot_download)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
-    store = ModelStore(CoreSettings(model_cache=tmp_path, hf_token="hf_mine"))
-
-    store.pull_playground() if official is PLAYGROUND_MODEL else store.pull_taesdxl()
-
-    asked = fetch.call_args
-    assert asked.args == (official.address,)  # type: ignore[attr-defined]
-    assert asked.kwargs["revision"] == official.commit  # type: ignore[attr-defined]
-    assert len(asked.kwargs["revision"]) == 40
-    assert asked.kwargs["token"] == "hf_mine"
-    assert not any(name.endswith((".bin", "*")) for name in asked.kwargs["allow_patterns"])
+def test_what_is_fetched_is_one_commit_and_no_pickle() -> None:
+    for official in (PLAYGROUND_MODEL, TAESDXL):
+        assert len(str(official.commit)) == 40
+        assert {Path(file.name).suffix for file in official.files} <= {".json", ".txt", ".safetensors"}
 
 
-def test_playground_is_loaded_at_the_same_commit_unless_a_setting_names_another(
+def test_a_hub_model_is_loaded_at_the_revision_and_with_the_token_of_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     load = create_autospec(DiffusionPipeline.from_pretrained, side_effect=OSError("no network"))
@@ -140,12 +130,10 @@ def test_playground_is_loaded_at_the_same_commit_unless_a_setting_names_another(
             make_generator(settings, ModelStore(settings))
         return dict(load.call_args.kwargs)
 
-    playground = {"image_model": PLAYGROUND, "download_models": True}
-    asked = asked_for(CoreSettings(**playground, hf_token="hf_mine"))  # type: ignore[arg-type]
-    assert (asked["revision"], asked["token"]) == (PLAYGROUND_MODEL.commit, "hf_mine")
+    asked = asked_for(CoreSettings(image_model="somebody/else", image_model_revision="main", hf_token="hf_mine"))
+    assert (asked["revision"], asked["token"]) == ("main", "hf_mine")
     assert asked["use_safetensors"] is True
     assert "trust_remote_code" not in asked
-    assert asked_for(CoreSettings(**playground, image_model_revision="main"))["revision"] == "main"  # type: ignore[arg-type]
     assert asked_for(CoreSettings(image_model="somebody/else"))["revision"] is None
 
 

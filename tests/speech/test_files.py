@@ -13,7 +13,8 @@ from core import models
 from core.cli.doctor_speech import speech
 from core.errors import DownloadFailed, ModelMissing
 from core.fetching import unpacked
-from core.models import ENGLISH, ENGLISH_INSIDE, WHISPER, ModelStore, Origin
+from core.models import ModelStore, Origin
+from core.official import ENGLISH, ENGLISH_INSIDE, WHISPER
 from core.settings import CoreSettings, Speech
 from core.speech.factory import said_at_start
 

@@ -10,7 +10,7 @@ from benchmarks.speech import errors
 from core.engine import Engine
 from core.errors import ModelUnusable
 from core.hearing.audio import load_clip
-from core.models import ENGLISH_INSIDE
+from core.official import ENGLISH_INSIDE
 from core.settings import CoreSettings
 from core.speech.recognise import Task, recognise
 from core.speech.spoken import Outcome

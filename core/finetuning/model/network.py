@@ -16,12 +16,14 @@ from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from torch import Tensor
 
+from core import hub
 from core.errors import InvalidHyperparameters, ModelUnusable, UnusableBase
 from core.finetuning.hyperparameters import TARGET_MODULES, Hyperparameters, Precision
 from core.finetuning.model.objective import Network
 from core.generation.loading import quiet_libraries, refuse_pickles
-from core.models import ModelStore, pinned
-from core.settings import CoreSettings
+from core.models import ModelStore, Origin
+from core.official import PLAYGROUND_MODEL, pinned
+from core.settings import PLAYGROUND, CoreSettings
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +95,8 @@ class TextConditioning:
 
 def default_base(settings: CoreSettings, *, cpu: bool) -> tuple[str, str | None]:
     """The model in the settings and its revision; auto is Playground v2.5, or on the CPU the miniature."""
-    return ModelStore(settings).image_model(on_gpu=not cpu).source, settings.image_model_revision
+    located = ModelStore(settings).image_model(on_gpu=not cpu)
+    return located.name if located.origin is Origin.HUB else located.source, settings.image_model_revision
 
 
 def best_precision(wanted: str, *, cpu: bool) -> Precision:
@@ -162,6 +165,8 @@ def weights_sha256(component: Path, variant: str | None = None) -> str:
 
 
 def _download(name: str, revision: str | None, token: str | None) -> Path:
+    if name == PLAYGROUND and (fetched := hub.whole(PLAYGROUND_MODEL, revision)):
+        return fetched
     download = partial(StableDiffusionXLPipeline.download, name, revision=revision, token=token, use_safetensors=True)
     try:
         return Path(download(variant="fp16"))
