@@ -17,11 +17,16 @@ import diffusers
 import torch
 import transformers
 from diffusers import DiffusionPipeline, EDMDPMSolverMultistepScheduler, StableDiffusionXLPipeline
+from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars  # type: ignore[attr-defined]
+from safetensors import SafetensorError, safe_open
 
+from core import hub
 from core.errors import ModelMissing, ModelUnusable, OutOfMemory
 from core.generation.memory_errors import is_out_of_memory
 from core.generation.watch import USUAL_PATIENCE, within
 from core.models import LocatedModel
+from core.official import PLAYGROUND_MODEL
+from core.settings import PLAYGROUND
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +39,12 @@ PICKLES_ONLY = (
 )
 NO_SAFETENSORS = "Could not find the necessary `safetensors` weights"
 """What diffusers says of a model on the hub that has none."""
+EDM_STATISTICS = ("edm_mean", "edm_std")
+"""What a single-file checkpoint of Playground's kind calls the mean and deviation of its latents."""
+NOT_EDM = (
+    "{} is a single file without the {} of Playground v2.5, and would paint noise; set IMAGE_MODEL to a directory in "
+    "diffusers' layout."
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,7 @@ def read_pipeline(
     quiet_libraries()
     dtype = best_dtype(device)
     options: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": offline, "use_safetensors": True}
-    if Path(model.source).is_dir():
+    if Path(model.source).exists():
         refuse_pickles(Path(model.source))
     else:
         options |= {"revision": model.revision, "token": hub_token}
@@ -136,16 +147,17 @@ def read_pipeline(
         log.warning("cannot load %s", model.source, exc_info=True)
         if NO_SAFETENSORS in str(error):
             raise ModelUnusable(PICKLES_ONLY.format(model.source)) from error
-        if Path(model.source).is_dir():
+        if Path(model.source).exists():
             raise ModelUnusable(
-                f"{model.source} is not a diffusers model directory; set IMAGE_MODEL to one, or to auto."
+                f"{model.source} is not a diffusers model directory, or not a whole one; set IMAGE_MODEL to "
+                "one, or to auto."
             ) from error
         raise ModelMissing(
             f"The image model {model.source} is neither here nor could it be fetched; start with a network "
             "and DOWNLOAD_MODELS=on (`imagine-sound models pull` fetches Playground v2.5), or set IMAGE_MODEL to a "
             "directory."
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError) as error:
         log.warning("cannot load %s", model.source, exc_info=True)
         raise ModelUnusable(
             f"{model.source} cannot be loaded as a diffusers model; set IMAGE_MODEL to another."
@@ -174,15 +186,52 @@ def best_dtype(device: torch.device) -> torch.dtype:
 
 
 def _from_pretrained(model: LocatedModel, options: dict[str, Any]) -> DiffusionPipeline:
-    """Of a hub model the half-size files, where it has them: they are half the download."""
+    """The half-precision files where there are any, which are half the download, else the full ones, else one file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        if Path(model.source).is_dir():
-            return DiffusionPipeline.from_pretrained(model.source, **options)
+        if checkpoint := single_file(Path(model.source)):
+            return _from_single_file(checkpoint, options)
         try:
             return DiffusionPipeline.from_pretrained(model.source, variant="fp16", **options)
         except ValueError:
             return DiffusionPipeline.from_pretrained(model.source, **options)
+
+
+def single_file(source: Path) -> Path | None:
+    """The checkpoint that `source` is, or holds alone instead of a pipeline's folders; None if it is something else."""
+    if source.is_file():
+        return source
+    files = [] if (source / "model_index.json").exists() else list(source.glob("*.safetensors"))
+    return files[0] if len(files) == 1 else None
+
+
+def _from_single_file(checkpoint: Path, options: dict[str, Any]) -> DiffusionPipeline:
+    """Only one of Playground's kind: its configuration is known, and painted by another's it would be noise.
+
+    Raises ModelMissing without that configuration, ModelUnusable if it is none.
+    """
+    with safe_open(checkpoint, framework="pt") as file:
+        lost = [name for name in EDM_STATISTICS if name not in file.keys()]  # noqa: SIM118
+    if lost:
+        raise ModelUnusable(NOT_EDM.format(checkpoint.name, f"latent statistics ({', '.join(lost)})"))
+    config = hub.snapshot(PLAYGROUND_MODEL, PLAYGROUND_MODEL.commit)
+    if config is None and options["local_files_only"]:
+        raise ModelMissing(
+            f"{checkpoint.name} is a single file without its configuration, which is Playground v2.5's; run "
+            "`imagine-sound models pull playground`, or start with a network and DOWNLOAD_MODELS=on."
+        )
+    pipeline = StableDiffusionXLPipeline.from_single_file(
+        str(checkpoint),
+        config=str(config) if config else PLAYGROUND,
+        revision=PLAYGROUND_MODEL.commit,
+        torch_dtype=options["torch_dtype"],
+        local_files_only=options["local_files_only"],
+    )
+    if not is_sdxl_edm(pipeline):
+        raise ModelUnusable(NOT_EDM.format(checkpoint.name, "EDM scheduler"))
+    if pipeline.vae.config.latents_mean is None or pipeline.vae.config.latents_std is None:
+        raise ModelUnusable(NOT_EDM.format(checkpoint.name, "latent statistics"))
+    return pipeline
 
 
 def is_sdxl_edm(pipeline: DiffusionPipeline) -> bool:
@@ -206,10 +255,13 @@ def is_sdxl_edm(pipeline: DiffusionPipeline) -> bool:
 
 def quiet_libraries() -> None:
     """No bars for the seconds that loading from disk takes; downloads keep theirs."""
+    had_bars = not are_progress_bars_disabled()
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    if had_bars:
+        enable_progress_bars()  # the hub client's, which transformers has switched off with its own
 
 
 def within_memory(work: Callable[[], Result]) -> Result:
