@@ -46,13 +46,18 @@ class OfficialModel:
     files: tuple[ModelFile, ...] = ()
 
 
+def free_bytes(place: Path) -> int:
+    """What is free in the file system that holds `place`, which need not be there yet."""
+    there = next(parent for parent in (place, *place.absolute().parents) if parent.exists())
+    return shutil.disk_usage(there).free
+
+
 def require_space(name: str, size: int, place: Path, setting: str) -> None:
     """Raises DownloadFailed where `size` bytes and a little more are not free in the file system of `place`.
 
     `setting` names what moves the place.
     """
-    there = next(parent for parent in (place, *place.parents) if parent.exists())
-    free = shutil.disk_usage(there).free
+    free = free_bytes(place)
     if size * (1 + SPARE) > free:
         raise DownloadFailed(
             f"{name} needs {size / 1e9:.2f} GB and a little more in {place}, and {free / 1e9:.2f} GB are free there; "

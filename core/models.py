@@ -138,6 +138,13 @@ class ModelStore:
             )
         return LocatedModel(wanted, wanted, Origin.HUB, why, self._settings.image_model_revision or pinned(wanted))
 
+    def playground(self) -> LocatedModel:
+        """Playground v2.5 as it was fetched, whoever paints. Raises ModelMissing, which names what lacks."""
+        found = hub.whole(PLAYGROUND_MODEL, self._playground_revision)
+        if found is None:
+            raise ModelMissing(f"{self._playground_lacks}; run `imagine-sound models pull playground`.")
+        return LocatedModel(PLAYGROUND, str(found), Origin.CACHE, "it was fetched before", found.name)
+
     def _playground(self, why: str) -> LocatedModel:
         revision = self._playground_revision
         found = hub.whole(PLAYGROUND_MODEL, revision)
@@ -227,6 +234,7 @@ class ModelStore:
 
     def pull_recogniser(self) -> Path:
         """Fetch the recogniser that the settings name by its size into the cache. Raises DownloadFailed."""
+        _require_speech("faster_whisper")
         if self._settings.speech_model in ("auto", *WHISPER):
             self._pull(self.whisper, into=self.cached_recogniser)
         return self.recogniser().path
@@ -267,10 +275,6 @@ class ModelStore:
     def cached_taesdxl(self) -> Path:
         """Where a fetched TAESDXL lies."""
         return self._settings.model_cache / "taesdxl"
-
-    def has_playground(self) -> bool:
-        """Whether Playground v2.5 lies in the hub client's cache with each of its files."""
-        return hub.whole(PLAYGROUND_MODEL, self._playground_revision) is not None
 
     def pull_playground(self, tell: Tell = tell_nobody) -> Path:
         """Fetch what is missing of Playground v2.5 into the hub client's cache. Raises DownloadFailed."""

@@ -62,8 +62,8 @@ class CoreSettings(BaseSettings):
     )
     image_model: str = Field(
         "auto",
-        description="A diffusers model: a hub name, a directory, or a single .safetensors file of Playground's kind. auto: "
-        "Playground v2.5 on a CUDA GPU, else the bundled miniature.",
+        description="A diffusers model: a hub name, a directory, or a single .safetensors file of Playground's kind. "
+        "auto: Playground v2.5 on a CUDA GPU, else the bundled miniature.",
     )
     image_model_revision: str | None = Field(
         None,

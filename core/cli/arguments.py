@@ -6,6 +6,10 @@ from pathlib import Path
 from core import __version__
 from core.finetuning.hyperparameters import Hyperparameters
 
+MODELS = ("yamnet", "playground", "taesdxl", "speech", "upscaler")
+"""What can be fetched."""
+ALL = "all"
+
 HAND_MODEL_VARIABLE = "HAND_LANDMARKER_MODEL"
 
 
@@ -20,7 +24,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(_command(commands, "demo", "hear and paint three sample sounds, or yours", "core.cli.demo"))
     models = _command(commands, "models", "list the models, or fetch them", "core.cli.models")
     models.add_argument("action", nargs="?", choices=["list", "pull"], default="list", help="list (default) or pull")
-    models.add_argument("model", nargs="?", choices=["upscaler", "speech"], help="pull: only what does this")
+    models.add_argument(
+        "names",
+        nargs="*",
+        type=_model_name,
+        metavar="NAME",
+        help=f"pull: only these of {', '.join(MODELS)}, or {ALL}; without a name what the settings use on this machine",
+    )
     _command(commands, "doctor", "check this machine and the settings", "core.cli.doctor")
     add_finetune_arguments(
         _command(commands, "finetune", "teach the image model something new (LoRA)", "core.cli.finetune")
@@ -35,6 +45,12 @@ def _command(
     command = commands.add_parser(name, help=does, description=does[0].upper() + does[1:] + ".")
     command.set_defaults(module=module)
     return command
+
+
+def _model_name(text: str) -> str:
+    if text not in (*MODELS, ALL):  # `choices` would refuse no name at all
+        raise argparse.ArgumentTypeError(f"there is no {text}; there are {', '.join(MODELS)}, and {ALL}")
+    return text
 
 
 def _add_hear(parser: argparse.ArgumentParser) -> None:

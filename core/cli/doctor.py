@@ -4,7 +4,6 @@ import argparse
 import io
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -14,8 +13,11 @@ from rich.markup import escape
 from core.cli.common import load_settings
 from core.cli.doctor_speech import scene, speech
 from core.errors import DecoderUnusable, ExitCode, ImagineSoundError, ModelMissing, ModelUnusable
+from core.fetching import free_bytes
+from core.hub import hub_cache
 from core.log_lines import one_line
 from core.models import ModelStore, find_adapters
+from core.official import PLAYGROUND_MODEL, TAESDXL
 from core.settings import PLAYGROUND, CoreSettings
 
 
@@ -37,7 +39,8 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
     """Each check by name; it returns a finding or raises ImagineSoundError."""
     store = ModelStore(settings.model_copy(update={"download_models": False}))
     yield "machine", lambda: f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
-    yield "disk", lambda: f"{shutil.disk_usage('.').free / 1e9:.0f} GB free here (Playground v2.5 needs 7 GB)"
+    yield "cache", lambda: _cache(settings)
+    yield "model files", lambda: _model_files(store)
     yield "ffmpeg", _ffmpeg
     yield "decoder", _decoder
     yield "hearing", lambda: _hearing(store)
@@ -50,6 +53,25 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "scene", lambda: scene(settings)
     yield "adapters", lambda: _adapters(settings)
     yield "speed", lambda: _speed(settings)
+
+
+def _cache(settings: CoreSettings) -> str:
+    places = dict.fromkeys((settings.model_cache, hub_cache()))
+    free = ", ".join(f"{free_bytes(place) / 1e9:.0f} GB free in {place}" for place in places)
+    return f"{free} (Playground v2.5 needs {PLAYGROUND_MODEL.about_bytes / 1e9:.1f} GB in the last)"
+
+
+def _model_files(store: ModelStore) -> str:
+    """It is nothing that has to be: whether what the settings choose can be used is said where it is used."""
+    says = []
+    for official, locate in ((PLAYGROUND_MODEL, store.playground), (TAESDXL, store.taesdxl)):
+        try:
+            locate()
+        except ModelMissing as error:
+            says.append(str(error).removesuffix("."))
+        else:
+            says.append(f"{official.name} is whole")
+    return "; ".join(says)
 
 
 def _ffmpeg() -> str:

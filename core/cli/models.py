@@ -9,40 +9,36 @@ from rich.table import Table
 from rich.text import Text
 
 from core.cli.common import load_settings
+from core.cli.pulling import pull, size_says
 from core.errors import ExitCode, ModelError, WrongSetting
 from core.fetching import OfficialModel
-from core.models import LocatedModel, ModelStore
+from core.models import LocatedModel, ModelStore, Origin
 from core.official import ENGLISH, PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET
-from core.settings import CoreSettings
+from core.settings import PLAYGROUND, CoreSettings
+
+PAINTER = OfficialModel("what paints", "", about_bytes=0, licence="its maker's")
+"""Whatever IMAGE_MODEL names; of a model that a setting names no more is known."""
 
 
 def run(options: argparse.Namespace) -> int:
     """List or fetch. Raises DownloadFailed, WrongSetting."""
     settings = load_settings()
-    store = ModelStore(settings)
-    if options.model is not None and options.action != "pull":
-        raise WrongSetting(f"to fetch it: `imagine-sound models pull {options.model}`.")
-    if options.model == "speech":
-        print(f"{store.whisper.name}, which recognises speech: {store.pull_recogniser()}")
-        print(f"{ENGLISH.name}, which rules read it with: {store.pull_language_pipeline()}")
-        return ExitCode.DONE
-    if options.model is not None:
-        print(f"{UPSCALER.name}, which enlarges pictures: {store.pull_upscaler()}")
-        return ExitCode.DONE
+    on_gpu = _has_gpu(settings)
     if options.action == "pull":
-        print(f"YamNet: {store.pull_yamnet()}")
-        store.pull_playground()
-        print("Playground v2.5: in the Hugging Face cache")
-        print(f"TAESDXL, for previews: {store.pull_taesdxl()}")
+        pull(options.names or (), settings, on_gpu=on_gpu)
         return ExitCode.DONE
-    offline = ModelStore(settings.model_copy(update={"download_models": False}))
+    if options.names:
+        raise WrongSetting(f"to fetch it: `imagine-sound models pull {' '.join(options.names)}`.")
+    store = ModelStore(settings.model_copy(update={"download_models": False}))
     table = Table("model", "size", "licence", "found", title="Models")
-    table.add_row(*_row(YAMNET, offline.yamnet))
-    table.add_row(*_row(PLAYGROUND_MODEL, lambda: offline.image_model(on_gpu=_has_gpu(settings))))
-    table.add_row(*_row(TAESDXL, offline.taesdxl))
-    table.add_row(*_row(UPSCALER, lambda: _upscaler(settings, offline)))
-    table.add_row(*_row(offline.whisper, offline.recogniser))
-    table.add_row(*_row(ENGLISH, offline.language_pipeline))
+    table.add_row(*_row(YAMNET, store.yamnet))
+    table.add_row(*_row(PLAYGROUND_MODEL, store.playground))
+    if settings.image_model not in ("auto", PLAYGROUND) or not on_gpu:
+        table.add_row(*_row(PAINTER, lambda: store.image_model(on_gpu=on_gpu)))
+    table.add_row(*_row(TAESDXL, store.taesdxl))
+    table.add_row(*_row(UPSCALER, lambda: store.upscaler(store.image_model(on_gpu=on_gpu).name)))
+    table.add_row(*_row(store.whisper, store.recogniser))
+    table.add_row(*_row(ENGLISH, store.language_pipeline))
     Console().print(table)
     return ExitCode.DONE
 
@@ -53,19 +49,16 @@ def _row(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[T
 
 
 def _told(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[str, str, str, str]:
+    about = f"about {size_says(official)}" if official.about_bytes else "unknown"
     try:
         located = locate()
     except ModelError as error:
-        return official.name, f"about {official.about_bytes / 1e6:.0f} MB", official.licence, f"missing: {error}"
+        return official.name, about, official.licence, f"missing: {error}"
+    found = f"{located.origin}: {located.source} ({located.why})"
+    size = _size(located.path) if located.path.exists() else about
     if located.is_miniature:
-        return located.name, _size(located.path), "Apache-2.0", f"{located.origin}: {located.source} ({located.why})"
-    size = _size(located.path) if located.path.exists() else f"about {official.about_bytes / 1e6:.0f} MB"
-    return located.name, size, official.licence, f"{located.origin}: {located.source} ({located.why})"
-
-
-def _upscaler(settings: CoreSettings, store: ModelStore) -> LocatedModel:
-    """What enlarges the pictures of the painter that the settings choose."""
-    return store.upscaler(store.image_model(on_gpu=_has_gpu(settings)).name)
+        return located.name, size, "Apache-2.0", found
+    return located.name, size, official.licence if located.origin is Origin.CACHE else PAINTER.licence, found
 
 
 def _size(path: Path) -> str:

@@ -175,7 +175,7 @@ def test_what_is_not_what_was_published_is_thrown_away(hub: Hub, online: CoreSet
     with pytest.raises(DownloadFailed, match="SHA-256 differs"):
         ModelStore(online).pull_playground()
     ModelStore(online).pull_playground()
-    assert ModelStore(online).has_playground()
+    assert ModelStore(online).playground().revision == COMMIT
 
 
 @pytest.mark.parametrize("name", [UNET, "vae/diffusion_pytorch_model.fp16.safetensors", "tokenizer/vocab.json"])
