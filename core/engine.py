@@ -100,7 +100,7 @@ class Engine:
     ) -> None:
         """`after_loading` is called in the thread that has loaded a model; see `spare_from_collections`."""
         self.settings = settings
-        self._models = models or ModelStore(settings)
+        self._models = models or ModelStore(settings, tell=lambda share: self._painter.tell(share))
         self._after_loading = after_loading
         self._painter = Painter(partial(self._loaded, make_generator or _default_generator))
         self._enlarger = Enlarger(partial(self._loaded, make_enlarger or _default_enlarger))
@@ -227,6 +227,9 @@ class Engine:
         """
         if self._painter.is_awaited:
             yield Loading()
+            async with aclosing(self._painter.arrivals()) as arrivals:
+                async for share in arrivals:
+                    yield Loading(share if share < 1 else None)
         generator = await self.generator()
         size = options.size
         if size is None and options.shape is not None:

@@ -14,14 +14,11 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
 
 from core.arrival import Arrival, Tell, tell_nobody
 from core.errors import DownloadFailed
 from core.fetching import LOCK_SECONDS, ModelFile, OfficialModel, require_space
-
-if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoSibling
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +217,7 @@ class _Counted:
         self._arrival.update(count)
 
 
-def _published(official: OfficialModel, file: ModelFile, listed: "Sequence[RepoSibling]", *, sized: bool) -> _Published:
+def _published(official: OfficialModel, file: ModelFile, listed: Sequence[Any], *, sized: bool) -> _Published:
     """`file` as the hub lists it. Raises DownloadFailed if it does not, or not as it was when this version was made."""
     one = next((one for one in listed if fnmatchcase(one.rfilename, file.name)), None)
     if one is None or one.size is None:

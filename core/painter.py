@@ -5,7 +5,7 @@ It is the event loop's side of an ImageGenerator, and knows neither requests nor
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
 
@@ -24,6 +24,9 @@ class Painter:
         self._loading: asyncio.Future[ImageGenerator] | None = None
         self._lost = asyncio.Event()
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived: float | None = None
+        self._more = asyncio.Event()
 
     @property
     def loaded(self) -> ImageGenerator | None:
@@ -42,15 +45,48 @@ class Painter:
 
         Raises PainterLost, ShuttingDown, and what loading raises.
         """
+        return await asyncio.shield(self._begun())
+
+    async def arrivals(self) -> AsyncGenerator[float, None]:
+        """How much of the model has been fetched, from 0 to 1, each time that more has, until it is loaded.
+
+        Raises what `generator` raises.
+        """
+        loading, told = self._begun(), None
+        while not loading.done():
+            if self._arrived in (None, told):
+                await self._more.wait()
+                continue
+            told = self._arrived
+            yield told
+        await asyncio.shield(loading)
+
+    def _begun(self) -> asyncio.Future[ImageGenerator]:
         if self._lost.is_set():
             raise PainterLost
         if self._closed:
             raise ShuttingDown
         if self._loading is None or _has_failed(self._loading):
-            load = partial(self._load_and_listen, asyncio.get_running_loop())
+            self._loop = asyncio.get_running_loop()
+            load = partial(self._load_and_listen, self._loop)
             self._loading = asyncio.wrap_future(in_daemon_thread(load, "loading"))
             self._loading.add_done_callback(_has_failed)  # whoever asked may have gone before it fails
-        return await asyncio.shield(self._loading)
+            self._loading.add_done_callback(lambda _: self._wake())
+        return self._loading
+
+    def tell(self, share: float) -> None:
+        """So much of the model has been fetched, from 0 to 1; called from the thread that loads it."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended, and with it whoever would read it
+                self._loop.call_soon_threadsafe(self._note, share)
+
+    def _note(self, share: float) -> None:
+        self._arrived = share
+        self._wake()
+
+    def _wake(self) -> None:
+        self._more.set()
+        self._more = asyncio.Event()
 
     async def lost(self) -> None:
         """Wait until the painter is lost."""

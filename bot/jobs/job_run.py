@@ -29,7 +29,7 @@ from bot.storage.records import Ending, How, Job, JobState
 from bot.storage.writer import CannotWrite
 from bot.views.layouts import Controls, Screen, ShownPicture, with_pictures
 from bot.views.texts import Translation
-from bot.views.wording import painted_line, picture_alt_text, waiting_line
+from bot.views.wording import loading_line, painted_line, picture_alt_text, waiting_line
 from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
 from core.events import Event, Heard, HeardSummary, Understood
 from core.generation.enlarging import MOST_TIMES
@@ -217,8 +217,8 @@ class JobRun:
                 await self._keep_heard(event)
             case Understood():
                 await self._keep_understood(event)
-            case Loading():
-                self._change(status=self._t("status.loading"))
+            case Loading(arrived):
+                self._change(status=loading_line(self._t, arrived))
             case Queued(position):
                 now = asyncio.get_running_loop().time()
                 seconds = None

@@ -74,6 +74,13 @@ def label_lines(t: Translation, heard: HeardSummary) -> Markdown:
     return Markdown("\n".join(lines))
 
 
+def loading_line(t: Translation, arrived: float | None) -> Markdown:
+    """That the painter is made ready, and how much of it has been fetched while it is."""
+    if arrived is None:
+        return t("status.loading")
+    return t("status.fetching", percent=round(100 * arrived))
+
+
 def waiting_line(t: Translation, position: int, seconds: float | None) -> Markdown:
     """A place in the queue, and about how long that takes, where it is known: no more exactly than that."""
     if seconds is None:

@@ -174,8 +174,9 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> tuple[Heard | Non
                     for line in spoken_lines(event):
                         out.print(line, markup=False)
                     out.print(f"Prompt: {event.prompt.text}", markup=False)
-                case Loading():
-                    progress.update(task, description="loading the model")
+                case Loading(arrived):
+                    doing = "loading the model" if arrived is None else f"fetching the model, {arrived:.0%}"
+                    progress.update(task, description=doing)
                 case Queued(position):
                     progress.update(task, description=f"waiting, number {position}")
                 case Painting(step, steps):
@@ -197,8 +198,8 @@ async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -
             case Understood(spoken, _, prompt, left_out):
                 said = TypeAdapter(Spoken).dump_python(spoken, mode="json")
                 line = {"event": "understood", "spoken": said, "prompt": prompt.text, "left_out": left_out}
-            case Loading():
-                line = {"event": "loading"}
+            case Loading(arrived):
+                line = {"event": "loading"} | ({} if arrived is None else {"arrived": arrived})
             case Queued(position):
                 line = {"event": "queued", "position": position}
             case Painting(step, steps, preview):

@@ -77,7 +77,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Loading:
-    """The model is being made ready; until it is, nobody has a place in the queue."""
+    """The model is being made ready; until it is, nobody has a place in the queue.
+
+    `arrived`: how much of it has been fetched, from 0 to 1, while it is being fetched.
+    """
+
+    arrived: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from diffusers import DiffusionPipeline
 
 from core import hub as hub_module
 from core import models
+from core.engine import Engine
 from core.errors import DownloadFailed, ModelMissing
 from core.fetching import ModelFile, OfficialModel
 from core.generation.factory import make_generator
-from core.generation.protocol import GeneratorInfo
+from core.generation.protocol import GeneratorInfo, Loading, Painted
 from core.models import ModelStore, Origin
 from core.official import PLAYGROUND_FILES, PLAYGROUND_MODEL
+from core.options import ImagineOptions
+from core.prompting.prompt import Prompt
 from core.settings import PLAYGROUND, CoreSettings
 from tests.hub_server import COMMIT, Fault, Hub, half, half_and_silence, other_bytes, refused, serving
 
@@ -252,3 +256,31 @@ def make_generator_closing(settings: CoreSettings) -> Iterator[GeneratorInfo]:
         yield generator.info()
     finally:
         generator.close()
+
+
+async def test_whoever_waits_for_the_painter_is_told_how_much_of_it_has_arrived(hub: Hub, online: CoreSettings) -> None:
+    hub.faults[UNET] = [half_and_silence]
+    few = ImagineOptions(steps=1, seed=1)
+    async with Engine(online.model_copy(update={"image_model": PLAYGROUND})) as engine:
+        events = [event async for event in engine.paint(Prompt("a dog", ""), few)]
+        again = [event async for event in engine.paint(Prompt("a dog", ""), few)]
+    loading = [event for event in events if isinstance(event, Loading)]
+    shares = [event.arrived for event in loading if event.arrived is not None]
+    assert loading[0] == loading[-1] == Loading()
+    assert shares == sorted(set(shares))
+    assert 0 < max(shares) < 1
+    assert isinstance(events[-1], Painted)
+    assert events[-1].picture.recipe.model == PLAYGROUND
+    assert Loading() not in again
+
+
+async def test_a_painter_that_cannot_be_fetched_is_tried_once_a_request(
+    hub: Hub, online: CoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.faults["model_index.json"] = [refused] * 9
+    pull = Mock(wraps=hub_module.pull)
+    monkeypatch.setattr(hub_module, "pull", pull)
+    async with Engine(online.model_copy(update={"image_model": PLAYGROUND})) as engine:
+        with pytest.raises(DownloadFailed, match="was not fetched"):
+            [event async for event in engine.paint(Prompt("a dog", ""))]
+    assert pull.call_count == 1

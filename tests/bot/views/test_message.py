@@ -9,7 +9,7 @@ from bot.discord_api.markdown import Markdown
 from bot.storage.records import How
 from bot.views.layouts import Controls, Screen, ShownPicture, build_layout
 from bot.views.texts import Texts, Translation, one_locale_each
-from bot.views.wording import painted_line, things_line, waiting_line
+from bot.views.wording import loading_line, painted_line, things_line, waiting_line
 from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.hearing.categories import TopCategory
@@ -117,6 +117,11 @@ def test_no_label_stands_beside_its_parent() -> None:
 )
 def test_waiting_is_told_no_more_exactly_than_it_is_known(seconds: float | None, line: str) -> None:
     assert waiting_line(ENGLISH, 3, seconds) == line
+
+
+def test_while_the_painter_is_fetched_it_is_told_how_much_is_here() -> None:
+    assert loading_line(ENGLISH, None) == "The painter is getting ready …"
+    assert loading_line(ENGLISH, 0.42) == "The painter is being downloaded: 42 % are here …"
 
 
 @pytest.mark.parametrize("how", How)
