@@ -131,7 +131,8 @@ class _Download:
         """The directory, with all files in it."""
         missing = [file for file in self._files if not self._is_here(file)]
         sizes = sum(file.size for file in missing)
-        left = sizes - sum(self._part(file).stat().st_size for file in missing if self._part(file).exists())
+        parts = [self._part(file) for file in missing if file.sha256 is not None]
+        left = sizes - sum(part.stat().st_size for part in parts if part.exists())
         require_space(self._official.name, left, self._place, _setting(self._into))
         with Arrival(self._official.name, sizes, tell) as arrival:
             for file in missing:
@@ -179,10 +180,12 @@ class _Download:
         target, part = self._target(file), self._part(file)
         part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab") as content:
+            start = content.tell() if content.tell() <= file.size else 0  # longer, it is a part of another version
+            content.truncate(start)
             http_get(
                 hf_hub_url(self._official.address, file.name, revision=self._revision),
                 content,
-                resume_size=content.tell(),
+                resume_size=start,
                 headers=build_hf_headers(token=self._token),
                 expected_size=file.size,
                 tqdm_class=counted,

@@ -17,6 +17,7 @@ from core import models
 from core.engine import Engine
 from core.errors import DownloadFailed, ModelMissing
 from core.fetching import ModelFile, OfficialModel
+from core.finetuning.model import network
 from core.generation.factory import make_generator
 from core.generation.protocol import GeneratorInfo, Loading, Painted
 from core.models import ModelStore, Origin
@@ -244,9 +245,28 @@ def test_a_model_in_a_directory_of_ours_is_fetched_likewise(hub: Hub, tmp_path: 
         hub_module.pull(official, COMMIT, into=tmp_path / "part")
     hub.faults[UNET] = [half]
     assert hub_module.pull(official, COMMIT, into=tmp_path / "part") == tmp_path / "part"
+    part = tmp_path / "part" / f"{UNET}.incomplete"
     assert (tmp_path / "part" / UNET).read_bytes() == hub.files[UNET]
     assert hub.sent == {name: len(hub.files[name]) for name in (UNET, "unet/config.json")}
     assert hub_module.lacks(official, tmp_path / "part", COMMIT) == ()
+
+    (tmp_path / "part" / UNET).unlink()
+    part.write_bytes(hub.files[UNET] + b"of another version")
+    hub_module.pull(official, COMMIT, into=tmp_path / "part")
+    assert (tmp_path / "part" / UNET).read_bytes() == hub.files[UNET]
+    assert not part.exists()
+
+
+def test_fine_tuning_takes_what_was_fetched(
+    hub: Hub, online: CoreSettings, offline: CoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = ModelStore(online).pull_playground()
+    monkeypatch.setattr(network, "PLAYGROUND_MODEL", models.__dict__["PLAYGROUND_MODEL"])
+    asked = hub.asked
+    name, revision = network.default_base(offline, cpu=False)
+    base = network.load_base(name, revision, "fp32")
+    assert (base.name, base.directory) == (PLAYGROUND, directory)
+    assert hub.asked == asked
 
 
 @contextmanager

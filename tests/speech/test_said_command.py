@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.models import ENGLISH_INSIDE
+from core.official import ENGLISH_INSIDE
 from tests.cli.test_command_line import run_here
 
 
