@@ -6,13 +6,15 @@ environment.
 """
 
 import os
+import re
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import platformdirs
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import WrongSetting
@@ -129,12 +131,13 @@ class CoreSettings(BaseSettings):
     )
     scene_url: str | None = Field(
         None,
-        pattern="^https?://",
         description="A language model that finds the scene in what is said: an OpenAI-compatible address such as "
         "http://127.0.0.1:11434/v1; empty: rules find it. Words leave this computer if the model is elsewhere.",
     )
     scene_model: str | None = Field(
-        None, description="What SCENE_URL calls the model: an instruct model, kept loaded (OLLAMA_KEEP_ALIVE=-1)."
+        None,
+        validate_default=True,
+        description="What SCENE_URL calls the model: an instruct model, kept loaded (OLLAMA_KEEP_ALIVE=-1).",
     )
     scene_key: SecretStr | None = Field(None, description="The key for SCENE_URL, if it needs one.")
     transcribe: bool | None = Field(None, description="What SPEECH was called before; still read.")
@@ -170,11 +173,19 @@ class CoreSettings(BaseSettings):
             self.speech = Speech.ON if self.transcribe else Speech.OFF
         return self
 
-    @model_validator(mode="after")
-    def _name_the_scene_model(self) -> Self:
-        if self.scene_url is not None and self.scene_model is None:
-            raise ValueError("SCENE_URL is set, but not SCENE_MODEL: name the model that it is to use")
-        return self
+    @field_validator("scene_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^/\s]\S*", url):
+            raise PydanticCustomError("address", "it has to be an address that begins with http:// or https://")
+        return url
+
+    @field_validator("scene_model")
+    @classmethod
+    def _is_named_with_its_address(cls, name: str | None, others: ValidationInfo) -> str | None:
+        if name is None and others.data.get("scene_url") is not None:
+            raise PydanticCustomError("missing", "SCENE_URL is set, so the model that it is to use has to be named")
+        return name
 
     @cached_property
     def audio_limits(self) -> AudioLimits:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from core import models
+from core.cli.common import load_settings
 from core.cli.doctor_speech import speech
-from core.errors import DownloadFailed, ModelMissing
+from core.errors import DownloadFailed, ModelMissing, WrongSetting
 from core.fetching import unpacked
 from core.models import ModelStore, Origin
 from core.official import ENGLISH, ENGLISH_INSIDE, WHISPER
@@ -142,6 +143,25 @@ def test_the_doctor_loads_what_is_there(whisper_model: Path, language_pipeline: 
     (tmp_path / Path(ENGLISH_INSIDE).name).symlink_to(language_pipeline)
     settings = CoreSettings(model_cache=tmp_path, speech_model=str(whisper_model), device="cpu")
     assert speech(settings, ModelStore(settings)) == f"{whisper_model.name} (setting) on 1 thread"
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"SCENE_URL": "http://127.0.0.1:11434/v1"}, "SCENE_MODEL is wrong: SCENE_URL is set"),
+        ({"SCENE_URL": "ftp://127.0.0.1", "SCENE_MODEL": "small"}, "SCENE_URL is wrong: .* http"),
+        ({"SCENE_URL": "http://", "SCENE_MODEL": "small"}, "SCENE_URL is wrong: .* http"),
+        ({"SPEECH": "perhaps"}, "SPEECH is wrong"),
+        ({"SPEECH_LANGUAGE": "German"}, "SPEECH_LANGUAGE is wrong"),
+        ({"SPEECH_PATIENCE_S": "0"}, "SPEECH_PATIENCE_S is wrong"),
+        ({"SPEECH_PATIENCE_S": "61"}, "SPEECH_PATIENCE_S is wrong"),
+    ],
+)
+def test_a_wrong_setting_is_named(environment: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(WrongSetting, match=f"the setting {says}"):
+        load_settings()
 
 
 @pytest.mark.parametrize(
