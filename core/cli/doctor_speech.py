@@ -1,10 +1,18 @@
 """`imagine-sound doctor` on speech: whether it can be recognised here, and what finds the scene in it."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from core.errors import ModelMissing
-from core.models import ModelStore
+import numpy as np
+
+from core.errors import ModelError, ModelMissing, ModelUnusable
+from core.hearing.sound import SAMPLE_RATE
+from core.log_lines import one_line
+from core.models import LocatedModel, ModelStore, Origin
 from core.settings import CoreSettings, Speech
+
+if TYPE_CHECKING:
+    from core.speech.recognise import Recogniser
 
 
 def speech(settings: CoreSettings, store: ModelStore) -> str:
@@ -21,10 +29,10 @@ def speech(settings: CoreSettings, store: ModelStore) -> str:
             raise
         return f"not recognised: {error}"
     from core.speech.said import load_rules
-    from core.speech.whisper import load_whisper, threads_beside_painter
+    from core.speech.whisper import threads_beside_painter
 
     threads = threads_beside_painter(settings.device)
-    whisper = load_whisper(recogniser.path, threads=threads)
+    whisper = _tried(recogniser, threads)
     if rules is not None:
         load_rules(rules.path)
     says = f"{recogniser.name} ({recogniser.origin}) on {threads} thread{'s' if threads > 1 else ''}"
@@ -33,6 +41,28 @@ def speech(settings: CoreSettings, store: ModelStore) -> str:
     elif recogniser.name in ("Whisper base", "Whisper tiny"):
         says += "; it understands little but English (SPEECH_MODEL=small does)"
     return says
+
+
+def _tried(recogniser: LocatedModel, threads: int) -> "Recogniser":
+    """The recogniser, after a second of silence: where files do not belong together it may load and not work.
+
+    Raises ModelError.
+    """
+    from core.speech.whisper import load_whisper
+
+    try:
+        whisper = load_whisper(recogniser.path, threads=threads)
+        list(whisper.recognise(np.zeros(SAMPLE_RATE, np.float32)).segments)
+    except ModelError:
+        raise
+    except Exception as error:  # of a damaged tokenizer.json its library says nothing more precise
+        cure = "set SPEECH_MODEL to another directory, or to a size"
+        if recogniser.origin is Origin.CACHE:
+            cure = "remove it and run `imagine-sound models pull speech`"
+        raise ModelUnusable(
+            f"The recogniser in {recogniser.path} does not work ({one_line(str(error))}); {cure}."
+        ) from error
+    return whisper
 
 
 def scene(settings: CoreSettings) -> str:

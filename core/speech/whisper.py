@@ -37,7 +37,7 @@ def load_whisper(directory: Path, *, threads: int) -> "Whisper":
         model = WhisperModel(
             str(directory), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of a damaged tokenizer.json its library says nothing more precise
         raise ModelUnusable(
             f"The recogniser in {directory} cannot be loaded; run `imagine-sound models pull speech`, or set "
             "SPEECH_MODEL to the directory of a Whisper model for CTranslate2."

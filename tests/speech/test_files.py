@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from core import models
 from core.cli.common import load_settings
 from core.cli.doctor_speech import speech
-from core.errors import DownloadFailed, ModelMissing, WrongSetting
+from core.errors import DownloadFailed, ModelMissing, ModelUnusable, WrongSetting
 from core.fetching import unpacked
 from core.models import ModelStore, Origin
 from core.official import ENGLISH, ENGLISH_INSIDE, WHISPER
@@ -143,6 +144,36 @@ def test_the_doctor_loads_what_is_there(whisper_model: Path, language_pipeline: 
     (tmp_path / Path(ENGLISH_INSIDE).name).symlink_to(language_pipeline)
     settings = CoreSettings(model_cache=tmp_path, speech_model=str(whisper_model), device="cpu")
     assert speech(settings, ModelStore(settings)) == f"{whisper_model.name} (setting) on 1 thread"
+
+
+OTHER_ARCHITECTURE = (b"WhisperSpec", b"WhizperSpec")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("model.bin", lambda whole: whole[:1_000_000]),
+        ("model.bin", lambda whole: whole.replace(*OTHER_ARCHITECTURE, 1)),
+        ("tokenizer.json", lambda whole: whole[:10_000]),
+        ("vocabulary.json", lambda whole: whole[:10_000]),
+        ("config.json", lambda whole: b"{}"),
+        ("preprocessor_config.json", lambda whole: b'{"feature_size": 128}'),
+    ],
+    ids=["cut off", "another architecture", "tokenizer", "vocabulary", "configuration", "mel bands"],
+)
+def test_the_doctor_finds_a_recogniser_that_does_not_work(
+    file: str, content: Callable[[bytes], bytes], whisper_model: Path, language_pipeline: Path, tmp_path: Path
+) -> None:
+    (tmp_path / Path(ENGLISH_INSIDE).name).symlink_to(language_pipeline)
+    spoilt = lay(tmp_path / "spoilt")
+    for path in whisper_model.iterdir():
+        (spoilt / path.name).symlink_to(path)
+    whole = (spoilt / file).read_bytes() if (spoilt / file).exists() else b""
+    (spoilt / file).unlink(missing_ok=True)
+    (spoilt / file).write_bytes(content(whole))
+    settings = CoreSettings(model_cache=tmp_path, speech_model=str(spoilt), device="cpu")
+    with pytest.raises(ModelUnusable, match="SPEECH_MODEL"):
+        speech(settings, ModelStore(settings))
 
 
 @pytest.mark.parametrize(
