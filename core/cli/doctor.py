@@ -45,7 +45,7 @@ def checks(settings: CoreSettings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "decoder", _decoder
     yield "hearing", lambda: _hearing(store)
     yield "painting", lambda: _painting(settings, store)
-    if _paints_playground_on_a_gpu(settings, store):
+    if _paints_playground_on_a_gpu(settings):
         yield "memory", lambda: _memory(settings)
     yield "enlarging", lambda: _enlarging(settings, store)
     yield "speech", lambda: speech(settings, store)
@@ -112,13 +112,12 @@ def _painting(settings: CoreSettings, store: ModelStore) -> str:
     return f"{located.name} on {device_name(device)}: {located.why}"
 
 
-def _paints_playground_on_a_gpu(settings: CoreSettings, store: ModelStore) -> bool:
-    """Whether there is a plan for the memory; what is wrong with the device or the model is said by another check."""
+def _paints_playground_on_a_gpu(settings: CoreSettings) -> bool:
+    """Whether there is a plan for the memory, also before the model is fetched; another check looks at the device."""
     from core.generation.loading import choose_device
 
     try:
-        on_gpu = choose_device(settings.device).type == "cuda"
-        return on_gpu and store.image_model(on_gpu=True).source == PLAYGROUND
+        return choose_device(settings.device).type == "cuda" and settings.image_model in ("auto", PLAYGROUND)
     except ImagineSoundError:
         return False
 

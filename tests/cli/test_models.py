@@ -73,7 +73,7 @@ def test_all_is_all_that_the_extras_here_can_use(
 
     for name in ("yamnet", "playground", "taesdxl", "recogniser", "language_pipeline", "upscaler"):
         monkeypatch.setattr(ModelStore, f"pull_{name}", staticmethod(partial(pull, name)))
-    monkeypatch.setattr(pulling, "find_spec", lambda name: object())
+    monkeypatch.setattr(pulling, "find_spec", lambda name: name)
     assert main(["models", "pull", "all"]) == 0
     assert pulled == ["yamnet", "playground", "taesdxl", "recogniser", "language_pipeline", "upscaler"]
     pulled.clear()
@@ -98,7 +98,7 @@ def test_all_is_all_that_the_extras_here_can_use(
 def test_without_a_name_it_is_what_the_settings_use_here(
     settings: dict[str, object], on_gpu: bool, extras: tuple[str, ...], uses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulling, "find_spec", lambda name: object() if name in extras else None)
+    monkeypatch.setattr(pulling, "find_spec", lambda name: name if name in extras else None)
     assert used_here(CoreSettings().model_copy(update=settings), on_gpu=on_gpu) == uses
 
 
