@@ -42,6 +42,21 @@ def test_requests_are_told_from_stories(rules: Rules) -> None:
     assert rules.write("A fox ran past us.").kind == "story"
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["coon", "cripple", "goy", "gypsy", "heathen", "mulatto", "octoroon", "quadroon", "retard", "savage", "spastic"],
+)
+def test_what_people_are_insulted_with_is_nothing_to_see(word: str, rules: Rules) -> None:
+    assert load_nouns().kind(word) == load_nouns().kind(f"{word}s") == ""
+    assert rules.write(f"Paint a {word} dancing on the table.").subjects == ()
+
+
+def test_the_table_of_words_holds_words_that_can_be_met() -> None:
+    """The pipeline takes a word with a hyphen apart."""
+    table = (Path("core") / "speech" / "words.csv").read_text(encoding="utf-8")
+    assert [word for word in table.split() if "-" in word] == []
+
+
 @pytest.mark.parametrize("name", ["John", "Sarah", "Barack Obama"])
 def test_people_are_not_painted_by_their_names(name: str, rules: Rules) -> None:
     told = " ".join(rules.write(f"{name} is dancing on the table.").subjects)
