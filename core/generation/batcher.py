@@ -122,7 +122,9 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
             self._watch.begin(Phase.WAITING)
             self._clock.sleep(min(LONGEST_SLEEP_S, min(rests) - now))
             return
-        self._enter(model, now)
+        going = [r.state for r in self._active if r.rest.until <= now and not model.is_finished(r.state)]
+        if model.takes_newcomers(going):
+            self._enter(model, now)
         resting = [request for request in self._active if request.rest.until > now]
         due = [request for request in self._active if request.rest.until <= now]
         unpainted = [request for request in due if not model.is_finished(request.state)]

@@ -5,9 +5,10 @@ called. Everything here runs in the painting thread. It knows nothing of queues.
 """
 
 import logging
+import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from core.errors import InvalidOptions, OutOfMemory
 from core.generation.adapters import Adapters
 from core.generation.conditioning import PromptEncoder, TextConditioning
 from core.generation.decoding import Decoder
+from core.generation.deepcache import DeepCache, DeepFeatures
 from core.generation.limits import Limits, check, recipe_for
 from core.generation.loading import Defaults, free_memory, native_size, within_memory
 from core.generation.memory_errors import is_device_lost
@@ -45,6 +47,8 @@ class PictureInProgress:
     positive: TextConditioning
     negative: TextConditioning
     notes: tuple[Note, ...]
+    deep: Mapping[bool, DeepFeatures] = field(default_factory=dict)
+    """What the last full steps left for shallow ones, by whether the row was conditional."""
 
 
 ROOMY = everything(32)
@@ -94,8 +98,12 @@ class PlaygroundModel:
         self._prompts = PromptEncoder(pipeline, options.defaults.max_prompt_tokens)
         self._info = self._describe(identity)
         self._unet = AcceleratedUNet(  # after the adapters, which prepare it for being compiled
-            pipeline, compiled_size=self._info.size if compiled else None, fp8=options.speed.fp8 and whole
+            pipeline,
+            compiled_size=self._info.size if compiled else None,
+            fp8=options.speed.fp8 and whole,
+            deep_cache=options.speed.full_every > 1,
         )
+        self._cache = DeepCache(options.speed.full_every if self._unet.has_deep_cache else 1)
         self._limits = self._find_limits()
         self._decoder = Decoder(pipeline)
         every = options.preview_every
@@ -109,7 +117,7 @@ class PlaygroundModel:
         return self._info
 
     def warm_up(self, batch_size: int) -> None:
-        """Compile for this batch size, guided and not, so that it is over before anyone waits for it.
+        """Compile for this batch size, guided and not, full and shallow, before anyone waits for it.
 
         If compiling fails (no C compiler, say), pictures are painted uncompiled from then on, and the log says so.
         """
@@ -124,7 +132,7 @@ class PlaygroundModel:
                 state = self.prepare(GenerationRequest(Prompt("a bell", ""), seed=0, steps=2, adapter=adapter))
                 for guidance in (3.0, 1.0):
                     member = replace(state.member, guidance=guidance, guided_between=ALWAYS)
-                    self.step([replace(state, member=member)] * batch_size)
+                    self.step(self.step([replace(state, member=member)] * batch_size))
         except OutOfMemory:
             raise
         except Exception as error:
@@ -159,8 +167,12 @@ class PlaygroundModel:
         return PictureInProgress(recipe, member, positive, unconditional, notes)
 
     def group_of(self, state: PictureInProgress) -> object:
-        """One size and one adapter share a batch."""
-        return (state.recipe.size, state.recipe.adapter)
+        """One size, one adapter and one kind of step share a batch."""
+        return (state.recipe.size, state.recipe.adapter, self._cache.is_full(state.member.index))
+
+    def takes_newcomers(self, states: Sequence[PictureInProgress]) -> bool:
+        """Whether a full step is before some of them, as before a newcomer: so all are shallow together."""
+        return not states or any(self._cache.is_full(state.member.index) for state in states)
 
     def size_of(self, state: PictureInProgress) -> tuple[int, int]:
         """Width and height in pixels."""
@@ -177,18 +189,41 @@ class PlaygroundModel:
     @torch.inference_mode()
     def step(self, states: Sequence[PictureInProgress]) -> list[PictureInProgress]:
         """Everyone one step further. Raises OutOfMemory."""
-        first = states[0].recipe
-        self._adapters.use(first.adapter)
-        # where some are guided and some are not, rows are padded to a number that is compiled
-        guided = any(state.member.is_guided for state in states)
-        rows_wanted = 2 * len(states) if guided else len(states)
+        self._adapters.use(states[0].recipe.adapter)
+        return within_memory(lambda: self._step(states))
+
+    def _step(self, states: Sequence[PictureInProgress]) -> list[PictureInProgress]:
+        members, size = [state.member for state in states], states[0].recipe.size
+        levels = [math.log(member.sigmas[member.index]) for member in members]
+        is_full = self._cache.is_full(members[0].index)
+        kept: list[dict[bool, DeepFeatures]] = [{} if is_full else dict(state.deep) for state in states]
 
         def predict(inputs: Tensor, noise: Tensor, rows: Sequence[Row]) -> Tensor:
             texts = [states[row.member].positive if row.conditional else states[row.member].negative for row in rows]
-            return self._unet.predict(inputs, noise, texts, size=first.size, rows=rows_wanted)
+            # where some are guided and some are not, rows are padded to a number that is compiled
+            rows_wanted = 2 * len(states) if len(rows) > len(states) else len(states)
+            deep = [kept[row.member][row.conditional].at(levels[row.member]) for row in rows if not is_full]
+            predicted = self._unet.predict(inputs, noise, texts, size=size, rows=rows_wanted, deep=deep)
+            if predicted.deep is not None:
+                for row, features in zip(rows, predicted.deep, strict=True):
+                    before = states[row.member].deep.get(row.conditional, DeepFeatures())
+                    kept[row.member][row.conditional] = before.then(features, levels[row.member])
+            return predicted.output
 
-        members = within_memory(lambda: advance([state.member for state in states], predict, self._schedule))
-        return [replace(state, member=member) for state, member in zip(states, members, strict=True)]
+        advanced = advance(members, predict, self._schedule, self._cache.every if is_full else 1)
+        return [
+            replace(state, member=member, deep=self._needed(deep, member))
+            for state, member, deep in zip(states, advanced, kept, strict=True)
+        ]
+
+    def _needed(self, deep: Mapping[bool, DeepFeatures], member: Member) -> Mapping[bool, DeepFeatures]:
+        """What the coming steps of `member` need of `deep`: nothing once it is finished, of two the newer one at a
+        full step, which takes the most memory."""
+        if member.finished:
+            return {}
+        if self._cache.is_full(member.index):
+            return {conditional: features.newest() for conditional, features in deep.items()}
+        return deep
 
     def progress(self, state: PictureInProgress) -> Painting:
         """How far it is; a preview every few steps, never at the end, where the picture itself comes."""
@@ -243,7 +278,7 @@ class PlaygroundModel:
         return GeneratorInfo(
             model=identity.name,
             revision=identity.revision,
-            steps=max(1, round(defaults.steps * speed.steps_share)),
+            steps=defaults.steps,
             guidance=defaults.guidance,
             size=native_size(self._pipeline, defaults),
             is_miniature=identity.is_miniature,

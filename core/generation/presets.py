@@ -11,12 +11,13 @@ from core.settings import Speed
 class SpeedPreset:
     """What one preset changes.
 
-    `name`: the setting's value. `steps_share`: of the model's default steps. `guided_between`: noise levels (low, high]
-    in which guidance applies. `fp8`: FP8 linear layers where the GPU has them. `says`: the sentence for logs.
+    `name`: the setting's value. `full_every`: at every so many steps the whole network runs, at the others its
+    shallow part (DeepCache). `guided_between`: noise levels (low, high] in which guidance applies. `fp8`: FP8 linear
+    layers where the GPU has them. `says`: the sentence for logs.
     """
 
     name: str
-    steps_share: float
+    full_every: int
     guided_between: tuple[float, float]
     fp8: bool
     says: str
@@ -29,18 +30,16 @@ MIDDLE = (0.28, 5.42)
 PRESETS = MappingProxyType(
     {
         Speed.EXACT: SpeedPreset(
-            "exact", 1.0, ALWAYS, False, "exact: all steps, guidance at every step, no reduced precision"
+            "exact", 1, ALWAYS, False, "exact: all steps, guidance at every step, no reduced precision"
         ),
-        Speed.BALANCED: SpeedPreset(
-            "balanced", 0.5, ALWAYS, False, "balanced: half the steps; pictures differ slightly"
-        ),
+        Speed.BALANCED: SpeedPreset("balanced", 2, ALWAYS, False, "balanced: the whole network at every second step"),
         Speed.FAST: SpeedPreset(
             "fast",
-            0.5,
+            3,
             MIDDLE,
             True,
-            "fast: half the steps, guidance only at noise levels 0.28 to 5.42, FP8 linear layers where the GPU has "
-            "them; pictures differ visibly",
+            "fast: the whole network at every third step, guidance only at noise levels 0.28 to 5.42, FP8 linear "
+            "layers where the GPU has them",
         ),
     }
 )

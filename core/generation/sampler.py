@@ -68,9 +68,14 @@ class Member:
 
     @property
     def is_guided(self) -> bool:
-        """Whether the coming step needs the unconditional evaluation too."""
+        """Whether guidance applies at the coming step, which then needs the unconditional evaluation too."""
+        return self.is_guided_within(1)
+
+    def is_guided_within(self, steps: int) -> bool:
+        """Whether guidance applies at any of the coming `steps` steps."""
         low, high = self.guided_between
-        return self.guidance > 1 and low < self.sigmas[self.index] <= high
+        coming = self.sigmas[self.index : min(self.index + steps, self.steps)]
+        return self.guidance > 1 and any(low < sigma <= high for sigma in coming)
 
 
 @dataclass(frozen=True)
@@ -113,18 +118,24 @@ def _noise(shape: tuple[int, int, int], seed: int) -> Tensor:
     return torch.randn((1, *shape), generator=generator)[0]
 
 
-def rows_of(members: Sequence[Member]) -> list[Row]:
-    """The evaluations that the coming step of `members` needs: unguided members one, guided ones two."""
+def rows_of(members: Sequence[Member], ahead: int = 1) -> list[Row]:
+    """The evaluations that the coming step of `members` needs: unguided members one, guided ones two.
+
+    With `ahead` also members that are guided at one of so many coming steps have two.
+    """
     return [
         Row(number, conditional)
         for number, member in enumerate(members)
-        for conditional in ((False, True) if member.is_guided else (True,))
+        for conditional in ((False, True) if member.is_guided_within(ahead) else (True,))
     ]
 
 
-def advance(members: Sequence[Member], predict: Predict, schedule: NoiseSchedule) -> list[Member]:
-    """Every member one step further. All latents must have one shape and none may be finished."""
-    rows = rows_of(members)
+def advance(members: Sequence[Member], predict: Predict, schedule: NoiseSchedule, ahead: int = 1) -> list[Member]:
+    """Every member one step further. All latents must have one shape and none may be finished.
+
+    `ahead`: for how many coming steps `predict` keeps something of each row; see `rows_of`.
+    """
+    rows = rows_of(members, ahead)
     device = members[0].latent.device
     sigma = torch.tensor([members[row.member].sigmas[members[row.member].index] for row in rows], device=device)
     variance = sigma**2 + schedule.sigma_data**2
@@ -133,9 +144,10 @@ def advance(members: Sequence[Member], predict: Predict, schedule: NoiseSchedule
 
     outputs: list[Tensor | None] = [None] * len(members)
     for row, output in zip(rows, raw, strict=True):
-        before = outputs[row.member]
-        guidance = members[row.member].guidance
-        outputs[row.member] = output if before is None else before + guidance * (output - before)
+        before, member = outputs[row.member], members[row.member]
+        if before is not None and member.is_guided:
+            output = before + member.guidance * (output - before)
+        outputs[row.member] = output
     return [
         _step(member, output, schedule) for member, output in zip(members, outputs, strict=True) if output is not None
     ]

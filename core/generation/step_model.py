@@ -45,6 +45,10 @@ class StepModel(LoadedModel, Protocol[State]):
         """How many pictures of `size` are to fit into memory when they are decoded; 0 for one in tiles."""
         ...
 
+    def takes_newcomers(self, states: Sequence[State]) -> bool:
+        """Whether one that begins now is in step with `states`, which are under way; if not, it waits for a tick."""
+        ...
+
     def step(self, states: Sequence[State]) -> list[State]:
         """Everyone one step further. Raises OutOfMemory."""
         ...

@@ -6,12 +6,16 @@ It knows latents, noise levels and encoded prompts, nothing of samplers or reque
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from core.generation import deepcache
 from core.generation.conditioning import TextConditioning
 
 log = logging.getLogger(__name__)
@@ -24,15 +28,36 @@ FASTEST_ATTENTION = [
 ]
 
 
+Added = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The raw output, (n, channels, height, width), and what the deep part left for each of the n rows, for later
+    shallow runs; None where there are none."""
+
+    output: Tensor
+    deep: Tensor | None
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The network as a whole, and its shallow part; see deepcache."""
+
+    full: Callable[[Tensor, Tensor, Tensor, Added], tuple[Tensor, Tensor | None]]
+    shallow: Callable[[Tensor, Tensor, Tensor, Added, Tensor], Tensor]
+
+
 class AcceleratedUNet:
     """The UNet of `pipeline`, changed in place; `pipeline` may give it adapters afterwards.
 
     `compiled_size` is the one width and height, in pixels, that it is compiled for, None for not at all: others would
-    each be compiled anew, for minutes, while everybody waits. `fp8` asks for FP8 linear layers.
+    each be compiled anew, for minutes, while everybody waits. `fp8` asks for FP8 linear layers, `deep_cache` for runs
+    of the shallow part, which is compiled as a second network.
     """
 
     def __init__(
-        self, pipeline: StableDiffusionXLPipeline, *, compiled_size: tuple[int, int] | None, fp8: bool
+        self, pipeline: StableDiffusionXLPipeline, *, compiled_size: tuple[int, int] | None, fp8: bool, deep_cache: bool
     ) -> None:
         self._unet: torch.nn.Module = pipeline.unet
         self._compiled_size = compiled_size
@@ -41,6 +66,8 @@ class AcceleratedUNet:
         if self._on_cuda:
             self._unet.to(memory_format=self._layout)
         self.has_fp8 = fp8 and self._on_cuda and quantise_linears(self._unet)
+        self.has_deep_cache = deep_cache and can_run_shallow(self._unet)
+        self._eager = self._networks(lambda eager: eager)
         self._compiled = self._compile() if compiled_size is not None else None
 
     @property
@@ -62,12 +89,20 @@ class AcceleratedUNet:
         self._compiled = None
 
     def predict(
-        self, inputs: Tensor, noise: Tensor, texts: Sequence[TextConditioning], *, size: tuple[int, int], rows: int
-    ) -> Tensor:
+        self,
+        inputs: Tensor,
+        noise: Tensor,
+        texts: Sequence[TextConditioning],
+        *,
+        size: tuple[int, int],
+        rows: int,
+        deep: Sequence[Tensor] = (),
+    ) -> Prediction:
         """The raw output for `inputs`, shape (n, channels, height, width), at noise levels `noise`, shape (n,).
 
         `texts`: n encoded prompts. `size`: the pictures' width and height in pixels. The n rows are padded with copies
-        of the last to `rows`, where that is more.
+        of the last to `rows`, where that is more. With `deep`, what stands in for the deep part in each of the n rows,
+        only the shallow part runs.
         """
         padding = rows - len(texts)
         embeds = torch.stack([text.embeds for text in texts])
@@ -75,25 +110,31 @@ class AcceleratedUNet:
         width, height = size
         # SDXL's micro-conditioning: original size, crop corner, target size, each (height, width)
         ids = torch.tensor([height, width, 0, 0, height, width], device=inputs.device, dtype=embeds.dtype)
-        network: Callable[..., tuple[Tensor]] = self._unet
-        if self._compiled is not None and size == self._compiled_size:
-            network = self._compiled
+        added = {"text_embeds": _pad(pooled, padding), "time_ids": ids.repeat(rows, 1)}
+        sample = _pad(inputs, padding).to(embeds.dtype).contiguous(memory_format=self._layout)
+        noise, embeds = _pad(noise, padding), _pad(embeds, padding)
+        compiled = self._compiled if size == self._compiled_size else None
+        networks = compiled or self._eager
+        kept: Tensor | None = None
         with self._fast_attention():
-            output = network(
-                _pad(inputs, padding).to(embeds.dtype).contiguous(memory_format=self._layout),
-                _pad(noise, padding),
-                encoder_hidden_states=_pad(embeds, padding),
-                added_cond_kwargs={"text_embeds": _pad(pooled, padding), "time_ids": ids.repeat(rows, 1)},
-                return_dict=False,
-            )[0]
-        return output[: len(texts)]
+            if deep:
+                below = _pad(torch.stack(list(deep)), padding).contiguous(memory_format=self._layout)
+                output = networks.shallow(sample, noise, embeds, added, below)
+            else:
+                output, kept = networks.full(sample, noise, embeds, added)
+        return Prediction(output[: len(texts)], None if kept is None else kept[: len(texts)])
 
-    def _compile(self) -> Callable[..., tuple[Tensor]]:
+    def _networks(self, prepared: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Networks:
+        """What is run, `prepared` (compiled, say). Without a cache that is the network's own forward alone."""
+        if self.has_deep_cache:
+            full, shallow = prepared(deepcache.full), prepared(deepcache.shallow)
+            return Networks(partial(full, self._unet), partial(shallow, self._unet))
+        return Networks(partial(_own_forward, prepared(self._unet)), partial(deepcache.shallow, self._unet))
+
+    def _compile(self) -> Networks:
         prepare_compiler()
-        compiled: Callable[..., tuple[Tensor]] = torch.compile(
-            self._unet, mode="max-autotune-no-cudagraphs" if self._on_cuda else None, dynamic=False
-        )
-        return compiled
+        mode = "max-autotune-no-cudagraphs" if self._on_cuda else None
+        return self._networks(partial(torch.compile, mode=mode, dynamic=False))
 
     @contextmanager
     def _fast_attention(self) -> Iterator[None]:
@@ -102,6 +143,21 @@ class AcceleratedUNet:
             return
         with sdpa_kernel(FASTEST_ATTENTION, set_priority=True):
             yield
+
+
+def can_run_shallow(unet: torch.nn.Module) -> bool:
+    """Whether `unet` can be run with a deep cache; if not, the log says why."""
+    why_not = deepcache.misfit(unet)
+    if why_not:
+        log.warning("this network cannot be run shallow (%s); every step is a full one, whatever SPEED says", why_not)
+    return not why_not
+
+
+def _own_forward(
+    network: Callable[..., tuple[Tensor]], sample: Tensor, noise: Tensor, text: Tensor, added: Added
+) -> tuple[Tensor, None]:
+    output = network(sample, noise, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False)[0]
+    return output, None
 
 
 def prepare_compiler() -> None:

@@ -48,6 +48,8 @@ class ScriptedModel:
     warms_up_to: int = 100
     cannot_compile: bool = False
     gate: threading.Semaphore | None = None
+    joined_every: int = 1
+    """Newcomers are in step with those under way at every so many steps of these."""
     log: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
@@ -91,6 +93,9 @@ class ScriptedModel:
 
     def decode_limit(self, size: tuple[int, int]) -> int:
         return self.decode_limits.get(size, 100)
+
+    def takes_newcomers(self, states: Sequence[State]) -> bool:
+        return not states or any(state.step % self.joined_every == 0 for state in states)
 
     def step(self, states: Sequence[State]) -> list[State]:
         names = tuple(state.request.prompt.text for state in states)

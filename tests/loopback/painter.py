@@ -63,6 +63,10 @@ class ScriptedModel:
         """Memory is no matter."""
         return 100
 
+    def takes_newcomers(self, _: Sequence[State]) -> bool:
+        """Always."""
+        return True
+
     def step(self, states: Sequence[State]) -> list[State]:
         """A tenth of a second for all together."""
         words = " ".join(state.request.prompt.text for state in states)
