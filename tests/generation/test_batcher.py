@@ -274,3 +274,19 @@ def test_a_listener_that_fails_harms_nobody() -> None:
 
         batcher.submit(GenerationRequest(Prompt("one", ""), seed=0), broken)
         assert isinstance(Asker(batcher, "two").end(), Painted)
+
+
+def test_a_newcomer_waits_until_it_is_in_step_with_the_others() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0), joined_every=2)
+    with painting(model) as batcher:
+        first = Asker(batcher, "first", steps=6)
+        assert model.gate is not None
+        model.gate.release()
+        while first.next() != Painting(1, 6):
+            pass
+        second = Asker(batcher, "second", steps=2)
+        model.gate.release(100)
+        assert isinstance(first.end(), Painted)
+        assert isinstance(second.end(), Painted)
+    steps = [names for what, names in model.log if what == "step"]
+    assert steps.index(("first", "second")) % 2 == 0
