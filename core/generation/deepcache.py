@@ -56,7 +56,8 @@ class DeepFeatures:
     def at(self, level: float) -> Tensor:
         """The forecast for the step at `level`; what the newest full step left where there was only one.
 
-        On the bundled miniature, 24 steps of which every second is full: 48.0 dB to exact, without forecast 33.1.
+        On the bundled miniature, six pictures of 24 steps of which every second is full: 48.0 dB to exact, without
+        a forecast 33.1, less than with half the steps (37.3).
         """
         if len(self.values) < 2:
             return self.values[-1]
