@@ -144,8 +144,8 @@ class CoreSettings(BaseSettings):
 
     speed: Speed = Field(
         Speed.EXACT,
-        description="exact: nothing is traded for speed; balanced: fewer steps; fast: fewer steps, guidance in the "
-        "middle only, and FP8 where the GPU has it.",
+        description="exact: nothing is traded for speed; balanced: the whole network runs at every second step only; "
+        "fast: at every third, guidance in the middle only, and FP8 where the GPU has it.",
     )
     max_batch: Annotated[int, Field(ge=1, le=32)] = Field(
         8, description="How many pictures are painted at once at most."
