@@ -7,6 +7,8 @@ import logging
 import os
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -69,15 +71,13 @@ def fetched(official: OfficialModel, target: Path) -> Path:
     """`target`, fetched unless it is there, with its hash checked, telling what has arrived. Raises DownloadFailed."""
     import pooch
     import requests
-    from filelock import FileLock, Timeout
 
     pooch.get_logger().setLevel(logging.WARNING)
     if not target.exists():
         require_space(official.name, official.about_bytes, target.parent, "MODEL_CACHE")
     arrival = Arrival(official.name, official.about_bytes)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_suffix(".lock"), timeout=LOCK_SECONDS):
+        with by_one_only(official, target.with_name(f"{target.name}.lock")):
             pooch.retrieve(
                 official.address,
                 known_hash=official.sha256,
@@ -85,10 +85,6 @@ def fetched(official: OfficialModel, target: Path) -> Path:
                 path=target.parent,
                 downloader=pooch.HTTPDownloader(progressbar=arrival, timeout=CONNECT_SECONDS),
             )
-    except Timeout as error:
-        raise DownloadFailed(
-            f"Another process has been fetching {official.name} for {LOCK_SECONDS // 60} minutes; try again later."
-        ) from error
     except requests.RequestException as error:
         log.debug("fetching %s failed", official.name, exc_info=True)
         raise DownloadFailed(f"{official.name} could not be fetched; check the network and try again.") from error
@@ -98,17 +94,59 @@ def fetched(official: OfficialModel, target: Path) -> Path:
             "try again, and do not use another source."
         ) from error
     except OSError as error:
+        raise _unsaved(official, target.parent, error) from error
+    return target
+
+
+@contextmanager
+def by_one_only(official: OfficialModel, lock: Path) -> Iterator[None]:
+    """While it lasts, no other process and no other thread holds the file `lock`, whose directory it makes.
+
+    Raises DownloadFailed where somebody else holds it for too long, OSError where it cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock, timeout=LOCK_SECONDS)
+    try:
+        held.acquire()
+    except Timeout as error:
         raise DownloadFailed(
-            f"{official.name} could not be saved in {target.parent}: {os.strerror(error.errno or 0)}; "
-            f"it needs {official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
+            f"Another process has been fetching {official.name} for {LOCK_SECONDS // 60} minutes; try again later."
         ) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _unsaved(official: OfficialModel, place: Path, error: OSError) -> DownloadFailed:
+    return DownloadFailed(
+        f"{official.name} could not be saved in {place}: {os.strerror(error.errno or 0)}; "
+        f"it needs {official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
+    )
+
+
+def fetched_and_unpacked(official: OfficialModel, inside: str, target: Path, mark: str) -> Path:
+    """`target`, holding what is in the directory `inside` of a zip file on the web; fetched unless the file `mark` is
+    in it. Raises DownloadFailed.
+    """
+    try:
+        with by_one_only(official, target.with_name(f"{target.name}.lock")):
+            if not (target / mark).is_file():
+                archive = fetched(official, target.with_name(f"{target.name}.zip"))
+                unpacked(official, archive, inside, target)
+                archive.unlink()
+    except OSError as error:
+        raise _unsaved(official, target.parent, error) from error
     return target
 
 
 def unpacked(official: OfficialModel, archive: Path, inside: str, target: Path) -> Path:
-    """`target`, holding what is in the directory `inside` of a zip file, whole or not at all. Raises DownloadFailed."""
-    if target.is_dir():
-        return target
+    """`target`, holding what is in the directory `inside` of a zip file, whole or not at all.
+
+    It takes the place of what is there. Raises DownloadFailed.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as temporary:
@@ -122,6 +160,8 @@ def unpacked(official: OfficialModel, archive: Path, inside: str, target: Path) 
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with files.open(name) as source, path.open("wb") as copy:
                         shutil.copyfileobj(source, copy)
+            if target.exists():
+                shutil.rmtree(target)
             place.rename(target)
     except (OSError, zipfile.BadZipFile) as error:
         raise DownloadFailed(

@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 
 from core.arrival import Arrival, Tell, tell_nobody
 from core.errors import DownloadFailed
-from core.fetching import LOCK_SECONDS, ModelFile, OfficialModel, require_space
+from core.fetching import ModelFile, OfficialModel, by_one_only, require_space
 
 log = logging.getLogger(__name__)
 
@@ -89,18 +89,12 @@ def pull(
     Before the first byte it is known to fit on the disk. What had arrived when it is interrupted is gone on with the
     next time. Raises DownloadFailed.
     """
-    from filelock import FileLock, Timeout
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     place = into or hub_cache() / f"models--{official.address.replace('/', '--')}"
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / ".fetching.lock", timeout=LOCK_SECONDS):
+        with by_one_only(official, place / ".fetching.lock"):
             return _Download(official, revision, token, place, into).fetched(tell)
-    except Timeout as error:
-        raise DownloadFailed(
-            f"Another process has been fetching {official.name} for {LOCK_SECONDS // 60} minutes; try again later."
-        ) from error
     except (HTTPError, OSError) as error:
         log.debug("fetching %s failed", official.address, exc_info=True)
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:

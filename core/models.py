@@ -16,15 +16,17 @@ from pathlib import Path, PurePosixPath
 from core import hub
 from core.arrival import Tell, tell_nobody
 from core.errors import DownloadFailed, ModelMissing
-from core.fetching import OfficialModel, fetched, unpacked
+from core.fetching import OfficialModel, fetched, fetched_and_unpacked
 from core.official import (
     CORES_FOR_SMALL,
     ENGLISH,
     ENGLISH_INSIDE,
+    ENGLISH_MARK,
     PLAYGROUND_MODEL,
     TAESDXL,
     UPSCALER,
     WHISPER,
+    WHISPER_FILES,
     YAMNET,
     pinned,
 )
@@ -43,6 +45,7 @@ class Origin(StrEnum):
     CACHE = "cache"
     DOWNLOAD = "download"
     HUB = "hub"
+    PACKAGE = "package"
     BUNDLED = "bundled"
 
 
@@ -197,17 +200,17 @@ class ModelStore:
         wanted = self._settings.speech_model
         if wanted == "auto":
             wanted = "small" if (os.cpu_count() or 1) >= CORES_FOR_SMALL else "base"
-        return WHISPER.get(wanted) or OfficialModel(wanted, wanted, 0, "its maker's")
+        return WHISPER.get(wanted) or OfficialModel(wanted, wanted, 0, "its maker's", files=WHISPER_FILES)
 
     def recogniser(self) -> LocatedModel:
         """What recognises speech. Looks at a few names on the disk. Raises ModelMissing, also without the library."""
-        _require_speech("faster_whisper")
+        require_speech("faster_whisper")
         wanted = Path(self._settings.speech_model).expanduser()
         if self._settings.speech_model != "auto" and self._settings.speech_model not in WHISPER:
-            if not (wanted / "model.bin").is_file():
+            if missing := hub.lacks(self.whisper, wanted, None):
                 raise ModelMissing(
-                    f"SPEECH_MODEL is {wanted}, but there is no Whisper model for CTranslate2 (model.bin); name a "
-                    f"directory with one, or a size: {', '.join(WHISPER)}."
+                    f"SPEECH_MODEL is {wanted}, but there is no whole Whisper model for CTranslate2 (it lacks "
+                    f"{', '.join(missing)}); name a directory with one, or a size: {', '.join(WHISPER)}."
                 )
             return LocatedModel(wanted.name, str(wanted), Origin.SETTING, "SPEECH_MODEL names it")
         official, cached = self.whisper, self.cached_recogniser
@@ -217,10 +220,12 @@ class ModelStore:
 
     def language_pipeline(self) -> LocatedModel:
         """What rules read English with. Raises ModelMissing, also without the library."""
-        _require_speech("spacy")
-        if not (self.cached_pipeline / "config.cfg").is_file():
-            raise ModelMissing(f"{ENGLISH.name} is not here; `imagine-sound models pull speech` fetches it.")
-        return LocatedModel(ENGLISH.name, str(self.cached_pipeline), Origin.CACHE, "it was fetched before")
+        require_speech("spacy")
+        if (self.cached_pipeline / ENGLISH_MARK).is_file():
+            return LocatedModel(ENGLISH.name, str(self.cached_pipeline), Origin.CACHE, "it was fetched before")
+        if installed := _installed_pipeline():
+            return LocatedModel(ENGLISH.name, str(installed), Origin.PACKAGE, "it is installed")
+        raise ModelMissing(f"{ENGLISH.name} is not here; `imagine-sound models pull speech` fetches it.")
 
     @property
     def cached_recogniser(self) -> Path:
@@ -233,19 +238,17 @@ class ModelStore:
         return self._settings.model_cache / PurePosixPath(ENGLISH_INSIDE).name
 
     def pull_recogniser(self) -> Path:
-        """Fetch the recogniser that the settings name by its size into the cache. Raises DownloadFailed."""
-        _require_speech("faster_whisper")
-        if self._settings.speech_model in ("auto", *WHISPER):
-            self._pull(self.whisper, into=self.cached_recogniser)
-        return self.recogniser().path
+        """Fetch the recogniser that the settings name by its size into the cache, also without the library for it.
+
+        Raises DownloadFailed, and ModelMissing where they name a directory that holds none.
+        """
+        if self._settings.speech_model not in ("auto", *WHISPER):
+            return self.recogniser().path
+        return self._pull(self.whisper, into=self.cached_recogniser)
 
     def pull_language_pipeline(self, official: OfficialModel = ENGLISH) -> Path:
         """Fetch the English pipeline into the cache and unpack it, unless it is there. Raises DownloadFailed."""
-        if not self.cached_pipeline.is_dir():
-            wheel = fetched(official, self.cached_pipeline.with_suffix(".whl"))
-            unpacked(official, wheel, ENGLISH_INSIDE, self.cached_pipeline)
-            wheel.unlink()
-        return self.cached_pipeline
+        return fetched_and_unpacked(official, ENGLISH_INSIDE, self.cached_pipeline, ENGLISH_MARK)
 
     def taesdxl(self) -> LocatedModel:
         """What decodes previews. Raises ModelMissing, which is no harm."""
@@ -306,9 +309,17 @@ class ModelStore:
         return LocatedModel(directory, str(source), Origin.BUNDLED, why)
 
 
-def _require_speech(library: str) -> None:
+def require_speech(library: str) -> None:
+    """Raises ModelMissing without a library of the extra."""
     if find_spec(library) is None:
         raise ModelMissing("Recognising speech needs the extra `speech`; install imagine-sound[speech].")
+
+
+def _installed_pipeline() -> Path | None:
+    """The English pipeline where it is installed as a package of its own; nothing is imported."""
+    package = find_spec(PurePosixPath(ENGLISH_INSIDE).parts[0])
+    places = (package.submodule_search_locations if package else None) or ()
+    return next((mark.parent for place in places for mark in Path(place).glob(f"*/{ENGLISH_MARK}")), None)
 
 
 def _miniature_path(directory: str) -> Path:

@@ -70,7 +70,7 @@ WHISPER = {
         commit=commit,
         about_bytes=about,
         licence="MIT",
-        files=WHISPER_FILES,
+        files=(*WHISPER_FILES, ModelFile("preprocessor_config.json")) if size == "large-v3" else WHISPER_FILES,
     )
     for size, commit, about in (
         ("tiny", "d90ca5fe260221311c53c58e660288d3deb8d356", 78_000_000),
@@ -80,7 +80,8 @@ WHISPER = {
         ("large-v3", None, 3_090_000_000),
     )
 }
-"""What recognises speech; of those without a commit the newest is taken."""
+"""What recognises speech; of those without a commit the newest is taken. Large-v3 looks at 128 mel bands instead of 80,
+which only its preprocessor's file says; without it every recognition fails."""
 CORES_FOR_SMALL = 4
 """So many processor cores recognise with small about as quickly as people talk."""
 ENGLISH = OfficialModel(
@@ -93,6 +94,8 @@ ENGLISH = OfficialModel(
 )
 """spaCy's small English pipeline, by which rules find the scene in what is said."""
 ENGLISH_INSIDE = "en_core_web_sm/en_core_web_sm-3.8.0"
+ENGLISH_MARK = "config.cfg"
+"""What a pipeline's directory holds, and nothing else does."""
 PINNED = {official.address: official.commit for official in (PLAYGROUND_MODEL, TAESDXL)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.cli.arguments import ALL, MODELS
 from core.fetching import OfficialModel
-from core.models import ModelStore
+from core.models import ModelStore, require_speech
 from core.official import ENGLISH, PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET
 from core.settings import PLAYGROUND, CoreSettings, Speech
 
@@ -43,6 +43,9 @@ def pull(names: Sequence[str], settings: CoreSettings, *, on_gpu: bool) -> None:
     logging.getLogger("core.arrival").setLevel(logging.INFO)  # without a terminal its lines are all that moves
     for model in models:
         print(f"{model.official.name} is in {model.pull()}", flush=True)
+    if "speech" in wanted:  # what was fetched is of no use without the extra
+        require_speech("faster_whisper")
+        require_speech("spacy")
 
 
 def used_here(settings: CoreSettings, *, on_gpu: bool) -> list[str]:

@@ -1,11 +1,8 @@
 """What speech needs is found where it was fetched, and what is missing is told with what to do."""
 
-import hashlib
-import importlib.util
 import io
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,9 +43,22 @@ def test_a_recogniser_is_there_only_when_it_is_whole(store: ModelStore, tmp_path
     assert (located.name, located.path, located.origin) == ("Whisper base", tmp_path / "whisper-base", Origin.CACHE)
 
 
-def test_a_recogniser_may_be_any_directory_with_a_model(tmp_path: Path) -> None:
+def test_the_largest_recogniser_is_whole_only_with_the_number_of_its_mel_bands(tmp_path: Path) -> None:
+    store = ModelStore(CoreSettings(model_cache=tmp_path, speech_model="large-v3"))
+    lay(tmp_path / "whisper-large-v3", *WHOLE)
+    with pytest.raises(ModelMissing, match="models pull speech"):
+        store.recogniser()
+    lay(tmp_path / "whisper-large-v3", "preprocessor_config.json")
+    assert store.recogniser().name == "Whisper large-v3"
+
+
+def test_a_recogniser_may_be_any_directory_with_a_whole_model(tmp_path: Path) -> None:
     own = lay(tmp_path / "own", *WHOLE)
-    assert ModelStore(CoreSettings(speech_model=str(own))).recogniser().path == own
+    store = ModelStore(CoreSettings(speech_model=str(own)))
+    assert store.recogniser().path == own
+    (own / "tokenizer.json").unlink()
+    with pytest.raises(ModelMissing, match=r"it lacks tokenizer\.json"):
+        store.recogniser()
     with pytest.raises(ModelMissing, match="a size: tiny, base"):
         ModelStore(CoreSettings(speech_model=str(tmp_path / "nothing"))).recogniser()
 
@@ -107,15 +117,19 @@ def test_a_wheel_that_is_none_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_pipeline_that_was_fetched_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = wheel((f"{ENGLISH_INSIDE}/config.cfg", b"config"))
+def test_a_pipeline_that_is_installed_as_a_package_is_found_and_a_fetched_one_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("spacy")
+    package = tmp_path / "site" / "en_core_web_sm"
+    lay(package, "__init__.py")
+    inside = lay(package / "en_core_web_sm-3.8.1", "config.cfg")
+    monkeypatch.syspath_prepend(package.parent)
     store = ModelStore(CoreSettings(model_cache=tmp_path))
-    monkeypatch.setattr(models, "fetched", lambda official, target: target.write_bytes(data) and target)
-    path = store.pull_language_pipeline(replace(ENGLISH, sha256=hashlib.sha256(data).hexdigest()))
-    if importlib.util.find_spec("spacy") is not None:
-        assert store.language_pipeline().path == path
-    assert (path / "config.cfg").read_bytes() == b"config"
-    assert [one.name for one in tmp_path.iterdir()] == [path.name], "the wheel goes"
+    located = store.language_pipeline()
+    assert (located.path, located.origin) == (inside, Origin.PACKAGE)
+    lay(store.cached_pipeline, "config.cfg")
+    assert store.language_pipeline().origin is Origin.CACHE
 
 
 def test_at_the_start_it_is_said_what_speech_lacks_and_where_words_go(tmp_path: Path) -> None:
