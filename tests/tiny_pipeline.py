@@ -35,8 +35,8 @@ def build_tiny_pipeline(directory: Path, *, seed: int = 0) -> Path:
             latents_mean=[-1.6574, 1.886, -1.383, 2.5155],
             latents_std=[8.4927, 5.9022, 6.5498, 5.2299],
         ),
-        text_encoder=CLIPTextModel(_text_config(len(tokenizer))),
-        text_encoder_2=CLIPTextModelWithProjection(_text_config(len(tokenizer))),
+        text_encoder=CLIPTextModel(text_config(len(tokenizer))),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(len(tokenizer))),
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
         unet=UNet2DConditionModel(
@@ -72,7 +72,8 @@ def build_tiny_tokenizer(directory: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(directory, model_max_length=77)
 
 
-def _text_config(vocabulary: int) -> CLIPTextConfig:
+def text_config(vocabulary: int) -> CLIPTextConfig:
+    """A text encoder of two small layers."""
     return CLIPTextConfig(
         vocab_size=vocabulary,
         hidden_size=HIDDEN,

@@ -7,19 +7,23 @@ on after "the adapter NAME".
 
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from core.models import find_adapters
+from core.adapter_files import find_adapters
+from core.errors import InvalidOptions
 
 MOST_HEADER_BYTES = 4_000_000
 """All layers of SDXL and both its text encoders take half a megabyte; some trainers note their captions besides."""
 MOST_TENSORS = 20_000
 MOST_RANK = 512
+KIND = "imagine_sound.kind"
+"""The metadata that says of an adapter which is no choice by name what it is."""
 
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4}
 _WHOLE = frozenset({"I64", "I32"})
@@ -30,7 +34,8 @@ _NAMINGS = (
     re.compile(r"(?P<layer>.+?)\.processor\.(?P<last>to_\w+?)_lora\.(?P<part>down|up)\.weight"),  # diffusers till 0.17
 )
 _BESIDE = re.compile(r".+\.(?:alpha|dora_scale|lora_magnitude_vector(?:\.\w+)?(?:\.weight)?)")
-_LEFT_TO_LOADING = re.compile(r"lora_unet_(?:input|middle|output)_block|lora_te\d?_|text_encoder(?:_2)?\.")
+_OF_TEXT_ENCODERS = re.compile(r"lora_te\d?_|text_encoder(?:_2)?\.")
+_LEFT_TO_LOADING = re.compile(rf"lora_unet_(?:input|middle|output)_block|{_OF_TEXT_ENCODERS.pattern}")
 _DOWN = frozenset({"lora_A", "lora_down", "down"})
 
 
@@ -61,15 +66,47 @@ class Layer:
 
 @dataclass(frozen=True)
 class AdapterHeader:
-    """What a good file adapts, and its largest rank."""
+    """What a good file adapts, its largest rank, and what it says of itself."""
 
     layers: tuple[Layer, ...]
     rank: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def adapts_text(self) -> bool:
+        """Whether it changes the text encoders, too."""
+        return any(_OF_TEXT_ENCODERS.match(layer.name) for layer in self.layers)
+
+
+def adapter_kind(header: AdapterHeader) -> str | None:
+    """What kind of adapter it is that nobody chooses by name; None for those that are chosen."""
+    return header.metadata.get(KIND) or None
+
+
+def choices(directory: Path) -> dict[str, Path]:
+    """The adapters in `directory` that may be chosen, by name; bad ones are told of when they are chosen."""
+    return {name: path for name, path in find_adapters(directory).items() if _kind_of_file(path) is None}
+
+
+def find_adapter(directory: Path, name: str) -> Path:
+    """The file of the adapter `name` in `directory`. Raises InvalidOptions, which says the others."""
+    adapters = choices(directory)
+    if name not in adapters:
+        if name in find_adapters(directory):
+            raise InvalidOptions(f"{name} stands for guidance and is no choice by name: SPEED=balanced uses it.")
+        choices_there = ", ".join(adapters) or "none yet"
+        raise InvalidOptions(f"There is no adapter called {name}; the adapters here are: {choices_there}.")
+    return adapters[name]
+
+
+def refused(name: str, error: BadAdapter) -> InvalidOptions:
+    """What somebody is told who chose the adapter `name`."""
+    return InvalidOptions(f"The adapter {name} cannot be loaded: it {error}; choose another.")
 
 
 def read_header(path: Path) -> AdapterHeader:
     """The header of the file at `path`. Raises BadAdapter."""
-    tensors = _tensors(path)
+    tensors, metadata = _content(path)
     sides: dict[str, dict[bool, tuple[int, ...]]] = {}
     for name, tensor in tensors.items():
         found = next(filter(None, (naming.fullmatch(name) for naming in _NAMINGS)), None)
@@ -85,6 +122,7 @@ def read_header(path: Path) -> AdapterHeader:
     return AdapterHeader(
         tuple(_layer(name, shapes) for name, shapes in sides.items()),
         max(_rank(shapes) for shapes in sides.values()),
+        metadata,
     )
 
 
@@ -115,8 +153,20 @@ def bad_adapters(directory: Path) -> dict[str, str]:
     return wrong
 
 
-def _tensors(path: Path) -> dict[str, _Tensor]:
-    """The header's tensors, of which each has its own bytes, and the file no others."""
+def adapters_for(kind: str, directory: Path) -> tuple[str, ...]:
+    """The names of the adapters in `directory` that are of that kind."""
+    return tuple(name for name, path in find_adapters(directory).items() if _kind_of_file(path) == kind)
+
+
+def _kind_of_file(path: Path) -> str | None:
+    try:
+        return adapter_kind(read_header(path))
+    except BadAdapter:
+        return None
+
+
+def _content(path: Path) -> tuple[dict[str, _Tensor], Mapping[str, str]]:
+    """The header's tensors, of which each has its own bytes, and the file no others; and its metadata."""
     try:
         if not path.is_file():
             raise BadAdapter("is no file")
@@ -130,7 +180,7 @@ def _tensors(path: Path) -> dict[str, _Tensor]:
         raise BadAdapter(f"cannot be read ({error.strerror})") from error
     except (struct.error, ValidationError) as error:
         raise BadAdapter("is damaged") from error
-    header.pop("__metadata__", None)
+    said = header.pop("__metadata__", None)
     tensors = {name: tensor for name, tensor in header.items() if isinstance(tensor, _Tensor)}
     if len(tensors) != len(header) or len(tensors) > MOST_TENSORS:
         raise BadAdapter("is damaged")
@@ -142,7 +192,7 @@ def _tensors(path: Path) -> dict[str, _Tensor]:
         end = last
     if end != size - 8 - length:
         raise BadAdapter("is damaged")
-    return tensors
+    return tensors, said if isinstance(said, dict) else {}
 
 
 def _rank(shapes: dict[bool, tuple[int, ...]]) -> int:

@@ -1,13 +1,14 @@
 """Step-level continuous batching: one thread owns the device, and requests join and leave the batch at every step.
 
-Each tick: admit who waits, drop who was cancelled, take everyone one step further, decode who is finished. What fails,
-fails alone. What fails for want of memory is tried with fewer, then decoded in tiles, then with nothing else on the
-device, then a few times later; only then is anybody told. It knows nothing of tensors: a StepModel does the work. What
-it begins it says to the watch.
+Each tick: admit who waits, drop who was cancelled, take everyone one step further, decode who is finished. Between two
+ticks, while nobody waits for it, one part of the model is compiled. What fails, fails alone. What fails for want of
+memory is tried with fewer, then decoded in tiles, then with nothing else on the device, then a few times later; only
+then is anybody told. It knows nothing of tensors: a StepModel does the work. What it begins it says to the watch.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -15,8 +16,9 @@ from typing import Any, Generic, TypeVar
 from PIL.Image import Image
 
 from core.errors import OutOfMemory
+from core.generation.breaks import CALM_S, Breaks
 from core.generation.memory_errors import is_device_lost, is_out_of_memory
-from core.generation.protocol import GenerationRequest, Painted
+from core.generation.protocol import GenerationRequest, GpuMemory, InspectionRequest, Painted
 from core.generation.queue import Ticket
 from core.generation.shortage import NO_REST, USUAL_CLOCK, Allowance, Clock, Rest
 from core.generation.step_model import State, StepModel
@@ -26,11 +28,13 @@ from core.generation.worker import PROBE, PaintingThread
 log = logging.getLogger(__name__)
 
 BUCKETS = (1, 2, 4, 8, 16, 32)
-"""Batch sizes that the model is run at, each compiled once. Seven pictures are stepped as four, two and one: padding
-them to eight would cost as much as an eighth."""
+"""Batch sizes that the model is run at, so that few have to be compiled. Seven pictures are stepped as four, two and
+one: padding them to eight would cost as much as an eighth."""
 
 LONGEST_SLEEP_S = 0.25
 """While everyone rests, cancels and newcomers are looked for so often."""
+LONGEST_ENCODING_S = 60.0
+"""A prompt that is encoded in another thread is waited for after so long, which the watch then limits."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,14 +45,22 @@ class Work(StrEnum):
 
     STEP = "stepped"
     DECODING = "decoded"
+    COMPILING = "compiled"
 
 
 @dataclass(frozen=True, eq=False)
 class EnteringRequest:
-    """A request whose prompt is to be encoded."""
+    """A request whose prompt is to be encoded; `encoding` is what other threads do of that."""
 
     ticket: Ticket[GenerationRequest]
+    since: float
+    encoding: Sequence[Future[Any]] = ()
     rest: Rest = NO_REST
+
+    def is_due(self, now: float) -> bool:
+        """Whether it neither rests nor is encoded elsewhere while others are painted."""
+        is_encoded = all(future.done() for future in self.encoding) or now > self.since + LONGEST_ENCODING_S
+        return is_encoded and self.rest.until <= now
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +71,10 @@ class ActiveRequest(Generic[State]):
     state: State
     started: float
     rest: Rest = NO_REST
+
+    def is_due(self, now: float) -> bool:
+        """Whether it does not rest."""
+        return self.rest.until <= now
 
 
 Asking = TypeVar("Asking", EnteringRequest, ActiveRequest[Any])
@@ -75,58 +91,65 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         max_waiting: int,
         patience: Patience = USUAL_PATIENCE,
         clock: Clock = USUAL_CLOCK,
+        calm_s: float = CALM_S,
+        memory: Callable[[], GpuMemory | None] = lambda: None,
     ) -> None:
-        self._cold = [size for size in BUCKETS if size <= max_batch]
-        self._largest = self._cold[-1]
+        self._largest = max(size for size in BUCKETS if size <= max_batch)
         self._clock = clock
+        self._breaks = Breaks(calm_s)
         self._allowance = Allowance(clock.now)
         self._entering: list[EnteringRequest] = []
         self._active: list[ActiveRequest[State]] = []
-        super().__init__(load, max_waiting=max_waiting, patience=patience)
+        super().__init__(load, max_waiting=max_waiting, patience=patience, memory=memory)
 
     def _serve(self, model: StepModel[State]) -> None:
-        for size in tuple(self._cold):
-            if self._queue.closed or not self._warm_up(model, size):
-                break
         self._queue.ready()
         while not self._queue.closed or self._entering or self._active:
             self._tick(model)
+            self._compile(model)
 
     def _probe(self, model: StepModel[State]) -> None:
         self._watch.begin(Phase.BETWEEN_STEPS)
         state = model.prepare(PROBE)
         model.step([state])
 
-    def _warm_up(self, model: StepModel[State], size: int) -> bool:
-        """Whether batches of `size` can be stepped now."""
-        self._watch.begin(Phase.WARMING_UP)
-        trouble = self._attempt(lambda: model.warm_up(size))
-        if isinstance(trouble, OutOfMemory):
-            self._shrink(Work.STEP, model.info().size, size)
-            return False
-        if isinstance(trouble, Exception):
-            log.warning("warming up failed; pictures are painted all the same", exc_info=trouble)
+    def _compile(self, model: StepModel[State]) -> None:
+        """Compile one part, if there is a break for it and memory."""
+        began = self._clock.now()
+        requests: list[EnteringRequest | ActiveRequest[State]] = [*self._entering, *self._active]
+        if self._queue.closed or not self._breaks.is_one(began, is_busy=bool(requests)):
+            return
+        kind = (Work.COMPILING, model.info().size)
+        if any(request.rest is not NO_REST for request in requests) or not self._allowance.most(kind, 1):
+            self._breaks.put_off()
+            return
+        self._watch.begin(Phase.COMPILING)
+        compiled = self._attempt(model.compile_next)
+        if isinstance(compiled, OutOfMemory):
+            self._allowance.failed(kind, 1)
+            log.warning("no memory to compile; it is tried again later")
+        elif isinstance(compiled, Exception):
+            log.warning("compiling failed; pictures are painted all the same", exc_info=compiled)
+            self._breaks.end()
             self._check_device(model)
-            self._cold.clear()
         else:
-            self._cold.remove(size)
-        return True
+            self._allowance.worked(kind, 1)
+            self._breaks.took(began, self._clock.now(), had_work=compiled)
 
     def _tick(self, model: StepModel[State]) -> None:
         """One round: admit, drop, encode, step, decode."""
-        self._admit()
+        self._admit(model)
         self._entering, self._active = self._going(self._entering), self._going(self._active)
         now = self._clock.now()
-        rests = [entering.rest.until for entering in self._entering] + [active.rest.until for active in self._active]
-        if rests and min(rests) > now:
-            self._watch.begin(Phase.WAITING)
-            self._clock.sleep(min(LONGEST_SLEEP_S, min(rests) - now))
+        requests: list[EnteringRequest | ActiveRequest[State]] = [*self._entering, *self._active]
+        if not any(request.is_due(now) for request in requests):
+            self._wait(requests, now)
             return
-        going = [r.state for r in self._active if r.rest.until <= now and not model.is_finished(r.state)]
+        going = [r.state for r in self._active if r.is_due(now) and not model.is_finished(r.state)]
         if model.takes_newcomers(going):
             self._enter(model, now)
-        resting = [request for request in self._active if request.rest.until > now]
-        due = [request for request in self._active if request.rest.until <= now]
+        resting = [request for request in self._active if not request.is_due(now)]
+        due = [request for request in self._active if request.is_due(now)]
         unpainted = [request for request in due if not model.is_finished(request.state)]
         painted = [request for request in due if model.is_finished(request.state)]
         stepped = [request for group in _groups(model, unpainted) for request in self._step(model, group)]
@@ -138,12 +161,33 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         undecoded = [request for group in _groups(model, painted) for request in self._decode(model, group)]
         self._active = [*resting, *unpainted, *undecoded]
 
-    def _admit(self) -> None:
+    def _admit(self, model: StepModel[State]) -> None:
         under_way = len(self._entering) + len(self._active)
         if not under_way:
             self._watch.begin(Phase.WAITING)
-        tickets = self._queue.take(self._largest - under_way, wait=not under_way)
-        self._entering += map(EnteringRequest, tickets)
+        most_s = self._breaks.next_in_s
+        tickets = self._queue.take(self._largest - under_way, wait=not under_way, at_most_s=most_s)
+        if not under_way:
+            self._breaks.waited(self._clock.now(), came=bool(tickets))
+        for ticket in tickets:
+            self._watch.begin(Phase.BETWEEN_STEPS)
+            if isinstance(ticket.request, InspectionRequest):
+                self._inspect(model, ticket, ticket.request)
+                continue
+            begun = self._attempt(lambda: model.begin_encoding(ticket.request))  # noqa: B023 - called at once
+            encoding = () if isinstance(begun, Exception) else begun  # preparing raises the same
+            self._entering.append(EnteringRequest(ticket, self._clock.now(), encoding))
+
+    def _wait(self, requests: Sequence[EnteringRequest | ActiveRequest[State]], now: float) -> None:
+        """A moment, if there are any: for memory, or for a prompt that is encoded elsewhere."""
+        futures = [future for request in self._entering for future in request.encoding if not future.done()]
+        rests = [request.rest.until - now for request in requests]
+        if futures:
+            self._watch.begin(Phase.WAITING)
+            wait(futures, LONGEST_SLEEP_S, FIRST_COMPLETED)
+        elif rests:
+            self._watch.begin(Phase.WAITING)
+            self._clock.sleep(min(LONGEST_SLEEP_S, *rests))
 
     def _going(self, requests: Iterable[Asking]) -> list[Asking]:
         """Those of `requests` that are still wanted; the others have been ended."""
@@ -159,7 +203,7 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         """Encode the prompts that are due."""
         entering, self._entering = self._entering, []
         for request in entering:
-            if request.rest.until > now:
+            if not request.is_due(now):
                 self._entering.append(request)
                 continue
             self._watch.begin(Phase.BETWEEN_STEPS)
@@ -173,6 +217,15 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
                 self._tell_progress(model, active)
                 self._active.append(active)
 
+    def _inspect(self, model: StepModel[State], ticket: Ticket[Any], request: InspectionRequest) -> None:
+        found = self._attempt(lambda: model.inspect(request))
+        if isinstance(found, OutOfMemory) and model.park():
+            found = self._attempt(lambda: model.inspect(request))
+        if isinstance(found, Exception):
+            self._fail(model, ticket, found)
+        else:
+            self._queue.finish(ticket, found)
+
     def _prepare(self, model: StepModel[State], request: GenerationRequest) -> State | Exception:
         prepared = self._attempt(lambda: model.prepare(request))
         if isinstance(prepared, OutOfMemory) and model.park():
@@ -185,8 +238,6 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         parts = list(portions(batch, self._sizes(self._allowance.most((Work.STEP, size), model.step_limit(size)))))
         if len(parts) > 1:
             return [request for part in parts for request in self._step(model, part)]
-        if len(batch) in self._cold and size == model.info().size and not self._warm_up(model, len(batch)):
-            return self._step(model, batch)
         self._watch.begin(Phase.STEPPING)
         states = self._attempt(lambda: model.step([request.state for request in batch]))
         if isinstance(states, OutOfMemory):
@@ -197,6 +248,8 @@ class Batcher(PaintingThread[StepModel[State]], Generic[State]):
         if isinstance(states, Exception):
             return [request for half in self._halve(model, batch, states) for request in self._step(model, half)]
         self._allowance.worked((Work.STEP, size), len(batch))
+        self._breaks.stepped()
+        self._count_step(len(batch))
         return [replace(request, state=state, rest=NO_REST) for request, state in zip(batch, states, strict=True)]
 
     def _decode(self, model: StepModel[State], batch: list[ActiveRequest[State]]) -> list[ActiveRequest[State]]:

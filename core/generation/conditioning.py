@@ -6,18 +6,20 @@ Call from the painting thread only, but for `count_tokens`. It knows nothing of 
 import copy
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from core.generation.placing import free_bytes
-from core.generation.residence import ENCODING_BYTES
+from core.generation.encodings import Encodings
+from core.generation.placing import TextEncoders
 from core.prompting.prompt import Prompt, TokenCounter
 
 CACHED_PROMPTS = 256
@@ -37,45 +39,49 @@ class PromptEncoder:
     def __init__(self, pipeline: StableDiffusionXLPipeline, most_tokens: int | None = None) -> None:
         self._pipeline = pipeline
         self._device = pipeline.unet.device
-        self._encoders_device: torch.device = pipeline.text_encoder.device
+        self._encoders = TextEncoders.of(pipeline, self._device)
         self.count_tokens = token_counter(pipeline.tokenizer)
         self.most_tokens = most_tokens or int(pipeline.tokenizer.model_max_length)
-        self._encode = lru_cache(CACHED_PROMPTS)(self._encode_now)
+        encode, aside = (partial(self._encode, where) for where in (self._encoders.at_work, self._encoders.at_home))
+        self._encodings = Encodings(encode, aside, CACHED_PROMPTS)
 
     def encode(self, prompt: Prompt, adapter: str | None) -> tuple[TextConditioning, TextConditioning]:
         """The conditionings of both prompts; an empty negative prompt is zeros, as Playground was trained.
 
         `adapter` is the one in use: it may change the text encoders, so it is part of what is remembered.
         """
-        return self._encode(prompt, adapter)
+        return self._encodings.get((prompt, adapter))
+
+    def begin(self, prompt: Prompt, adapter: str | None) -> Sequence[Future[Any]]:
+        """Have that encoded in another thread where it is slow and needs none of the GPU; else nothing is begun.
+
+        Until `settle`, no adapter may change the text encoders.
+        """
+        return [self._encodings.begin((prompt, adapter))] if self._encoders.stay_at_home() else []
+
+    def settle(self) -> None:
+        """Wait for all that was begun."""
+        self._encodings.settle()
 
     def shorten(self, text: str) -> tuple[str, bool]:
         """`text`, or as much of its beginning as the model reads, up to a word if it can be, and whether it was cut."""
-        if self.count_tokens(text) <= self.most_tokens:
-            return text, False
-        # by bisection: the count grows with the text
-        fits = bisect_right(range(len(text)), self.most_tokens, key=lambda end: self.count_tokens(text[:end])) - 1
-        beginning = text[: max(1, fits)]
-        words = beginning.rsplit(None, 1)[0] if not text[len(beginning)].isspace() and " " in beginning else beginning
-        return words.rstrip(" ,;"), True
+        return shortened(text, self.count_tokens, self.most_tokens)
 
     def park(self) -> bool:
         """Keep the text encoders in main memory between prompts. False if they are there."""
-        if self._encoders_device.type == "cpu":
-            return False
-        self._encoders_device = torch.device("cpu")
-        self._move_to(self._encoders_device)
-        return True
+        return self._encoders.park()
 
     def close(self) -> None:
         """Free what is remembered, and let go of the pipeline."""
-        self._encode.cache_clear()
-        del self._encode, self._pipeline
+        self._encodings.close()
+        del self._encodings, self._pipeline
 
     @torch.inference_mode()
-    def _encode_now(self, prompt: Prompt, adapter: str | None) -> tuple[TextConditioning, TextConditioning]:
-        del adapter
-        with self._encoders() as device:
+    def _encode(
+        self, where: Callable[[], AbstractContextManager[torch.device]], asked: tuple[Prompt, str | None]
+    ) -> tuple[TextConditioning, TextConditioning]:
+        prompt, _ = asked
+        with where() as device:
             embeds, no_embeds, pooled, no_pooled = self._pipeline.encode_prompt(
                 prompt.text,
                 device=device,
@@ -85,25 +91,19 @@ class PromptEncoder:
             )
         return self._conditioning(embeds, pooled), self._conditioning(no_embeds, no_pooled)
 
-    @contextmanager
-    def _encoders(self) -> Iterator[torch.device]:
-        """Where the text encoders are within: parked ones on the GPU if there is room, else where they are."""
-        parked = self._encoders_device != self._device
-        if not parked or free_bytes(self._device) < ENCODING_BYTES:
-            yield self._encoders_device
-            return
-        try:
-            self._move_to(self._device)
-            yield self._device
-        finally:
-            self._move_to(self._encoders_device)
-
-    def _move_to(self, device: torch.device) -> None:
-        for encoder in (self._pipeline.text_encoder, self._pipeline.text_encoder_2):
-            encoder.to(device)
-
     def _conditioning(self, embeds: Tensor, pooled: Tensor) -> TextConditioning:
         return TextConditioning(embeds[0].to(self._device), pooled[0].to(self._device))
+
+
+def shortened(text: str, count_tokens: TokenCounter, most: int) -> tuple[str, bool]:
+    """`text`, or as much of its beginning as is `most` tokens, up to a word if it can be, and whether it was cut."""
+    if count_tokens(text) <= most:
+        return text, False
+    # by bisection: the count grows with the text
+    fits = bisect_right(range(len(text)), most, key=lambda end: count_tokens(text[:end])) - 1
+    beginning = text[: max(1, fits)]
+    words = beginning.rsplit(None, 1)[0] if not text[len(beginning)].isspace() and " " in beginning else beginning
+    return words.rstrip(" ,;"), True
 
 
 def token_counter(tokenizer: CLIPTokenizer) -> TokenCounter:

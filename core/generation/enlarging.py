@@ -18,7 +18,7 @@ from core.errors import Cancelled, ImagineSoundError, InvalidOptions, PaintingEr
 from core.generation.protocol import Failed, Listener, Painted, Painting, Picture, UpscalingRequest
 from core.generation.queue import RequestQueue, Ticket
 from core.generation.watch import USUAL_PATIENCE, Patience, Phase, Watch
-from core.models import LocatedModel
+from core.located import LocatedModel
 
 log = logging.getLogger(__name__)
 

@@ -1,81 +1,92 @@
-"""Which painter the settings ask for: the batching engine for SDXL with EDM, the stock pipeline for all else.
+"""Which painter the settings ask for: the batching engine for SDXL with EDM, Z-Image and FLUX.2 klein, the stock
+pipeline for all else.
 
 And the thread that enlarges what was painted.
 """
 
 import logging
-import os
-import sys
-import threading
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from diffusers import DiffusionPipeline
 from huggingface_hub import try_to_load_from_cache
 
+from core import catalogue
 from core.generation.batcher import Batcher
+from core.generation.checkpoint import best_values, known_model
+from core.generation.defaults import Defaults, read_defaults, stated_defaults
 from core.generation.enlarging import EnlargingThread
-from core.generation.loading import (
-    Defaults,
-    choose_device,
-    is_sdxl_edm,
-    native_size,
-    read_defaults,
-    read_pipeline,
-    settle,
-)
-from core.generation.placing import arranged, place
+from core.generation.flow import FlowModel, FlowOptions
+from core.generation.flow_families import FlowFamily, family_of
+from core.generation.guided import GuidanceAdapter, find_guidance
+from core.generation.loading import choose_device, is_sdxl_edm, native_size, read_pipeline, settle
+from core.generation.merged import MergedGuidance
+from core.generation.placing import arranged, memory_of, place
 from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
-from core.generation.presets import PRESETS
+from core.generation.presets import PRESETS, WITH_ADAPTER, SpeedPreset, preset_with
+from core.generation.processor import forewarn, give_way, picture_seconds, quickest_dtype, use_tiny_decoder
 from core.generation.protocol import ImageGenerator
-from core.generation.residence import Residence, Wanted
+from core.generation.residence import Residence, Storage, Wanted
 from core.generation.stock import StockGenerator, StockModel
+from core.generation.unet import Compilation
 from core.generation.upscaling import Upscaler, load_upscaler
 from core.generation.watch import USUAL_PATIENCE, Patience, within
-from core.models import LocatedModel, ModelStore, Origin
-from core.settings import CoreSettings, Speed
+from core.located import LocatedModel, Origin
+from core.models import ModelStore
+from core.official import PLAYGROUND
+from core.options import Compiling, Speed
+
+if TYPE_CHECKING:
+    from core.settings import CoreSettings
 
 log = logging.getLogger(__name__)
 
 SLOWEST_STEP_S = 900.0
 """A step of Playground v2.5 on a small processor, generously."""
-PAINTING_NICENESS = 10
-"""A painting thread on a processor gets what hearing and talking leave."""
 
 
-def make_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:
+def make_generator(settings: "CoreSettings", models: ModelStore) -> ImageGenerator:
     """Load the image model and start painting with it. Blocks until it is loaded.
 
     Raises ModelMissing, ModelUnusable or PainterLost.
     """
     device = within(USUAL_PATIENCE.loading_s, lambda: choose_device(settings.device))
+    if device.type == "cpu" and settings.image_model == PLAYGROUND:
+        forewarn()  # before seven gigabytes are fetched
     located = models.image_model(on_gpu=device.type == "cuda")
     log.info("painting with %s on %s: %s", located.name, device, located.why)
     torch.set_float32_matmul_precision("high")
-    pipeline = read_pipeline(located, device, offline=not settings.download_models, hub_token=settings.hub_token)
+    pipeline = read_pipeline(
+        located,
+        device,
+        offline=not settings.download_models,
+        hub_token=settings.hub_token,
+        dtype=_processor_dtype(located, device),
+    )
     defaults = read_defaults(located.source)
+    if family := family_of(pipeline):
+        return _flow(pipeline, family, settings, located, device)
     if not is_sdxl_edm(pipeline):
-        settle(located, lambda: pipeline.to(device))
-        log.info("%s is not SDXL with an EDM scheduler: stock pipeline, one picture at a time", located.name)
-        return StockGenerator(
-            lambda: StockModel(pipeline, located.name, _revision(settings, located, defaults), defaults),
-            max_waiting=settings.max_waiting,
-            patience=patience_with(device),
-        )
-    wanted = Wanted(settings.max_batch, native_size(pipeline, defaults), settings.memory)
-    residence = within(USUAL_PATIENCE.loading_s, lambda: arranged(pipeline, device, wanted))
-    log.info("memory: %s", residence.says)
-    settle(located, lambda: place(pipeline, device, residence))
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.model_cache / "compiled"))
+        return _stock(pipeline, settings, models, located, device)
+    size = native_size(pipeline, defaults)
+    speed, guidance = _speed(settings, pipeline)
+    wanted = Wanted(settings.max_batch, size, settings.memory, speed.has_deep_cache)
+    residence = _placed(pipeline, located, device, wanted)
+    if residence.unet is not Storage.WHOLE and guidance is not None:
+        log.warning("the adapter for guidance is not used: the network is stored in FP8, which takes none")
+        speed, guidance = PRESETS[settings.speed], None
     return Batcher(
-        lambda: _playground(pipeline, settings, located, defaults, residence),
+        lambda: _playground(pipeline, settings, located, residence, speed, guidance),
         max_batch=residence.max_batch,
         max_waiting=settings.max_waiting,
         patience=patience_with(device),
+        memory=partial(memory_of, device),
     )
 
 
-def make_enlarger(settings: CoreSettings, models: ModelStore) -> EnlargingThread:
+def make_enlarger(settings: "CoreSettings", models: ModelStore) -> EnlargingThread:
     """Start the thread that enlarges pictures; it loads its network when the first is to be enlarged.
 
     Raises ModelUnusable or PainterLost where there is no such device.
@@ -94,31 +105,102 @@ def patience_with(device: torch.device) -> Patience:
     return USUAL_PATIENCE if device.type == "cuda" else Patience(stall_s=SLOWEST_STEP_S)
 
 
-def give_way(device: torch.device) -> None:
-    """To be called in the painting thread: on a processor, leave one core to the rest of the program, and go after it.
+def _placed(pipeline: DiffusionPipeline, located: LocatedModel, device: torch.device, wanted: Wanted) -> Residence:
+    """The plan for the memory, with the pipeline's parts where it wants them. Raises ModelUnusable, PainterLost."""
+    residence = within(USUAL_PATIENCE.loading_s, lambda: arranged(pipeline, device, wanted))
+    log.info("memory: %s", residence.says)
+    settle(located, lambda: place(pipeline, device, residence))
+    return residence
 
-    Whoever waits for the first words comes before a picture (`python -m benchmarks.crowd`). On Linux each thread has a
-    niceness of its own, which the team that it starts has from it.
 
-    With a team as large as the machine beside the main thread, OpenMP takes the cores for overbooked and lets its
-    threads sleep between layers: the miniature then takes 0.43 s a picture on two cores instead of 0.35 s.
-    """
+def _processor_dtype(located: LocatedModel, device: torch.device) -> torch.dtype | None:
+    """What a model that is meant for processors, too, is read in on one; None where the device decides."""
+    known = catalogue.named(located.name)
+    return quickest_dtype() if device.type == "cpu" and known is not None and known.tiny_decoder else None
+
+
+def _stock(
+    pipeline: DiffusionPipeline,
+    settings: "CoreSettings",
+    models: ModelStore,
+    located: LocatedModel,
+    device: torch.device,
+) -> ImageGenerator:
+    log.info("%s is not SDXL with an EDM scheduler: stock pipeline, one picture at a time", located.name)
+    values = best_values(pipeline, located.name, stated_defaults(located.source))
+    revision = _revision(settings, located, read_defaults(located.source))
     if device.type == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
-        if sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PAINTING_NICENESS)
+        settle(located, lambda: pipeline.to(device, quickest_dtype()))
+        if decoder := use_tiny_decoder(pipeline, known_model(pipeline, located.name), models):
+            revision = f"{revision}+{decoder}"
+    else:
+        settle(located, lambda: pipeline.to(device))
+
+    def load() -> StockModel:
+        give_way(device)
+        picture_s = None
+        if device.type == "cpu" and values.size is not None:
+            picture_s = picture_seconds(pipeline, values.size, steps=values.steps, guided=values.guidance > 1)
+        return StockModel(pipeline, located.name, revision, values, picture_s)
+
+    return StockGenerator(
+        load,
+        max_waiting=settings.max_waiting,
+        patience=patience_with(device),
+        memory=partial(memory_of, device),
+    )
+
+
+def _flow(
+    pipeline: DiffusionPipeline,
+    family: type[FlowFamily],
+    settings: "CoreSettings",
+    located: LocatedModel,
+    device: torch.device,
+) -> ImageGenerator:
+    values = best_values(pipeline, located.name, stated_defaults(located.source))
+    size = values.size or family.own_size
+    wanted = Wanted(
+        settings.max_batch,
+        size,
+        settings.memory,
+        whole_step_bytes=family.step_bytes * (2 if values.is_guided else 1),
+        network="transformer",
+    )
+    residence = _placed(pipeline, located, device, wanted)
+    if settings.speed is not Speed.EXACT:
+        log.info("SPEED has no meaning for %s, which is painted as it is", located.name)
+
+    def load() -> FlowModel:
+        give_way(device)
+        options = FlowOptions(values, residence, settings.preview_every)
+        revision = _revision(settings, located, read_defaults(located.source))
+        return FlowModel(pipeline, family, located.name, revision, options)
+
+    return Batcher(
+        load,
+        max_batch=residence.max_batch,
+        max_waiting=settings.max_waiting,
+        patience=patience_with(device),
+        memory=partial(memory_of, device),
+    )
 
 
 def _playground(
     pipeline: DiffusionPipeline,
-    settings: CoreSettings,
+    settings: "CoreSettings",
     located: LocatedModel,
-    defaults: Defaults,
     residence: Residence,
+    speed: SpeedPreset,
+    guidance: GuidanceAdapter | None,
 ) -> PlaygroundModel:
     device: torch.device = pipeline.unet.device
+    on_gpu = device.type == "cuda"
     give_way(device)
-    speed = PRESETS[settings.speed]
+    defaults, picture_s = read_defaults(located.source), None
+    if device.type == "cpu":
+        size, guided = native_size(pipeline, defaults), defaults.guidance > 1 and guidance is None
+        picture_s = picture_seconds(pipeline, size, steps=defaults.steps, guided=guided)
     if settings.speed is not Speed.EXACT:
         log.info("SPEED is %s", speed.says)
     return PlaygroundModel(
@@ -129,14 +211,26 @@ def _playground(
             speed=speed,
             adapters_dir=settings.adapters_dir,
             preview_every=settings.preview_every,
-            compile_model=settings.compile_model and device.type == "cuda",
             taesd_directory=ModelStore(settings).cached_taesdxl,
             residence=residence,
+            compilation=Compilation(settings.compile_model if on_gpu else Compiling.OFF, settings.compile_cache),
+            picture_s=picture_s,
+            guidance=None if guidance is None else MergedGuidance.of(pipeline.unet, guidance),
         ),
     )
 
 
-def _revision(settings: CoreSettings, located: LocatedModel, defaults: Defaults) -> str:
+def _speed(settings: "CoreSettings", pipeline: DiffusionPipeline) -> tuple[SpeedPreset, GuidanceAdapter | None]:
+    """What SPEED is here, with the adapter that stands for guidance where it has one."""
+    plain = PRESETS[settings.speed]
+    network = Path(pipeline.unet.config.get("_name_or_path") or "")  # where its files were read from
+    guidance = find_guidance(settings.adapters_dir, network) if settings.speed in WITH_ADAPTER else None
+    if guidance is None:
+        return plain, None
+    return preset_with(settings.speed, guidance.says) or plain, guidance
+
+
+def _revision(settings: "CoreSettings", located: LocatedModel, defaults: Defaults) -> str:
     """What the recipe calls the weights: the hub's commit, or what a directory states."""
     if located.origin is Origin.HUB and Path(located.source).is_dir():
         return Path(located.source).name

@@ -38,6 +38,14 @@ class Limits:
     no_near: str = ""
 
 
+def sides_of(native: int, vae_scale: int, unet_blocks: int) -> tuple[tuple[int, int], int]:
+    """`sides` and `side_unit` of a model of SDXL's family that paints `native` pixels a side unless told otherwise.
+
+    `vae_scale`: pixels to a cell of the latent; `unet_blocks`: of them all but one halve it.
+    """
+    return (native // 4, 2 * native), vae_scale * 2 ** (unet_blocks - 1)
+
+
 def recipe_for(request: GenerationRequest, info: GeneratorInfo) -> Recipe:
     """What `request` comes to: the model's own values where it leaves them open."""
     return Recipe(
@@ -52,6 +60,7 @@ def recipe_for(request: GenerationRequest, info: GeneratorInfo) -> Recipe:
         heard=request.heard,
         speed=info.speed,
         near=request.near,
+        mark=None if request.pattern is None else request.pattern.mark,
     )
 
 
@@ -61,9 +70,10 @@ def size_again(recipe: Recipe, info: GeneratorInfo) -> tuple[int, int]:
     return info.size if painted_by in COARSER and painted_by != (info.model, info.revision) else recipe.size
 
 
-def shaped(shape: Shape, size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of `shape` with about as many pixels as `size`, the model's own."""
-    short, even, long = (round(side * max(size) / EVEN / CELL) * CELL for side in (SHORT, EVEN, LONG))
+def shaped(shape: Shape, info: GeneratorInfo) -> tuple[int, int]:
+    """Width and height of `shape` with about as many pixels as the model's own."""
+    unit = info.side_unit
+    short, even, long = (round(side * max(info.size) / EVEN / unit) * unit for side in (SHORT, EVEN, LONG))
     match shape:
         case Shape.SQUARE:
             return even, even

@@ -9,7 +9,6 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,11 +21,11 @@ from safetensors import SafetensorError, safe_open
 
 from core import hub
 from core.errors import ModelMissing, ModelUnusable, OutOfMemory
+from core.generation.defaults import Defaults
 from core.generation.memory_errors import is_out_of_memory
 from core.generation.watch import USUAL_PATIENCE, within
-from core.models import LocatedModel
-from core.official import PLAYGROUND_MODEL
-from core.settings import PLAYGROUND
+from core.located import LocatedModel
+from core.official import PLAYGROUND, PLAYGROUND_MODEL
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +46,6 @@ NOT_EDM = (
 )
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """What a model paints best with. `show_size`: what its pictures are enlarged to, None for as they are."""
-
-    steps: int = 50
-    guidance: float = 3.0
-    size: tuple[int, int] | None = None
-    show_size: tuple[int, int] | None = None
-    max_prompt_tokens: int | None = None
-    revision: str = ""
-
-
 def choose_device(wanted: str) -> torch.device:
     """`auto` is CUDA where there is one. Raises ModelUnusable when CUDA is wanted and missing."""
     if wanted == "cuda" and not torch.cuda.is_available():
@@ -69,29 +56,6 @@ def choose_device(wanted: str) -> torch.device:
 def device_name(device: torch.device) -> str:
     """The device as a person knows it."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
-
-
-def read_defaults(directory: Path | str) -> Defaults:
-    """The defaults that a model directory states in `imagine_sound.json`, or Playground's own (50 steps, guidance 3).
-
-    Raises ModelUnusable if the file is there but wrong.
-    """
-    path = Path(directory) / "imagine_sound.json"
-    if not path.is_file():
-        return Defaults()
-    try:
-        stated = json.loads(path.read_text())
-        size, show = stated.get("default_size"), stated.get("show_size")
-        return Defaults(
-            steps=int(stated["default_steps"]),
-            guidance=float(stated["default_guidance"]),
-            size=(int(size[0]), int(size[1])) if size else None,
-            show_size=(int(show[0]), int(show[1])) if show else None,
-            max_prompt_tokens=int(stated["max_prompt_tokens"]) if "max_prompt_tokens" in stated else None,
-            revision=str(stated.get("revision", "")),
-        )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ModelUnusable(f"{path} cannot be read ({error}); restore the model's directory.") from error
 
 
 def native_size(pipeline: StableDiffusionXLPipeline, defaults: Defaults) -> tuple[int, int]:
@@ -125,15 +89,20 @@ def settle(model: LocatedModel, work: Callable[[], object]) -> None:
 
 
 def read_pipeline(
-    model: LocatedModel, device: torch.device, *, offline: bool, hub_token: str | None = None
+    model: LocatedModel,
+    device: torch.device,
+    *,
+    offline: bool,
+    hub_token: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> DiffusionPipeline:
-    """The pipeline of `model` in main memory, in the floats that `device` is best at: see `best_dtype`.
+    """The pipeline of `model` in main memory, in floats of `dtype`, or what suits `device`: see `best_dtype`.
 
     Nothing in it is executed: weights are read from safetensors only, and no code that comes with a model is run.
     Raises ModelMissing if it cannot be found or fetched, ModelUnusable if it is no diffusers text-to-image model.
     """
     quiet_libraries()
-    dtype = best_dtype(device)
+    dtype = dtype or best_dtype(device)
     options: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": offline, "use_safetensors": True}
     if Path(model.source).exists():
         refuse_pickles(Path(model.source))

@@ -1,4 +1,4 @@
-"""The plan for the memory compared with what one step and one decoding really take, before anybody waits for a picture.
+"""The plan for the memory compared with what steps and one decoding really take, before anybody waits for a picture.
 
 It knows nothing of how a model works, and nothing of GPUs but how to read the peak of one's memory.
 """
@@ -16,6 +16,9 @@ from core.generation.worker import PROBE
 
 log = logging.getLogger(__name__)
 
+MEASURED_STEPS = 5
+"""With every third step a full one, the fifth is the first for which most is kept (`deepcache.py`)."""
+
 PeakOf = Callable[[Callable[[], object]], int]
 """Does the work and returns how many bytes it took at most, beside what was there before."""
 
@@ -32,7 +35,7 @@ def corrected(model: StepModel[State], residence: Residence, peak_of: PeakOf) ->
     while batch and step_bytes is None:
         with suppress(OutOfMemory):
             states = [model.prepare(PROBE)] * batch
-            step_bytes = peak_of(lambda: model.step(states)) / (batch * pixels)  # noqa: B023 - called at once
+            step_bytes = peak_of(lambda: _stepped(model, states)) / (batch * pixels)  # noqa: B023 - called at once
         batch //= 2
     if residence.decode_limit(size):  # in tiles there is nothing that would have to be known
         with suppress(OutOfMemory):
@@ -44,6 +47,13 @@ def corrected(model: StepModel[State], residence: Residence, peak_of: PeakOf) ->
         *(made.step_bytes, residence.step_bytes, made.decoding_bytes, residence.decoding_bytes),
     )
     return made
+
+
+def _stepped(model: StepModel[State], states: list[State]) -> None:
+    """As many steps as it takes until most is kept."""
+    for _ in range(MEASURED_STEPS):
+        if not model.is_finished(states[0]):
+            states = model.step(states)
 
 
 def peak_on_gpu(work: Callable[[], object]) -> int:

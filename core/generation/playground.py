@@ -6,32 +6,46 @@ called. Everything here runs in the painting thread. It knows nothing of queues.
 
 import logging
 import math
-import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor
 
-from core.errors import InvalidOptions, OutOfMemory
+from core.errors import InvalidOptions
 from core.generation.adapters import Adapters
+from core.generation.compiling import Progress
 from core.generation.conditioning import PromptEncoder, TextConditioning
 from core.generation.decoding import Decoder
 from core.generation.deepcache import DeepCache, DeepFeatures
-from core.generation.limits import Limits, check, recipe_for
-from core.generation.loading import Defaults, free_memory, native_size, within_memory
-from core.generation.memory_errors import is_device_lost
+from core.generation.defaults import Defaults
+from core.generation.guided import file_sha256
+from core.generation.inversion import starting_noise_of
+from core.generation.limits import Limits, check, recipe_for, sides_of
+from core.generation.loading import free_memory, native_size, within_memory
+from core.generation.merged import MergedGuidance
 from core.generation.miniature import MINIATURE_WORDS
 from core.generation.plan_check import corrected, peak_on_gpu
-from core.generation.presets import ALWAYS, SpeedPreset
+from core.generation.presets import SpeedPreset
 from core.generation.preview import Previewer
-from core.generation.protocol import GenerationRequest, GeneratorInfo, Note, Painting, Picture
+from core.generation.protocol import (
+    GenerationRequest,
+    GeneratorInfo,
+    Inspected,
+    InspectionRequest,
+    Note,
+    Painting,
+    Picture,
+)
 from core.generation.residence import Residence, Storage, everything
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent
-from core.generation.unet import AcceleratedUNet
+from core.generation.unet import AcceleratedUNet, Compilation
+from core.options import Compiling
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 
@@ -40,7 +54,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PictureInProgress:
-    """One picture under way; `recipe` has the prompt as it is painted."""
+    """One picture under way; `recipe` has the prompt as it is painted.
+
+    `strength`: of the adapter that stands for guidance; 0 where there is none of it.
+    """
 
     recipe: Recipe
     member: Member
@@ -49,9 +66,17 @@ class PictureInProgress:
     notes: tuple[Note, ...]
     deep: Mapping[bool, DeepFeatures] = field(default_factory=dict)
     """What the last full steps left for shallow ones, by whether the row was conditional."""
+    strength: float = 0.0
+
+    def in_two_evaluations(self) -> "PictureInProgress":
+        """The same before its first step, without the adapter that stands for guidance."""
+        member = replace(self.member, guidance=self.recipe.guidance)
+        return replace(self, recipe=replace(self.recipe, guided_by=None), member=member, strength=0.0)
 
 
 ROOMY = everything(32)
+NO_WORDS = Prompt("", "")
+NOT_COMPILED = Compilation()
 
 
 @dataclass(frozen=True)
@@ -68,16 +93,19 @@ class PlaygroundOptions:
     """How the model paints where a request does not say.
 
     `preview_every`: steps between previews, 0 for none. `taesd_directory`: where a decoder for previews may lie.
-    `residence`: what of it lies where, and how many pictures are to fit beside it.
+    `residence`: what of it lies where, and how many pictures are to fit beside it. `compilation`: see there.
+    `picture_s`: see GeneratorInfo. `guidance`: the adapter that stands for guidance, where `speed` has one.
     """
 
     defaults: Defaults
     speed: SpeedPreset
     adapters_dir: Path
     preview_every: int
-    compile_model: bool
     taesd_directory: Path | None = None
     residence: Residence = ROOMY
+    compilation: Compilation = NOT_COMPILED
+    picture_s: float | None = None
+    guidance: MergedGuidance | None = None
 
 
 class PlaygroundModel:
@@ -93,15 +121,19 @@ class PlaygroundModel:
         config = pipeline.scheduler.config
         self._schedule = NoiseSchedule(config.sigma_min, config.sigma_max, config.sigma_data, config.rho)
         whole = options.residence.unet is Storage.WHOLE  # what is stored otherwise is cast at every use
-        compiled = options.compile_model and whole
-        self._adapters = Adapters(pipeline, options.adapters_dir, hot_swap=compiled)
+        compilation = options.compilation if whole else NOT_COMPILED
+        is_compiled = compilation.how is not Compiling.OFF
+        self._guidance = options.guidance
         self._prompts = PromptEncoder(pipeline, options.defaults.max_prompt_tokens)
+        self._adapters = Adapters(
+            pipeline, options.adapters_dir, hot_swap=is_compiled, before_text_changes=self._prompts.settle
+        )
         self._info = self._describe(identity)
         self._unet = AcceleratedUNet(  # after the adapters, which prepare it for being compiled
             pipeline,
-            compiled_size=self._info.size if compiled else None,
+            compilation=compilation,
             fp8=options.speed.fp8 and whole,
-            deep_cache=options.speed.full_every > 1,
+            deep_cache=options.speed.has_deep_cache,
         )
         self._cache = DeepCache(options.speed.full_every if self._unet.has_deep_cache else 1)
         self._limits = self._find_limits()
@@ -109,66 +141,68 @@ class PlaygroundModel:
         every = options.preview_every
         self._previewer = Previewer(pipeline.vae, options.taesd_directory) if every else None
         if self._device.type == "cuda":
-            with self._unet.eager():  # compiling is for `warm_up`
-                self._residence = corrected(self, self._residence, peak_on_gpu)
+            self._residence = corrected(self, self._residence, peak_on_gpu)
 
     def info(self) -> GeneratorInfo:
         """What paints."""
         return self._info
 
-    def warm_up(self, batch_size: int) -> None:
-        """Compile for this batch size, guided and not, full and shallow, before anyone waits for it.
+    def compile_next(self) -> bool:
+        """Compile what went uncompiled the most; see StepModel."""
+        return within_memory(self._unet.compile_next)
 
-        If compiling fails (no C compiler, say), pictures are painted uncompiled from then on, and the log says so.
-        """
-        if not self._unet.is_compiled:
-            return
-        started = time.monotonic()
-        log.info("compiling for %d pictures at once; this takes minutes the first time", batch_size)
-        try:
-            # An adapter makes another network of it, whichever adapter it is; loading the first one changes the bare
-            # network too, so that one comes last.
-            for adapter in (self._any_adapter(), None):
-                state = self.prepare(GenerationRequest(Prompt("a bell", ""), seed=0, steps=2, adapter=adapter))
-                for guidance in (3.0, 1.0):
-                    member = replace(state.member, guidance=guidance, guided_between=ALWAYS)
-                    self.step(self.step([replace(state, member=member)] * batch_size))
-        except OutOfMemory:
-            raise
-        except Exception as error:
-            if is_device_lost(error):
-                raise
-            log.warning("the model cannot be compiled here; pictures are painted uncompiled", exc_info=True)
-            self._unet.drop_compiled()
-        log.info("ready for %d pictures at once after %.0f s", batch_size, time.monotonic() - started)
+    def compiled(self) -> Progress:
+        """How much of it is compiled by now."""
+        return self._unet.compiled()
+
+    def begin_encoding(self, request: GenerationRequest) -> Sequence[Future[Any]]:
+        """See StepModel. What an adapter does to the text encoders is done between steps, which need theirs."""
+        if not self._adapters.leave_text_alone(request.adapter):
+            return ()
+        recipe, _ = self._asked(request)
+        return self._prompts.begin(recipe.prompt, recipe.adapter)
 
     def prepare(self, request: GenerationRequest) -> PictureInProgress:
         """Check `request` and encode its prompt. Raises InvalidOptions, OutOfMemory."""
         return within_memory(lambda: self._begin(request))
 
     def _begin(self, request: GenerationRequest) -> PictureInProgress:
-        recipe = recipe_for(request, self._info)
-        check(recipe, self._limits)
-        text, was_cut = self._prompts.shorten(recipe.prompt.text)
-        negative, _ = self._prompts.shorten(recipe.prompt.negative_text)
-        recipe = replace(recipe, prompt=Prompt(text, negative))
+        recipe, was_cut = self._asked(request)
+        strength = self._strength(recipe)
+        if strength and self._guidance is not None:
+            recipe = replace(recipe, guided_by=self._guidance.adapter.short_name)
         width, height = recipe.size
         scale = self._pipeline.vae_scale_factor
         shape = (self._pipeline.unet.config.in_channels, height // scale, width // scale)
         member = Member(
-            latent=initial_latent(self._schedule, shape, recipe.seed, recipe.near).to(self._device),
+            latent=initial_latent(self._schedule, shape, recipe.seed, recipe.near, request.pattern).to(self._device),
             sigmas=self._schedule.sigmas(recipe.steps),
-            guidance=recipe.guidance,
+            guidance=1.0 if strength else recipe.guidance,  # the adapter's one evaluation is guided already
             guided_between=self._options.speed.guided_between,
         )
         self._adapters.use(recipe.adapter)
         positive, unconditional = self._prompts.encode(recipe.prompt, recipe.adapter)
-        notes = (Note("prompt_cut", {"end": text[-40:]}),) if was_cut else ()
-        return PictureInProgress(recipe, member, positive, unconditional, notes)
+        notes = (Note("prompt_cut", {"end": recipe.prompt.text[-40:]}),) if was_cut else ()
+        return PictureInProgress(recipe, member, positive, unconditional, notes, strength=strength)
+
+    def _strength(self, recipe: Recipe) -> float:
+        """Of the adapter that stands for guidance; 0 where `recipe` takes two evaluations, or none."""
+        if self._guidance is None or not self._options.speed.has_adapter:
+            return 0.0
+        own = None if recipe.adapter is None else file_sha256(self._adapters.path_of(recipe.adapter))
+        return self._guidance.adapter.strength(recipe, own)
+
+    def _asked(self, request: GenerationRequest) -> tuple[Recipe, bool]:
+        """How `request` is painted, and whether its prompt was cut. Raises InvalidOptions."""
+        recipe = recipe_for(request, self._info)
+        check(recipe, self._limits)
+        text, was_cut = self._prompts.shorten(recipe.prompt.text)
+        negative, _ = self._prompts.shorten(recipe.prompt.negative_text)
+        return replace(recipe, prompt=Prompt(text, negative)), was_cut
 
     def group_of(self, state: PictureInProgress) -> object:
-        """One size, one adapter and one kind of step share a batch."""
-        return (state.recipe.size, state.recipe.adapter, self._cache.is_full(state.member.index))
+        """One size, one adapter, one strength of that which stands for guidance, and one kind of step share a batch."""
+        return (state.recipe.size, state.recipe.adapter, state.strength, self._cache.is_full(state.member.index))
 
     def takes_newcomers(self, states: Sequence[PictureInProgress]) -> bool:
         """Whether a full step is before some of them, as before a newcomer: so all are shallow together."""
@@ -190,7 +224,12 @@ class PlaygroundModel:
     def step(self, states: Sequence[PictureInProgress]) -> list[PictureInProgress]:
         """Everyone one step further. Raises OutOfMemory."""
         self._adapters.use(states[0].recipe.adapter)
+        self._use_guidance(states[0].strength)
         return within_memory(lambda: self._step(states))
+
+    def _use_guidance(self, strength: float) -> None:
+        if (guidance := self._guidance) is not None:
+            within_memory(lambda: guidance.merged.use(strength))
 
     def _step(self, states: Sequence[PictureInProgress]) -> list[PictureInProgress]:
         members, size = [state.member for state in states], states[0].recipe.size
@@ -200,10 +239,11 @@ class PlaygroundModel:
 
         def predict(inputs: Tensor, noise: Tensor, rows: Sequence[Row]) -> Tensor:
             texts = [states[row.member].positive if row.conditional else states[row.member].negative for row in rows]
-            # where some are guided and some are not, rows are padded to a number that is compiled
-            rows_wanted = 2 * len(states) if len(rows) > len(states) else len(states)
+            # where some are guided and some are not: for what is compiled for one number of rows, these are few numbers
+            most_rows = 2 * len(states) if len(rows) > len(states) else len(states)
             deep = [kept[row.member][row.conditional].at(levels[row.member]) for row in rows if not is_full]
-            predicted = self._unet.predict(inputs, noise, texts, size=size, rows=rows_wanted, deep=deep)
+            layers = self._adapters.layers
+            predicted = self._unet.predict(inputs, noise, texts, size=size, rows=most_rows, deep=deep, layers=layers)
             if predicted.deep is not None:
                 for row, features in zip(rows, predicted.deep, strict=True):
                     before = states[row.member].deep.get(row.conditional, DeepFeatures())
@@ -242,6 +282,29 @@ class PlaygroundModel:
         """The finished pictures. Raises OutOfMemory."""
         return self._decoder.decode([state.member.latent for state in states], tiled=tiled)
 
+    @torch.inference_mode()
+    def inspect(self, request: InspectionRequest) -> Inspected:
+        """The noise that a picture started from; see StepModel."""
+        size = request.size or self._info.size
+        least, most = self._limits.sides or size
+        if any(side % self._limits.side_unit or not least <= side <= most for side in size):
+            raise InvalidOptions(f"No picture of {size[0]}x{size[1]} was painted by {self._info.model}.")
+        prompt = request.prompt or NO_WORDS
+        words = Prompt(self._prompts.shorten(prompt.text)[0], "")
+        self._adapters.use(None)
+        self._use_guidance(0.0)
+        wanted, unwanted = self._prompts.encode(words, None)
+        text = unwanted if request.prompt is None else wanted
+
+        def evaluate(inputs: Tensor, noise: float) -> Tensor:
+            level = torch.tensor([noise], device=self._device)
+            layers = self._adapters.layers
+            return self._unet.predict(inputs[None], level, [text], size=size, rows=1, layers=layers).output[0].float()
+
+        clean = self._decoder.encode(request.image, size)
+        found = within_memory(lambda: starting_noise_of(clean, evaluate, self._schedule, request.passes))
+        return Inspected(found.cpu().numpy())
+
     def park(self) -> bool:
         """Keep the text encoders in main memory."""
         parked = self._prompts.park()
@@ -258,20 +321,8 @@ class PlaygroundModel:
     def close(self) -> None:
         """Free the device."""
         self._prompts.close()
-        del self._pipeline, self._unet, self._decoder, self._previewer, self._adapters, self._prompts
+        del self._pipeline, self._guidance, self._unet, self._decoder, self._previewer, self._adapters, self._prompts
         free_memory()
-
-    def _any_adapter(self) -> str | None:
-        """The first adapter that can be loaded, None if there is none or none may be used."""
-        if self._limits.no_adapters:
-            return None
-        for name in self._adapters.names():
-            try:
-                self._adapters.use(name)
-            except InvalidOptions:
-                continue
-            return name
-        return None
 
     def _describe(self, identity: ModelIdentity) -> GeneratorInfo:
         defaults, speed = self._options.defaults, self._options.speed
@@ -286,14 +337,21 @@ class PlaygroundModel:
             count_tokens=self._prompts.count_tokens,
             most_tokens=self._prompts.most_tokens,
             speed=speed.name,
+            picture_s=self._options.picture_s,
+            side_unit=self._sides(native_size(self._pipeline, defaults))[1],
             words=MINIATURE_WORDS if identity.is_miniature else None,
+            batch=self._residence.max_batch,
         )
 
+    def _sides(self, native: tuple[int, int]) -> tuple[tuple[int, int], int]:
+        blocks = len(self._pipeline.unet.config.block_out_channels)
+        return sides_of(max(native), self._pipeline.vae_scale_factor, blocks)
+
     def _find_limits(self) -> Limits:
-        native = max(self._info.size)
+        sides, unit = self._sides(self._info.size)
         refusal = "Adapters do not work with SPEED=fast, whose FP8 layers take none; choose balanced."
         return Limits(
-            sides=(native // 4, 2 * native),
-            side_unit=self._pipeline.vae_scale_factor * 2 ** (len(self._pipeline.unet.config.block_out_channels) - 1),
+            sides=sides,
+            side_unit=unit,
             no_adapters=refusal if self._unet.has_fp8 else "",
         )

@@ -4,10 +4,10 @@ The errors that they state were measured by `python -m benchmarks.speeds --pictu
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from core.settings import Speed
+from core.options import Speed
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class SpeedPreset:
 
     `name`: the setting's value. `full_every`: at every so many steps the whole network runs, at the others its
     shallow part (DeepCache). `guided_between`: noise levels (low, high] in which guidance applies. `fp8`: FP8 linear
-    layers where the GPU has them. `says`: the sentence for logs.
+    layers where the GPU has them. `says`: the sentence for logs. `has_adapter`: whether an adapter stands for guidance.
     """
 
     name: str
@@ -24,6 +24,12 @@ class SpeedPreset:
     guided_between: tuple[float, float]
     fp8: bool
     says: str
+    has_adapter: bool = False
+
+    @property
+    def has_deep_cache(self) -> bool:
+        """Whether some steps are shallow."""
+        return self.full_every > 1
 
 
 ALWAYS = (0.0, math.inf)
@@ -54,3 +60,27 @@ PRESETS = MappingProxyType(
         ),
     }
 )
+
+WITH_ADAPTER = MappingProxyType(
+    {
+        Speed.BALANCED: SpeedPreset(
+            "balanced", 1, ALWAYS, False, "balanced: guidance in one evaluation a step, by the adapter {}", True
+        ),
+        Speed.FAST: SpeedPreset(
+            "fast",
+            3,
+            ALWAYS,
+            False,
+            "fast: guidance in one evaluation a step, by the adapter {}; besides, the whole network runs at every "
+            "third step only; what both cost together has not been measured",
+            True,
+        ),
+    }
+)
+"""What the presets are where an adapter stands for guidance. FP8 is left out: its layers take no adapter."""
+
+
+def preset_with(speed: Speed, adapter_says: str) -> SpeedPreset | None:
+    """What `speed` is with an adapter that stands for guidance, of which is said how close it comes; None for exact."""
+    found = WITH_ADAPTER.get(speed)
+    return None if found is None else replace(found, says=found.says.format(f"({adapter_says})"))

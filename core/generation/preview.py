@@ -7,6 +7,7 @@ instead. Knows nothing of requests.
 
 import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -23,11 +24,18 @@ PREVIEW_SIDE = 256
 SOFTNESS = 0.5
 """The standard deviation of a preview's blur at the first step, in pixels of the latent."""
 
+Normalised = Callable[[AutoencoderKL, Tensor], Tensor]
+
 
 class Previewer:
-    """Latents to JPEG. `latent` everywhere: normalised, float32, shape (4, h, w)."""
+    """Latents to JPEG. `latent` everywhere: normalised, float32, shape (4, h, w).
 
-    def __init__(self, vae: AutoencoderKL, taesd_directory: Path | None = None) -> None:
+    Of other autoencoders than SDXL's it takes what `normalised` makes of their raw latents, of any number of channels.
+    """
+
+    def __init__(
+        self, vae: AutoencoderKL, taesd_directory: Path | None = None, *, normalised: Normalised | None = None
+    ) -> None:
         self._vae = vae
         self._taesd: AutoencoderTiny | None = None
         if taesd_directory is not None and taesd_directory.is_dir():
@@ -36,7 +44,7 @@ class Previewer:
                 self._taesd = tiny.to(vae.device)
             except (OSError, ValueError):
                 log.warning("cannot load %s; previews stay simple", taesd_directory, exc_info=True)
-        self._map = fit_colours(vae)
+        self._map = fit_colours(vae, normalised or normalise)
 
     def jpeg(self, latent: Tensor, share_done: float) -> bytes:
         """`latent` as a JPEG of a few kilobytes, enlarged smoothly and out of focus, less so the more of it is done: a
@@ -68,7 +76,9 @@ class Previewer:
 
 
 @torch.no_grad()
-def fit_colours(vae: AutoencoderKL, *, pictures: int = 8, cells: int = 8, seed: int = 0) -> Tensor:
+def fit_colours(
+    vae: AutoencoderKL, normalised: Normalised, *, pictures: int = 8, cells: int = 8, seed: int = 0
+) -> Tensor:
     """The least-squares map from normalised latents to colours: shape (channels + 1, 3), the last row the offset.
 
     Fitted on random two-by-two colour fields, encoded by `vae`; `cells` latent cells a side.
@@ -78,7 +88,7 @@ def fit_colours(vae: AutoencoderKL, *, pictures: int = 8, cells: int = 8, seed: 
     fields = torch.rand((pictures, 3, 2, 2), generator=generator) * 2 - 1
     images = torch.nn.functional.interpolate(fields, size=cells * factor, mode="nearest")
     raw = vae.encode(images.to(vae.device, vae.dtype)).latent_dist.mean.float().cpu()
-    latents = normalise(vae, raw)
+    latents = normalised(vae, raw)
     colours = torch.nn.functional.avg_pool2d(images, factor)
     inputs = latents.permute(0, 2, 3, 1).flatten(0, 2)
     inputs = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1)

@@ -82,13 +82,16 @@ class RequestQueue(Generic[Request]):
             self._changed.notify_all()
             return ticket.number
 
-    def take(self, most: int, *, wait: bool) -> list[Ticket[Request]]:
-        """Up to `most` tickets in fair order, now active. `wait`: block until there is one or the queue closes."""
+    def take(self, most: int, *, wait: bool, at_most_s: float | None = None) -> list[Ticket[Request]]:
+        """Up to `most` tickets in fair order, now active.
+
+        `wait`: block until there is one, the queue closes, or `at_most_s` seconds have passed (None: for ever).
+        """
         with self._changed:
             if not self._waiting and not self._active:
                 self._last_served.clear()  # nobody waits: fairness starts anew
-            while wait and not self._waiting and not self._closed:
-                self._changed.wait()
+            if wait:
+                self._changed.wait_for(lambda: self._waiting or self._closed, at_most_s)
             order = [] if self._closed else fair_order(self._waiting, self._last_served)
             taken = order[: max(0, most)]
             for ticket in taken:
@@ -138,10 +141,28 @@ class RequestQueue(Generic[Request]):
             why = ShuttingDown(SHUT_DOWN_WHILE_PAINTED)
         self.finish(ticket, Failed(why))
 
+    def put_back(self, ticket: Ticket[Request]) -> None:
+        """An active ticket waits again, as the one who came first; a cancelled one ends."""
+        with self._changed:
+            waits = not self._closed and ticket.number in self._active and ticket.number not in self._cancelled
+            if waits:
+                del self._active[ticket.number]
+                self._waiting.append(ticket)
+                self._last_served.pop(ticket.request.user, None)
+                self._tell_positions()
+        if not waits:
+            self.finish_cancelled(ticket)
+
     def ready(self) -> None:
-        """The model is loaded and warm; whoever waits is told."""
+        """The model is loaded; whoever waits is told."""
         with self._changed:
             self._ready = True
+            self._tell_positions()
+
+    def unready(self) -> None:
+        """There is nobody who paints for now; whoever waits is told."""
+        with self._changed:
+            self._ready = False
             self._tell_positions()
 
     def close(self) -> None:

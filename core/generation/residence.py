@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from core.errors import ModelUnusable
-from core.settings import Memory
+from core.options import Memory
 
 STEP_BYTES = 315
 """What a guided step (two rows) takes for each pixel of a picture, in bytes, beside the weights; in two-byte floats."""
+DEEP_STEP_BYTES = 50
+"""What a step takes beside that where the deep part of the UNet runs at some steps only (`deepcache.py`), with what is
+kept of it."""
+DEEP_KEPT_BYTES = 80
+"""What a picture keeps of the deep part between such steps, for each pixel, while others are decoded, in bytes."""
 DECODING_BYTES = 1536
 """What decoding a picture whole takes for each pixel, in bytes; in two-byte floats, twice as much in float32."""
 TILE_SIDE = 512
@@ -19,8 +24,9 @@ TILE_SIDE = 512
 TILED_BYTES = 10
 """What decoding in tiles takes for each pixel of the picture beside the tile itself; in two-byte floats."""
 
-ENCODING_BYTES = 1_700_000_000
-"""What parked text encoders and a prompt take on the GPU, in bytes; where that is not free, the processor encodes."""
+ENCODING_SHARE = 0.04
+"""What encoding a prompt takes beside the text encoders, as a share of their weights; where both are not free on the
+GPU, parked text encoders encode on the processor."""
 
 RESERVE = 600_000_000
 """Bytes left free: for libraries' workspaces, adapters, and what cannot be used because it lies in pieces."""
@@ -75,18 +81,34 @@ PLAYGROUND_SIZE = (1024, 1024)
 
 @dataclass(frozen=True)
 class Wanted:
-    """At most `batch` pictures at once, mostly of `size`, in pixels; `memory`: whether others need the card, too."""
+    """At most `batch` pictures at once, mostly of `size`, in pixels; `memory`: whether others need the card, too;
+    `deep_cache`: whether the deep part of the UNet runs at some steps only, and is kept for the others.
+    `whole_step_bytes`: what another step takes for each pixel of a picture; `network`: what takes the steps."""
 
     batch: int
     size: tuple[int, int]
     memory: Memory = Memory.AUTO
+    deep_cache: bool = False
+    whole_step_bytes: int = STEP_BYTES
+    network: str = "UNet"
+
+    @property
+    def step_bytes(self) -> int:
+        """What a step takes for each pixel of a picture."""
+        return self.whole_step_bytes + (DEEP_STEP_BYTES if self.deep_cache else 0)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What a picture keeps between steps, for each of its pixels, beside its latent."""
+        return DEEP_KEPT_BYTES if self.deep_cache else 0
 
 
 @dataclass(frozen=True)
 class Residence:
     """A plan. `max_batch`: pictures of the wanted size that are stepped at once. `spare`: bytes for steps and decoding,
     one after the other; infinite where nothing has to be spared. `says`: the plan in a sentence. `step_bytes` and
-    `decoding_bytes`: what the two take for each pixel of a picture.
+    `decoding_bytes`: what the two take for each pixel of a picture; `kept_bytes`: what those that are not decoded yet
+    keep meanwhile.
     """
 
     text_encoders: Home
@@ -97,6 +119,7 @@ class Residence:
     says: str
     step_bytes: float = STEP_BYTES
     decoding_bytes: float = DECODING_BYTES
+    kept_bytes: float = 0.0
 
     def step_limit(self, size: tuple[int, int]) -> int:
         """How many pictures of `size`, width and height in pixels, are to fit into a step; one is always tried."""
@@ -104,7 +127,8 @@ class Residence:
 
     def decode_limit(self, size: tuple[int, int]) -> int:
         """How many pictures of `size`, width and height in pixels, are to be decoded at once; 0: one, in tiles."""
-        return min(self.max_batch, _how_many(self.spare, self.decoding_bytes, size))
+        spare = self.spare - _kept(self.max_batch, self.kept_bytes, size)
+        return min(self.max_batch, _how_many(spare, self.decoding_bytes, size))
 
     def corrected(self, step_bytes: float | None, decoding_bytes: float | None) -> "Residence":
         """The same with what was measured, None for what was not; never more pictures than were planned."""
@@ -146,19 +170,23 @@ def _arranged(card: Card, weights: Weights, wanted: Wanted, home: Home, unet: St
     spare -= weights.text_encoders if home is Home.DEVICE else 0
     spare -= weights.unet if unet is Storage.WHOLE else weights.unet // 2
     pixels = math.prod(wanted.size)
-    if spare < max(STEP_BYTES * pixels, floats * (DECODING_BYTES * min(pixels, TILE_SIDE**2) + TILED_BYTES * pixels)):
+    if spare < max(
+        wanted.step_bytes * pixels, floats * (DECODING_BYTES * min(pixels, TILE_SIDE**2) + TILED_BYTES * pixels)
+    ):
         return None
     if wanted.memory is Memory.SMALL:
-        spare = min(spare, SMALL_BATCH * STEP_BYTES * pixels)
-    batch = _bucket(min(wanted.batch, _how_many(spare, STEP_BYTES, wanted.size)))
-    decoded = _how_many(spare, floats * DECODING_BYTES, wanted.size)
+        spare = min(spare, SMALL_BATCH * wanted.step_bytes * pixels)
+    batch = _bucket(min(wanted.batch, _how_many(spare, wanted.step_bytes, wanted.size)))
+    decoding_bytes = floats * DECODING_BYTES
+    decoded = _how_many(spare - _kept(batch, wanted.kept_bytes, wanted.size), decoding_bytes, wanted.size)
     how = Decoding.TOGETHER if decoded > 1 else Decoding.SINGLE if decoded else Decoding.TILES
-    says = f"{_HOME_SAYS[home]}, {_STORAGE_SAYS[unet]}, up to {batch} pictures at once, {_DECODING_SAYS[how]}"
-    return Residence(home, unet, how, batch, spare, says, STEP_BYTES, floats * DECODING_BYTES)
+    stored = f"{wanted.network} {_STORAGE_SAYS[unet]}"
+    says = f"{_HOME_SAYS[home]}, {stored}, up to {batch} pictures at once, {_DECODING_SAYS[how]}"
+    return Residence(home, unet, how, batch, spare, says, wanted.step_bytes, decoding_bytes, wanted.kept_bytes)
 
 
 _HOME_SAYS = {Home.DEVICE: "text encoders on the GPU", Home.PARKED: "text encoders in main memory"}
-_STORAGE_SAYS = {Storage.WHOLE: "UNet in two-byte floats", Storage.FP8: "UNet stored in one-byte floats"}
+_STORAGE_SAYS = {Storage.WHOLE: "in two-byte floats", Storage.FP8: "stored in one-byte floats"}
 _DECODING_SAYS = {
     Decoding.TOGETHER: "decoded together",
     Decoding.SINGLE: "decoded one by one",
@@ -169,7 +197,8 @@ _DECODING_SAYS = {
 def lacking(card: Card, weights: Weights, wanted: Wanted) -> int:
     """How many more free bytes would let all lie on the GPU, and the wanted batch be stepped and decoded one by one."""
     floats = 1 if card.has_bf16 else 2
-    work = max(wanted.batch * STEP_BYTES, floats * DECODING_BYTES) * math.prod(wanted.size)
+    decoding = floats * DECODING_BYTES + (wanted.batch - 1) * wanted.kept_bytes
+    work = max(wanted.batch * wanted.step_bytes, decoding) * math.prod(wanted.size)
     return max(0, RESERVE + weights.unet + weights.text_encoders + floats * weights.autoencoder + work - card.free)
 
 
@@ -183,7 +212,12 @@ def said(card: Card, weights: Weights, wanted: Wanted) -> str:
 
 def _how_many(spare: float, bytes_a_pixel: float, size: tuple[int, int]) -> int:
     """Pictures of `size` that fit into `spare` bytes; more than anybody wants where that is infinite."""
-    return int(min(spare / (bytes_a_pixel * math.prod(size)), 1 << 16))
+    return int(min(max(0.0, spare) / (bytes_a_pixel * math.prod(size)), 1 << 16))
+
+
+def _kept(batch: int, bytes_a_pixel: float, size: tuple[int, int]) -> float:
+    """What all of `batch` pictures of `size` but the one that is decoded keep, in bytes."""
+    return (batch - 1) * bytes_a_pixel * math.prod(size)
 
 
 def _bucket(batch: int) -> int:

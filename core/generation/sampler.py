@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from core.provenance.watermark import Pattern
+
 
 @dataclass(frozen=True)
 class NoiseSchedule:
@@ -94,13 +96,26 @@ AWAY = 0.3
 """How far from the noise of a picture another one starts that keeps its composition, of the way to noise of its own."""
 
 
-def initial_latent(schedule: NoiseSchedule, shape: tuple[int, int, int], seed: int, near: int | None = None) -> Tensor:
+def initial_latent(schedule: NoiseSchedule, shape: tuple[int, int, int], seed: int, near: int | None = None,
+                   pattern: Pattern | None = None) -> Tensor:  # fmt: skip
     """The noise that a picture starts from: float32, drawn on the CPU, so that a seed means the same everywhere.
 
-    With `near` it lies close to the noise of that seed, on the way to that of `seed`.
+    With `near` it lies close to the noise of that seed, on the way to that of `seed`; `pattern` gives it its signs.
     """
-    noise = _noise(shape, seed) if near is None else slerp(_noise(shape, near), _noise(shape, seed), AWAY)
-    return noise * schedule.initial_scale
+    return starting_noise(shape, seed, near, pattern) * schedule.initial_scale
+
+
+def starting_noise(
+    shape: tuple[int, int, int], seed: int, near: int | None = None, pattern: Pattern | None = None
+) -> Tensor:
+    """The same, of unit variance."""
+    noise = _noise(shape, seed)
+    if pattern is None:
+        return noise if near is None else slerp(_noise(shape, near), noise, AWAY)
+    signs = torch.from_numpy(pattern.signs(shape))
+    if near is not None:  # the composition is that of the marked picture of `near`; few signs change on the way
+        noise = slerp(_noise(shape, near).abs() * signs, noise, AWAY)
+    return noise.abs() * signs
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
@@ -108,7 +123,7 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
     it is noise again, which their mean is not."""
     cosine = torch.dot(start.flatten(), end.flatten()) / (start.norm() * end.norm())
     angle = torch.arccos(cosine.clamp(-1, 1))
-    if angle < 1e-4:  # the same noise
+    if angle < 1e-3:  # the same noise, as far as float32 can tell
         return start
     return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
 

@@ -4,11 +4,12 @@ It knows nothing of who takes the steps.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
 
 from PIL.Image import Image
 
-from core.generation.protocol import GenerationRequest, Painting, Picture
+from core.generation.protocol import GenerationRequest, Inspected, InspectionRequest, Painting, Picture
 from core.generation.worker import LoadedModel
 
 State = TypeVar("State")
@@ -21,8 +22,19 @@ class StepModel(LoadedModel, Protocol[State]):
     `group_of` says which may share a batch (same size, same adapter).
     """
 
-    def warm_up(self, batch_size: int) -> None:
-        """Run once at this batch size, so that nobody waits for compiling later. Raises OutOfMemory."""
+    def compile_next(self) -> bool:
+        """Compile one part of what was stepped, so that the same is faster later; called while nobody waits.
+
+        Returns whether there was any left. Raises OutOfMemory.
+        """
+        ...
+
+    def begin_encoding(self, request: GenerationRequest) -> Sequence[Future[Any]]:
+        """Encode the prompt in other threads where that is slow and needs none of the device, which paints meanwhile.
+
+        `prepare` then finds what these made, and raises what they raised. Empty where it had better encode itself.
+        Raises PaintingError.
+        """
         ...
 
     def prepare(self, request: GenerationRequest) -> State:
@@ -73,6 +85,10 @@ class StepModel(LoadedModel, Protocol[State]):
 
         Returns whether anything was there.
         """
+        ...
+
+    def inspect(self, request: InspectionRequest) -> Inspected:
+        """The noise that a picture started from. Raises OutOfMemory, InvalidOptions where the model cannot tell."""
         ...
 
     def picture(self, state: State, image: Image, seconds: float) -> Picture:

@@ -1,13 +1,14 @@
-"""The UNet, as fast as its device allows: memory layout, attention, FP8 and compiling. All of it only on CUDA.
+"""The UNet, as fast as its device allows: memory layout, attention, FP8 and compiling. All but the last only on CUDA.
 
 It knows latents, noise levels and encoded prompts, nothing of samplers or requests.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +17,19 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.generation import deepcache
+from core.generation.compile_cache import CompileCache
+from core.generation.compiling import (
+    AUTOTUNING,
+    OPTIONS,
+    Make,
+    PartCompiler,
+    Progress,
+    TorchCompiler,
+    Variant,
+    as_parts,
+)
 from core.generation.conditioning import TextConditioning
+from core.options import Compiling
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +40,9 @@ FASTEST_ATTENTION = [
     SDPBackend.MATH,  # for GPUs that have none of the others
 ]
 
+
+PARTS = ("BasicTransformerBlock", "ResnetBlock2D")
+"""The blocks that nearly all of the work is done in, compiled one by one: SDXL's 70 and 17 are of 15 kinds."""
 
 Added = dict[str, Tensor]
 
@@ -41,52 +57,52 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Networks:
-    """The network as a whole, and its shallow part; see deepcache."""
+class Compilation:
+    """What of a network is compiled, below which directory that is kept (None: nowhere of ours), and who compiles it,
+    None for PyTorch's own compiler."""
 
-    full: Callable[[Tensor, Tensor, Tensor, Added], tuple[Tensor, Tensor | None]]
-    shallow: Callable[[Tensor, Tensor, Tensor, Added, Tensor], Tensor]
+    how: Compiling = Compiling.OFF
+    cache: Path | None = None
+    make: Make | None = None
 
 
 class AcceleratedUNet:
     """The UNet of `pipeline`, changed in place; `pipeline` may give it adapters afterwards.
 
-    `compiled_size` is the one width and height, in pixels, that it is compiled for, None for not at all: others would
-    each be compiled anew, for minutes, while everybody waits. `fp8` asks for FP8 linear layers, `deep_cache` for runs
-    of the shallow part, which is compiled as a second network.
+    `fp8` asks for FP8 linear layers, `deep_cache` for runs of the shallow part. Whatever is to be compiled runs as it
+    is until `compile_next` has compiled it.
     """
 
     def __init__(
-        self, pipeline: StableDiffusionXLPipeline, *, compiled_size: tuple[int, int] | None, fp8: bool, deep_cache: bool
+        self, pipeline: StableDiffusionXLPipeline, *, compilation: Compilation, fp8: bool, deep_cache: bool
     ) -> None:
-        self._unet: torch.nn.Module = pipeline.unet
-        self._compiled_size = compiled_size
+        self._unet: Any = pipeline.unet
         self._on_cuda = pipeline.unet.device.type == "cuda"
         self._layout = torch.channels_last if self._on_cuda else torch.contiguous_format
         if self._on_cuda:
             self._unet.to(memory_format=self._layout)
         self.has_fp8 = fp8 and self._on_cuda and quantise_linears(self._unet)
         self.has_deep_cache = deep_cache and can_run_shallow(self._unet)
-        self._eager = self._networks(lambda eager: eager)
-        self._compiled = self._compile() if compiled_size is not None else None
+        self._compiler = None if compilation.how is Compiling.OFF else self._compiler_for(compilation)
+        self._is_whole = compilation.how is Compiling.WHOLE
+        self._full: Callable[..., tuple[Tensor, Tensor | None]]
+        self._full = self._network(deepcache.full if self.has_deep_cache else _own_forward)
+        self._shallow: Callable[..., Tensor] = self._network(deepcache.shallow)
+        if self._compiler is not None:
+            self._unet.requires_grad_(False)  # loading an adapter does it, and would make another network of it
+        if self._compiler is not None and not self._is_whole:
+            as_parts(self._unet, PARTS, self._compiler)
 
-    @property
-    def is_compiled(self) -> bool:
-        """Whether pictures of the compiled size go through the compiler."""
-        return self._compiled is not None
+    def compile_next(self) -> bool:
+        """See PartCompiler."""
+        if self._compiler is None:
+            return False
+        with torch.inference_mode(), self._fast_attention():
+            return self._compiler.compile_next()
 
-    @contextmanager
-    def eager(self) -> Iterator[None]:
-        """Without the compiler within."""
-        compiled, self._compiled = self._compiled, None
-        try:
-            yield
-        finally:
-            self._compiled = compiled
-
-    def drop_compiled(self) -> None:
-        """Go on without the compiler."""
-        self._compiled = None
+    def compiled(self) -> Progress:
+        """How far compiling is."""
+        return Progress(0, 0, 0) if self._compiler is None else self._compiler.progress()
 
     def predict(
         self,
@@ -97,44 +113,52 @@ class AcceleratedUNet:
         size: tuple[int, int],
         rows: int,
         deep: Sequence[Tensor] = (),
+        layers: Hashable = None,
     ) -> Prediction:
         """The raw output for `inputs`, shape (n, channels, height, width), at noise levels `noise`, shape (n,).
 
-        `texts`: n encoded prompts. `size`: the pictures' width and height in pixels. The n rows are padded with copies
-        of the last to `rows`, where that is more. With `deep`, what stands in for the deep part in each of the n rows,
-        only the shallow part runs.
+        `texts`: n encoded prompts. `size`: the pictures' width and height in pixels. Where the network is compiled as
+        a whole, the n rows are padded with copies of the last to `rows`, where that is more. With `deep`, what stands
+        in for the deep part in each of the n rows, only the shallow part runs. `layers`: see Adapters.
         """
-        padding = rows - len(texts)
-        embeds = torch.stack([text.embeds for text in texts])
-        pooled = torch.stack([text.pooled for text in texts])
+        padding = rows - len(texts) if self._is_whole else 0
+        embeds = _pad(torch.stack([text.embeds for text in texts]), padding)
+        pooled = _pad(torch.stack([text.pooled for text in texts]), padding)
         width, height = size
         # SDXL's micro-conditioning: original size, crop corner, target size, each (height, width)
         ids = torch.tensor([height, width, 0, 0, height, width], device=inputs.device, dtype=embeds.dtype)
-        added = {"text_embeds": _pad(pooled, padding), "time_ids": ids.repeat(rows, 1)}
+        added = {"text_embeds": pooled, "time_ids": ids.repeat(len(embeds), 1)}
         sample = _pad(inputs, padding).to(embeds.dtype).contiguous(memory_format=self._layout)
-        noise, embeds = _pad(noise, padding), _pad(embeds, padding)
-        compiled = self._compiled if size == self._compiled_size else None
-        networks = compiled or self._eager
+        noise = _pad(noise, padding)
         kept: Tensor | None = None
-        with self._fast_attention():
+        with self._fast_attention(), self._running(Variant(layers, len(embeds), (size, embeds.shape[1]))):
             if deep:
                 below = _pad(torch.stack(list(deep)), padding).contiguous(memory_format=self._layout)
-                output = networks.shallow(sample, noise, embeds, added, below)
+                output = self._shallow(sample, noise, embeds, added, below)
             else:
-                output, kept = networks.full(sample, noise, embeds, added)
+                output, kept = self._full(sample, noise, embeds, added)
         return Prediction(output[: len(texts)], None if kept is None else kept[: len(texts)])
 
-    def _networks(self, prepared: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Networks:
-        """What is run, `prepared` (compiled, say). Without a cache that is the network's own forward alone."""
-        if self.has_deep_cache:
-            full, shallow = prepared(deepcache.full), prepared(deepcache.shallow)
-            return Networks(partial(full, self._unet), partial(shallow, self._unet))
-        return Networks(partial(_own_forward, prepared(self._unet)), partial(deepcache.shallow, self._unet))
+    def _compiler_for(self, compilation: Compilation) -> PartCompiler:
+        is_whole = compilation.how is Compiling.WHOLE
+        place = compilation.cache
+        cache = None if place is None else CompileCache(place, self._unet.device, self._unet.config)
+        autotuning = AUTOTUNING if is_whole and self._on_cuda else {}
+        return PartCompiler(compilation.make or TorchCompiler({**OPTIONS, **autotuning}), cache, any_rows=not is_whole)
 
-    def _compile(self) -> Networks:
-        prepare_compiler()
-        mode = "max-autotune-no-cudagraphs" if self._on_cuda else None
-        return self._networks(partial(torch.compile, mode=mode, dynamic=False))
+    def _network(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function` of the network, as a part of its own where that is compiled as a whole."""
+        if self._compiler is not None and self._is_whole:
+            return self._compiler.part(function, self._unet)
+        return partial(function, self._unet)
+
+    @contextmanager
+    def _running(self, variant: Variant) -> Iterator[None]:
+        if self._compiler is None:
+            yield
+            return
+        with self._compiler.running(variant):
+            yield
 
     @contextmanager
     def _fast_attention(self) -> Iterator[None]:
@@ -158,16 +182,6 @@ def _own_forward(
 ) -> tuple[Tensor, None]:
     output = network(sample, noise, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False)[0]
     return output, None
-
-
-def prepare_compiler() -> None:
-    """One compiled network for each batch size, with and without an adapter, is meant: without this, dynamo gives up
-    after eight. The inductor options are those that diffusers' documentation recommends for SDXL ("fp16.md")."""
-    torch._dynamo.config.recompile_limit = 128
-    torch._inductor.config.conv_1x1_as_mm = True
-    torch._inductor.config.coordinate_descent_tuning = True
-    torch._inductor.config.epilogue_fusion = False
-    torch._inductor.config.coordinate_descent_check_all_directions = True
 
 
 def quantise_linears(unet: torch.nn.Module) -> bool:

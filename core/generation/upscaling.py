@@ -35,7 +35,7 @@ SMALLEST_INPUT = 64
 
 NEEDS_LIBRARY = (
     "Enlarging needs the libraries of the extra `upscale`, which are missing here or belong to another build of torch; "
-    "install imagine-sound[upscale] from where torch came from."
+    "`make upscale` installs them from where torch came from."
 )
 NO_UPSCALER = (
     "{path} is not a super-resolution model for colour pictures that enlarges 2 or 4 times; set UPSCALE_MODEL to the "

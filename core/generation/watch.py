@@ -39,10 +39,11 @@ class Phase(StrEnum):
     """What the painting thread is doing."""
 
     LOADING = "loading the model"
-    WARMING_UP = "compiling a batch size"
     WAITING = "waiting for requests"
+    COMPILING = "compiling a part of the model"
     STEPPING = "taking a step"
     BETWEEN_STEPS = "encoding, previewing or decoding"
+    WHOLE_PICTURE = "painting a picture in one go"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Patience:
     """How long a phase may last, in seconds; waiting for requests may last for ever."""
 
     loading_s: float = 600.0
-    warming_up_s: float = 1800.0
+    compiling_s: float = 1800.0
+    whole_picture_s: float = 1800.0
     stall_s: float = STALL_SECONDS
 
     def limit(self, phase: Phase, steps: Sequence[float]) -> float | None:
@@ -60,15 +62,17 @@ class Patience:
                 return None
             case Phase.LOADING:
                 return self.loading_s
-            case Phase.WARMING_UP:
-                return self.warming_up_s
+            case Phase.COMPILING:
+                return self.compiling_s
+            case Phase.WHOLE_PICTURE:
+                return self.whole_picture_s
             case Phase.STEPPING | Phase.BETWEEN_STEPS:
                 return max(self.stall_s, STEPS_A_STALL * median(steps)) if steps else self.stall_s
 
     @property
     def between_looks_s(self) -> float:
         """How long the watch sleeps between two looks."""
-        return min(LONGEST_BETWEEN_LOOKS_S, min(self.loading_s, self.warming_up_s, self.stall_s) / LOOKS_A_STALL)
+        return min(LONGEST_BETWEEN_LOOKS_S, min(self.loading_s, self.compiling_s, self.stall_s) / LOOKS_A_STALL)
 
 
 USUAL_PATIENCE = Patience()

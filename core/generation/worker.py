@@ -9,14 +9,23 @@ the thread dies. Nothing in this process mends that: whoever waits is told Paint
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from core.errors import ImagineSoundError, OutOfMemory, PainterLost, PaintingError
 from core.generation.memory_errors import is_device_lost, is_out_of_memory
-from core.generation.protocol import Failed, GenerationRequest, GeneratorInfo, Listener
+from core.generation.protocol import (
+    Failed,
+    Figures,
+    GenerationRequest,
+    GeneratorInfo,
+    GpuMemory,
+    InspectionRequest,
+    Listener,
+)
 from core.generation.queue import RequestQueue, Ticket
 from core.generation.watch import USUAL_PATIENCE, Patience, Phase, Watch
 from core.prompting.prompt import Prompt
@@ -49,11 +58,22 @@ class PaintingThread(ABC, Generic[Model]):
     """An ImageGenerator in one thread; see there for its methods.
 
     `load` runs in that thread, since compile caches and CUDA graphs belong to a thread; creation returns once it is
-    done and raises what it raised, or PainterLost where it takes longer than `patience` allows.
+    done and raises what it raised, or PainterLost where it takes longer than `patience` allows. `memory`, the GPU's
+    where there is one, is looked at in that thread, too: elsewhere a device that hangs would hold up who asks for it.
     """
 
-    def __init__(self, load: Callable[[], Model], *, max_waiting: int, patience: Patience = USUAL_PATIENCE) -> None:
-        self._queue = RequestQueue[GenerationRequest](max_waiting)
+    def __init__(
+        self,
+        load: Callable[[], Model],
+        *,
+        max_waiting: int,
+        patience: Patience = USUAL_PATIENCE,
+        memory: Callable[[], GpuMemory | None] = lambda: None,
+    ) -> None:
+        self._memory = memory
+        self._steps: Counter[int] = Counter()
+        self._figures = Figures()
+        self._queue = RequestQueue[Any](max_waiting)
         self._losing = threading.Lock()
         self._is_lost = False
         self._when_lost: list[Callable[[], None]] = []
@@ -79,6 +99,10 @@ class PaintingThread(ABC, Generic[Model]):
         """Queue `request`; see ImageGenerator."""
         return self._queue.put(request, listener)
 
+    def inspect(self, request: InspectionRequest, listener: Listener) -> int:
+        """Queue `request`; see ImageGenerator."""
+        return self._queue.put(request, listener)
+
     def cancel(self, number: int) -> None:
         """Give up a request; see ImageGenerator."""
         self._queue.cancel(number)
@@ -86,6 +110,10 @@ class PaintingThread(ABC, Generic[Model]):
     def queue_length(self) -> int:
         """How many requests wait or are being painted."""
         return len(self._queue)
+
+    def figures(self) -> Figures:
+        """What it has counted so far; see ImageGenerator."""
+        return self._figures
 
     def when_lost(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the painter is lost; see ImageGenerator."""
@@ -104,7 +132,12 @@ class PaintingThread(ABC, Generic[Model]):
             log.warning("the painting thread is still busy after %g s; it ends with the process", LONGEST_CLOSING_S)
         self._queue.give_up()
 
-    def _fail(self, model: Model, ticket: Ticket[GenerationRequest], error: Exception) -> None:
+    def _count_step(self, pictures: int) -> None:
+        """So many pictures are one step further."""
+        self._steps[pictures] += 1
+        self._figures = Figures(dict(self._steps), self._memory())
+
+    def _fail(self, model: Model, ticket: Ticket[Any], error: Exception) -> None:
         """End an active ticket without a picture; what is a fault of the program goes to the log.
 
         Some errors of a device make every later call on it fail, too, until the process ends. Those that are known are

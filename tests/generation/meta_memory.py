@@ -11,6 +11,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from benchmarks.architecture import CLIP_BIG_G, CLIP_L, PLAYGROUND_UNET, PLAYGROUND_VAE
+from core.generation import deepcache
+
 LATENT = 8
 """Pixels of a latent's cell."""
 
@@ -67,57 +70,69 @@ def weights_of(*modules: torch.nn.Module) -> int:
 def playground_unet() -> UNet2DConditionModel:
     """SDXL's, in bfloat16."""
     with torch.device("meta"):
-        unet = UNet2DConditionModel(
-            sample_size=128,
-            block_out_channels=(320, 640, 1280),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=(1, 2, 10),
-            attention_head_dim=(5, 10, 20),
-            cross_attention_dim=2048,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=2816,
-            use_linear_projection=True,
-        )
+        unet = UNet2DConditionModel(**PLAYGROUND_UNET)
     return unet.bfloat16()
 
 
 def playground_autoencoder(dtype: torch.dtype) -> AutoencoderKL:
     """SDXL's."""
     with torch.device("meta"):
-        autoencoder = AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            layers_per_block=2,
-            latent_channels=4,
-            sample_size=1024,
-        )
+        autoencoder = AutoencoderKL(**PLAYGROUND_VAE)
     return autoencoder.to(dtype)
 
 
 def playground_text_encoders() -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
     """CLIP's ViT-L and OpenCLIP's ViT-bigG, in bfloat16."""
-    small = CLIPTextConfig(
-        hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, projection_dim=768
-    )
-    large = CLIPTextConfig(
-        hidden_size=1280, intermediate_size=5120, num_hidden_layers=32, num_attention_heads=20, projection_dim=1280
-    )
+    small, large = CLIPTextConfig(**CLIP_L), CLIPTextConfig(**CLIP_BIG_G)
     with torch.device("meta"):
         return CLIPTextModel(small).bfloat16(), CLIPTextModelWithProjection(large).bfloat16()
 
 
 def step(unet: UNet2DConditionModel, pictures: int, side: int) -> int:
     """Bytes that a guided step takes."""
+    latents, noise, texts, added = _inputs(pictures, side)
+    return peak_of(lambda: unet(latents, noise, encoder_hidden_states=texts, added_cond_kwargs=added))
+
+
+def features(unet: UNet2DConditionModel, pictures: int, side: int) -> list[Tensor]:
+    """What one step leaves of the deep part, for both rows of each picture, without any memory."""
+    channels, cells = unet.config.block_out_channels[1], side // LATENT
+    return [torch.empty(channels, cells, cells, dtype=unet.dtype, device="meta") for _ in range(2 * pictures)]
+
+
+def full_step(unet: UNet2DConditionModel, pictures: int, side: int) -> int:
+    """Bytes that it takes with the deep part handed out, beside the features of the step before."""
+    inputs = _inputs(pictures, side)
+
+    def work() -> object:
+        kept = features(unet, pictures, side)
+        output, deep = deepcache.full(unet, *inputs)
+        return output, kept, [row.clone() for row in deep]
+
+    return peak_of(work)
+
+
+def shallow_step(unet: UNet2DConditionModel, pictures: int, side: int) -> int:
+    """Bytes that it takes with the features of two steps before."""
+    inputs = _inputs(pictures, side)
+
+    def work() -> object:
+        before, last = features(unet, pictures, side), features(unet, pictures, side)
+        deep = torch.stack([torch.lerp(start, end, 0.5) for start, end in zip(before, last, strict=True)])
+        return deepcache.shallow(unet, *inputs, deep)
+
+    return peak_of(work)
+
+
+def _inputs(pictures: int, side: int) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+    """Latents, noise, texts and added conditions for two rows a picture."""
     rows = 2 * pictures
     with torch.device("meta"):
         latents = torch.empty(rows, 4, side // LATENT, side // LATENT, dtype=torch.bfloat16)
         texts = torch.empty(rows, 77, 2048, dtype=torch.bfloat16)
         added = {"text_embeds": torch.empty(rows, 1280).bfloat16(), "time_ids": torch.empty(rows, 6).bfloat16()}
         noise = torch.empty(rows)
-    return peak_of(lambda: unet(latents, noise, encoder_hidden_states=texts, added_cond_kwargs=added))
+    return latents, noise, texts, added
 
 
 def decode(autoencoder: AutoencoderKL, pictures: int, side: int) -> int:

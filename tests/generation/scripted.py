@@ -7,8 +7,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from core.errors import InvalidOptions, OutOfMemory
@@ -18,6 +21,8 @@ from core.generation.protocol import (
     GenerationRequest,
     GeneratorInfo,
     ImageGenerator,
+    Inspected,
+    InspectionRequest,
     Painted,
     Painting,
     Picture,
@@ -39,15 +44,21 @@ class ScriptedModel:
 
     "hangs" stays in its step until `released`, "breaks the device" makes every step fail from then on.
     `fits` is the largest batch that the memory holds; tiles always fit. `trouble` may raise before anything is done
-    ("prepare", "step", "decode", "tiles" or "progress") to so many pictures. `gate`, when set, lets one step through at
-    a time.
+    ("prepare", "step", "decode", "tiles", "progress" or "compile") to so many pictures. `gate`, when set, lets one step
+    through at a time.
     """
 
     fits: int = 100
+    batch: int = 1
+    """What it says of how many it paints side by side."""
     decode_fits: int = 100
-    warms_up_to: int = 100
+    parts: int = 0
+    """So many are to be compiled once something was stepped, or even before."""
+    compile_s: float = 0.0
     cannot_compile: bool = False
     gate: threading.Semaphore | None = None
+    encoding: Callable[[str], Future[Any]] | None = None
+    """Encodes a prompt elsewhere; None: nothing is."""
     joined_every: int = 1
     """Newcomers are in step with those under way at every so many steps of these."""
     log: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
@@ -64,14 +75,21 @@ class ScriptedModel:
     closed: bool = False
 
     def info(self) -> GeneratorInfo:
-        return GeneratorInfo("scripted", "1", steps=4, guidance=3.0, size=(8, 8))
+        return GeneratorInfo("scripted", "1", steps=4, guidance=3.0, size=(8, 8), batch=self.batch)
 
-    def warm_up(self, batch_size: int) -> None:
-        self.log.append(("warm up", (str(batch_size),)))
+    def compile_next(self) -> bool:
         if self.cannot_compile:
             raise RuntimeError("no C compiler")
-        if batch_size > self.warms_up_to:
-            raise OutOfMemory("This picture does not fit.")
+        if not self.parts:
+            return False
+        self.trouble("compile", 1)
+        time.sleep(self.compile_s)
+        self.parts -= 1
+        self.log.append(("compile", ()))
+        return True
+
+    def begin_encoding(self, request: GenerationRequest) -> Sequence[Future[Any]]:
+        return [self.encoding(request.prompt.text)] if self.encoding else []
 
     def prepare(self, request: GenerationRequest) -> State:
         if request.prompt.text == "bad":
@@ -144,6 +162,11 @@ class ScriptedModel:
         self.log.append(("park", ()))
         return self.parks >= 0
 
+    def inspect(self, request: InspectionRequest) -> Inspected:
+        self.trouble("inspect", 1)
+        self.log.append(("inspect", ()))
+        return Inspected(np.full((1, 2, 2), request.passes, np.float32))
+
     def picture(self, state: State, image: Image.Image, seconds: float) -> Picture:
         request = state.request
         if request.prompt.text == "unframeable":
@@ -168,6 +191,14 @@ def skipping_clock() -> Clock:
         skipped[0] += seconds
 
     return Clock(lambda: time.monotonic() + skipped[0], sleep)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Until something that happens in another thread has happened."""
+    began = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began < 10
+        time.sleep(0.005)
 
 
 class Asker:

@@ -1,16 +1,30 @@
 """Requests join and leave the batch at every step, and what fails, fails alone."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from core.errors import Cancelled, InvalidOptions, OutOfMemory, PainterLost, PaintingError, ShuttingDown
-from core.generation.batcher import Batcher, portions
-from core.generation.protocol import Failed, GenerationEvent, GenerationRequest, Loading, Painted, Painting, Queued
+from core.generation.batcher import LONGEST_ENCODING_S, Batcher, EnteringRequest, portions
+from core.generation.protocol import (
+    Failed,
+    Figures,
+    GenerationEvent,
+    GenerationRequest,
+    GpuMemory,
+    Loading,
+    Painted,
+    Painting,
+    Queued,
+)
+from core.generation.queue import Ticket
 from core.prompting.prompt import Prompt
-from tests.generation.scripted import Asker, ScriptedModel, State, skipping_clock
+from tests.generation.scripted import Asker, ScriptedModel, State, skipping_clock, wait_until
 
 
 def test_seven_are_stepped_as_four_two_and_one() -> None:
@@ -67,19 +81,37 @@ def test_batches_have_fixed_sizes_and_nothing_is_padded() -> None:
         model.gate.release(1000)
         for asker in askers:
             asker.end()
-    assert model.log[:3] == [("warm up", ("1",)), ("warm up", ("2",)), ("warm up", ("4",))]
     assert set(model.sizes) <= {1, 2, 4}
     assert 4 in model.sizes
 
 
-def test_a_batch_size_that_does_not_fit_when_warming_up_is_not_used() -> None:
-    model = ScriptedModel(warms_up_to=2, gate=threading.Semaphore(0))
-    with painting(model) as batcher:
-        askers = [Asker(batcher, f"number {n}") for n in range(4)]
-        assert model.gate is not None
-        model.gate.release(1000)
-        assert all(isinstance(asker.end(), Painted) for asker in askers)
-    assert max(model.sizes) == 2
+def test_steps_are_counted_by_their_pictures_and_the_gpu_is_looked_at_where_it_is_used() -> None:
+    model = ScriptedModel(gate=threading.Semaphore(0))
+    looked: list[str] = []
+
+    def memory() -> GpuMemory:
+        looked.append(threading.current_thread().name)
+        return GpuMemory(used=6 << 30, total=8 << 30)
+
+    batcher = Batcher(lambda: model, max_batch=4, max_waiting=10, memory=memory)
+    before = batcher.figures()
+    askers = [Asker(batcher, f"number {n}") for n in range(5)]
+    assert model.gate is not None
+    model.gate.release(1000)
+    for asker in askers:
+        asker.end()
+    batcher.close()
+
+    assert before == Figures()
+    assert batcher.figures() == Figures(Counter(model.sizes), GpuMemory(6 << 30, 8 << 30))
+    assert sum(model.sizes) == 5 * 4
+    assert set(looked) == {"painting"}
+
+
+def test_step_that_fails_is_not_counted() -> None:
+    with painting(ScriptedModel()) as batcher:
+        Asker(batcher, "explode").end()
+        assert batcher.figures() == Figures({1: 2})
 
 
 def test_different_sizes_and_adapters_do_not_share_a_batch() -> None:
@@ -131,11 +163,6 @@ def test_memory_running_out_in_one_group_loses_nobody_of_another() -> None:
 def test_a_preview_that_fails_costs_only_the_preview() -> None:
     with painting(ScriptedModel()) as batcher:
         assert isinstance(Asker(batcher, "no preview").end(), Painted)
-
-
-def test_a_model_that_cannot_be_warmed_up_paints_all_the_same() -> None:
-    with painting(ScriptedModel(cannot_compile=True)) as batcher:
-        assert isinstance(Asker(batcher, "a dog").end(), Painted)
 
 
 def test_if_the_painter_itself_breaks_everyone_is_told_and_nobody_waits_for_ever() -> None:
@@ -290,3 +317,33 @@ def test_a_newcomer_waits_until_it_is_in_step_with_the_others() -> None:
         assert isinstance(second.end(), Painted)
     steps = [names for what, names in model.log if what == "step"]
     assert steps.index(("first", "second")) % 2 == 0
+
+
+def test_others_are_painted_while_a_prompt_is_encoded_in_another_thread() -> None:
+    encoding: dict[str, Future[Any]] = {"slow": Future(), "quick": Future()}
+    encoding["quick"].set_result(None)
+    model = ScriptedModel(encoding=encoding.__getitem__)
+    with painting(model) as batcher:
+        slow = Asker(batcher, "slow")
+        assert isinstance(Asker(batcher, "quick").end(), Painted)
+        assert ("prepare", ("slow",)) not in model.log
+        encoding["slow"].set_result(None)
+        assert isinstance(slow.end(), Painted)
+
+
+def test_a_request_whose_prompt_is_still_encoded_can_be_cancelled() -> None:
+    model = ScriptedModel(encoding=lambda _: Future())
+    with painting(model) as batcher:
+        asker = Asker(batcher, "slow")
+        wait_until(lambda: batcher.queue_length() == 1)
+        batcher.cancel(asker.number)
+        assert isinstance(asker.error(), Cancelled)
+
+
+def test_a_prompt_whose_encoding_does_not_end_is_waited_for_under_the_watch_in_the_end() -> None:
+    request = EnteringRequest(
+        Ticket(1, GenerationRequest(Prompt("slow", ""), 0), print), since=100.0, encoding=[Future()]
+    )
+    assert not request.is_due(100.0)
+    assert not request.is_due(100.0 + LONGEST_ENCODING_S)
+    assert request.is_due(101.0 + LONGEST_ENCODING_S)

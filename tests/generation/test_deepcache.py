@@ -16,13 +16,23 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from core.generation import deepcache
-from core.generation.loading import Defaults, load_pipeline, read_defaults
-from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel, PlaygroundOptions
+from core.generation.compiling import TorchCompiler
+from core.generation.defaults import Defaults, read_defaults
+from core.generation.loading import load_pipeline
+from core.generation.playground import (
+    NOT_COMPILED,
+    ModelIdentity,
+    PictureInProgress,
+    PlaygroundModel,
+    PlaygroundOptions,
+)
 from core.generation.presets import ALWAYS, PRESETS, SpeedPreset
 from core.generation.protocol import GenerationRequest
+from core.generation.unet import Compilation
 from core.models import ModelStore
+from core.options import Compiling, Speed
 from core.prompting.prompt import Prompt
-from core.settings import CoreSettings, Speed
+from core.settings import CoreSettings
 
 TOLERANCE = 1e-4
 
@@ -32,8 +42,8 @@ def speed(every: int, guided_between: tuple[float, float] = ALWAYS) -> SpeedPres
 
 
 def model_of(pipeline: StableDiffusionXLPipeline, preset: SpeedPreset, *, adapters: Path = Path("none"),
-             compile_model: bool = False) -> PlaygroundModel:  # fmt: skip
-    options = PlaygroundOptions(Defaults(), preset, adapters, 0, compile_model)
+             compilation: Compilation = NOT_COMPILED) -> PlaygroundModel:  # fmt: skip
+    options = PlaygroundOptions(Defaults(), preset, adapters, 0, compilation=compilation)
     return PlaygroundModel(pipeline, ModelIdentity("tiny", "1", False), options)
 
 
@@ -224,21 +234,17 @@ def test_features_go_with_their_picture_and_none_are_kept_beyond_need(tiny_pipel
     assert all(values() is None for values in of_dog)
 
 
-def test_compiled_networks_paint_as_uncompiled_ones(tiny_pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[object] = []
-    compile_really = torch.compile
-
-    def compile_quickly(network: Any, **_: Any) -> Any:
-        compiled.append(network)
-        return compile_really(network, backend="eager", dynamic=False, fullgraph=True)
-
-    monkeypatch.setattr(torch, "compile", compile_quickly)
+@pytest.mark.parametrize("how", [Compiling.AUTO, Compiling.WHOLE])
+def test_full_and_shallow_steps_both_run_what_is_compiled(tiny_pipeline: Path, how: Compiling) -> None:
     request = asked("a dog", steps=4, guidance=3, seed=1)
-    model = model_of(tiny(tiny_pipeline), speed(2), compile_model=True)
-    assert compiled == [deepcache.full, deepcache.shallow]
-    with torch._dynamo.config.patch(error_on_recompile=True):
-        latent = alone(model, request)
-    assert (latent - alone(model_of(tiny(tiny_pipeline), speed(2)), request)).abs().max() < TOLERANCE
+    model = model_of(tiny(tiny_pipeline), speed(2), compilation=Compilation(how, make=TorchCompiler({}, "eager")))
+    expected = alone(model_of(tiny(tiny_pipeline), speed(2)), request)
+    assert torch.equal(alone(model, request), expected), "nothing is compiled yet"
+    while model.compile_next():
+        pass
+    assert (alone(model, request) - expected).abs().max() < TOLERANCE
+    assert model.compiled().wanted == model.compiled().as_it_is == 0
+    assert not model.compile_next(), "nothing went uncompiled"
 
 
 def test_pictures_of_the_miniature_stay_close_to_exact() -> None:
@@ -249,7 +255,7 @@ def test_pictures_of_the_miniature_stay_close_to_exact() -> None:
     for preset in (PRESETS[Speed.EXACT], PRESETS[Speed.BALANCED]):
         pipeline = load_pipeline(located, torch.device("cpu"), offline=True)
         model = PlaygroundModel(
-            pipeline, ModelIdentity("mini", "", True), PlaygroundOptions(defaults, preset, Path("none"), 0, False)
+            pipeline, ModelIdentity("mini", "", True), PlaygroundOptions(defaults, preset, Path("none"), 0)
         )
         words = ("a barking dog", "a steam train in the rain", "a violin")
         states = [model.prepare(GenerationRequest(Prompt(text, ""), n, 24)) for n, text in enumerate(words)]

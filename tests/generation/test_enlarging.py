@@ -22,7 +22,7 @@ from core.errors import (
 from core.generation.enlarging import EnlargingThread
 from core.generation.protocol import Failed, GenerationEvent, Painted, Painting, Queued, UpscalingRequest
 from core.generation.watch import Patience
-from core.models import LocatedModel, Origin
+from core.located import LocatedModel, Origin
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 

@@ -26,9 +26,10 @@ from PIL import Image
 
 from core.errors import Cancelled, InvalidOptions, ModelMissing, ModelUnusable, OutOfMemory
 from core.generation.batcher import Batcher
-from core.generation.factory import PAINTING_NICENESS, give_way, make_generator
+from core.generation.factory import make_generator
 from core.generation.loading import is_sdxl_edm, within_memory
 from core.generation.preview import Previewer, normalise
+from core.generation.processor import PAINTING_NICENESS, give_way
 from core.generation.protocol import (
     Failed,
     GenerationEvent,
@@ -91,9 +92,7 @@ def adapters(tiny_pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def generator(tiny_pipeline: Path, adapters: Path) -> Iterator[ImageGenerator]:
-    settings = CoreSettings(
-        image_model=str(tiny_pipeline), adapters_dir=adapters, compile_model=False, device="cpu", preview_every=2
-    )
+    settings = CoreSettings(image_model=str(tiny_pipeline), adapters_dir=adapters, device="cpu", preview_every=2)
     made = make_generator(settings, ModelStore(settings))
     yield made
     made.close()

@@ -8,6 +8,8 @@ import torch
 from core.errors import ModelUnusable
 from core.generation.residence import (
     DECODING_BYTES,
+    DEEP_KEPT_BYTES,
+    DEEP_STEP_BYTES,
     PLAYGROUND_WEIGHTS,
     RESERVE,
     STEP_BYTES,
@@ -25,12 +27,15 @@ from core.generation.residence import (
     plan,
     said,
 )
-from core.settings import Memory
+from core.options import Memory
 from tests.generation.meta_memory import (
     decode,
+    features,
+    full_step,
     playground_autoencoder,
     playground_text_encoders,
     playground_unet,
+    shallow_step,
     step,
     weights_of,
 )
@@ -61,6 +66,16 @@ def test_need_of_a_step_is_counted_on_the_true_shapes(pictures: int, side: int) 
     assert STEP_BYTES * pictures * side**2 == pytest.approx(step(playground_unet(), pictures, side), rel=0.02)
 
 
+@pytest.mark.parametrize(("pictures", "side"), [(1, 1024), (4, 512)])
+def test_need_of_a_deep_cache_is_counted_on_the_true_shapes(pictures: int, side: int) -> None:
+    unet, pixels = playground_unet(), pictures * side**2
+    need = (STEP_BYTES + DEEP_STEP_BYTES) * pixels
+    assert need == pytest.approx(shallow_step(unet, pictures, side), rel=0.02)
+    assert need == pytest.approx(full_step(unet, pictures, side), rel=0.02)
+    of_two_steps = 2 * sum(row.nbytes for row in features(unet, pictures, side))
+    assert of_two_steps == DEEP_KEPT_BYTES * pixels
+
+
 @pytest.mark.parametrize(("pictures", "side"), [(1, 1024), (4, 1024), (1, 2048)])
 @pytest.mark.parametrize(("dtype", "floats"), [(torch.bfloat16, 1), (torch.float32, 2)])
 def test_need_of_decoding_is_counted_on_the_true_shapes(
@@ -70,8 +85,9 @@ def test_need_of_decoding_is_counted_on_the_true_shapes(
     assert floats * DECODING_BYTES * pictures * side**2 == pytest.approx(counted, rel=0.02)
 
 
-@pytest.mark.parametrize("side", [1024, 2048])
-@pytest.mark.parametrize(("dtype", "floats"), [(torch.bfloat16, 1), (torch.float32, 2)])
+@pytest.mark.parametrize(
+    ("side", "dtype", "floats"), [(1024, torch.bfloat16, 1), (1536, torch.bfloat16, 1), (1024, torch.float32, 2)]
+)
 def test_need_of_tiles_is_counted_on_the_true_shapes(side: int, dtype: torch.dtype, floats: int) -> None:
     autoencoder = playground_autoencoder(dtype)
     autoencoder.enable_tiling()
@@ -130,26 +146,39 @@ def resident(made: Residence, has_bf16: bool) -> int:
     return unet + encoders + PLAYGROUND_WEIGHTS.autoencoder * (1 if has_bf16 else 2)
 
 
+@pytest.mark.parametrize("deep_cache", [False, True])
 @pytest.mark.parametrize("has_bf16", [True, False])
 @pytest.mark.parametrize("memory", list(Memory))
-def test_no_plan_takes_more_than_is_there(has_bf16: bool, memory: Memory) -> None:
+def test_no_plan_takes_more_than_is_there(deep_cache: bool, has_bf16: bool, memory: Memory) -> None:
+    step_bytes, kept_bytes = (STEP_BYTES + DEEP_STEP_BYTES, DEEP_KEPT_BYTES) if deep_cache else (STEP_BYTES, 0)
     sizes = [SQUARE, (832, 1216), (2048, 2048), (512, 512), (256, 256)]
     for tenths, batch, size in itertools.product(range(40, 260, 3), (1, 3, 8, 32), sizes):
         there = card(tenths / 10, has_bf16=has_bf16)
         try:
-            made = plan(there, PLAYGROUND_WEIGHTS, Wanted(batch, size, memory))
+            made = plan(there, PLAYGROUND_WEIGHTS, Wanted(batch, size, memory, deep_cache))
         except ModelUnusable:
             continue
         left = there.free - RESERVE - resident(made, has_bf16)
         floats = 1 if has_bf16 else 2
         assert 1 <= made.max_batch <= batch
-        assert made.max_batch * STEP_BYTES * size[0] * size[1] <= left
+        assert made.max_batch * step_bytes * size[0] * size[1] <= left
         for other in sizes:
             pixels = other[0] * other[1]
             steps, decoded = made.step_limit(other), made.decode_limit(other)
-            assert steps == 1 or steps * STEP_BYTES * pixels <= left
-            assert decoded * floats * DECODING_BYTES * pixels <= left
+            assert steps == 1 or steps * step_bytes * pixels <= left
+            others = (made.max_batch - 1) * kept_bytes * pixels
+            assert decoded == 0 or decoded * floats * DECODING_BYTES * pixels + others <= left
         assert (made.decode is TILES) == (made.decode_limit(size) == 0)
+
+
+@pytest.mark.parametrize(("gigabytes", "usually"), [(16, TOGETHER), (11, TOGETHER), (9.5, TOGETHER), (6, SINGLE)])
+def test_what_is_kept_of_the_deep_part_is_missing_where_pictures_are_decoded(
+    gigabytes: float, usually: Decoding
+) -> None:
+    deep = plan(card(gigabytes), PLAYGROUND_WEIGHTS, Wanted(8, SQUARE, deep_cache=True))
+    usual = plan(card(gigabytes), PLAYGROUND_WEIGHTS, EIGHT)
+    assert (usual.decode, deep.decode) == (usually, TOGETHER if gigabytes == 16 else SINGLE)
+    assert deep.max_batch == usual.max_batch
 
 
 def test_limits_go_by_pixels() -> None:

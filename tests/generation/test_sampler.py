@@ -10,13 +10,13 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
-from core.generation.loading import Defaults
+from core.generation.defaults import Defaults
 from core.generation.playground import ModelIdentity, PictureInProgress, PlaygroundModel, PlaygroundOptions
 from core.generation.presets import PRESETS, SpeedPreset
 from core.generation.protocol import GenerationRequest
 from core.generation.sampler import Member, NoiseSchedule, Row, advance, initial_latent, rows_of
+from core.options import Speed
 from core.prompting.prompt import Prompt
-from core.settings import Speed
 
 TOLERANCE = 1e-4
 
@@ -38,7 +38,6 @@ def _model(tiny_pipeline: Path, speed: SpeedPreset = PRESETS[Speed.EXACT]) -> Pl
             speed=speed,
             adapters_dir=tiny_pipeline / "no-adapters",
             preview_every=5,
-            compile_model=False,
         ),
     )
 

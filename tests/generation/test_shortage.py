@@ -221,17 +221,6 @@ def test_progress_is_told_once_a_step_whatever_had_to_be_tried_again() -> None:
     assert [event for event in asker.seen if isinstance(event, Painting)] == [Painting(n, 3) for n in range(4)]
 
 
-def test_batch_size_that_could_not_be_compiled_for_want_of_memory_is_compiled_when_it_is_tried_again() -> None:
-    model, time = ScriptedModel(warms_up_to=2), FakeTime()
-    with painting(model, time) as batcher:
-        assert all_painted(ask_for(batcher, model, *"abcd"))
-        assert max(model.sizes) == 2
-        time.seconds, model.warms_up_to, model.log = 60.0, 100, []
-        assert all_painted(ask_for(batcher, model, *"efgh"))
-    assert ("warm up", ("4",)) in model.log
-    assert max(model.sizes) == 4
-
-
 def test_whole_number_is_tried_again_after_60_120_and_240_seconds() -> None:
     time = FakeTime()
     allowance = Allowance(lambda: time.seconds)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.errors import Cancelled, InvalidOptions, ModelUnusable, PaintingError, ShuttingDown
 from core.generation.limits import Limits
-from core.generation.protocol import GeneratorInfo, Painted, Painting
+from core.generation.protocol import Figures, GeneratorInfo, Painted, Painting
 from core.generation.stock import StockGenerator, StockModel
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
@@ -59,6 +59,7 @@ def test_a_picture_comes_after_all_its_steps() -> None:
         Prompt("a dog", ""), 0, 3, 0.0, (8, 8), "scripted", "1", None, ("Dog (0.90)",)
     )
     assert [event for event in asker.seen if isinstance(event, Painting)] == [Painting(n, 3) for n in range(4)]
+    assert generator.figures() == Figures({1: 3})
 
 
 @pytest.mark.parametrize("options", [{"guidance": 21.0}, {"adapter": "hands"}, {"steps": 0}])
@@ -91,6 +92,32 @@ def test_a_cancelled_one_ends_at_the_next_step() -> None:
         assert isinstance(asker.error(), Cancelled)
         assert isinstance(other.end(), Painted)
     assert sum(isinstance(event, Painting) for event in asker.seen) <= 2
+
+
+def test_one_that_tells_no_steps_paints_to_the_end_whom_it_has_begun_and_spares_who_was_cancelled_before() -> None:
+    painted: list[str] = []
+
+    class Silent(ScriptedModel):
+        tells_steps = False
+
+        def paint(self, recipe: Recipe, on_step: Callable[[int], None]) -> Image.Image:
+            assert self.gate.acquire(timeout=10)
+            painted.append(recipe.prompt.text)
+            return Image.new("RGB", recipe.size)
+
+    model = Silent()
+    model.gate = threading.Semaphore(0)
+    with painting(model) as generator:
+        begun, waiting = Asker(generator, "begun"), Asker(generator, "waiting")
+        while not isinstance(begun.next(), Painting):
+            pass
+        generator.cancel(begun.number)
+        generator.cancel(waiting.number)
+        model.gate.release(1000)
+        assert isinstance(begun.end(), Painted)
+        assert isinstance(waiting.error(), Cancelled)
+        assert generator.figures() == Figures({1: 1})
+    assert painted == ["begun"]
 
 
 def test_closing_tells_everyone() -> None:

@@ -17,10 +17,10 @@ from core.generation.watch import Patience, Phase, within
 from core.generation.worker import PROBE
 from core.recipe import Recipe
 from tests.generation import test_stock
-from tests.generation.scripted import Asker, ScriptedModel, State, skipping_clock
+from tests.generation.scripted import Asker, ScriptedModel, State, skipping_clock, wait_until
 
 STALL_S = 0.4
-PATIENCE = Patience(loading_s=20 * STALL_S, warming_up_s=20 * STALL_S, stall_s=STALL_S)
+PATIENCE = Patience(loading_s=20 * STALL_S, compiling_s=20 * STALL_S, stall_s=STALL_S)
 
 
 @contextmanager
@@ -28,7 +28,9 @@ def painting(
     model: ScriptedModel, *, max_batch: int = 2, patience: Patience = PATIENCE
 ) -> Iterator[tuple[Batcher[State], list[str]]]:
     """A batcher, and the names of the threads in which it said that it was lost."""
-    batcher = Batcher(lambda: model, max_batch=max_batch, max_waiting=100, patience=patience, clock=skipping_clock())
+    batcher = Batcher(
+        lambda: model, max_batch=max_batch, max_waiting=100, patience=patience, clock=skipping_clock(), calm_s=0.01
+    )
     lost: list[str] = []
     batcher.when_lost(lambda: lost.append(threading.current_thread().name))
     try:
@@ -42,7 +44,7 @@ def test_limits_follow_the_phase_and_the_usual_step() -> None:
     patience = Patience()
     assert patience.limit(Phase.WAITING, [1.0]) is None
     assert patience.limit(Phase.LOADING, []) == 600
-    assert patience.limit(Phase.WARMING_UP, []) == 1800
+    assert patience.limit(Phase.COMPILING, []) == 1800
     assert patience.limit(Phase.STEPPING, []) == 120
     assert patience.limit(Phase.STEPPING, [0.1, 0.2, 0.3]) == 120
     assert patience.limit(Phase.BETWEEN_STEPS, [1.0, 9.0, 500.0]) == 180, "twenty times the median"
@@ -155,8 +157,8 @@ def test_device_too_full_to_be_tried_is_not_lost() -> None:
     assert lost == []
 
 
-def test_device_that_fails_in_warming_up_is_lost_before_anybody_waits_for_it() -> None:
-    with painting(ScriptedModel(cannot_compile=True, device_works=False)) as (batcher, lost):
+def test_device_that_fails_in_compiling_is_lost_also_while_nobody_asks() -> None:
+    with painting(ScriptedModel(parts=1, cannot_compile=True, device_works=False)) as (batcher, lost):
         batcher._thread.join(10)
         with pytest.raises(PainterLost):
             Asker(batcher, "a dog")
@@ -169,23 +171,27 @@ def test_slow_painter_that_moves_is_not_lost() -> None:
     assert lost == []
 
 
-def test_warming_up_may_take_longer_than_a_step() -> None:
-    class Compiling(ScriptedModel):
-        def warm_up(self, batch_size: int) -> None:
-            time.sleep(2 * STALL_S)
-
-    with painting(Compiling(), max_batch=1) as (batcher, lost):
+def test_compiling_may_take_longer_than_a_step() -> None:
+    model = ScriptedModel(parts=1, compile_s=2 * STALL_S)
+    with painting(model) as (batcher, lost):
+        wait_until(lambda: not model.parts)
         assert isinstance(Asker(batcher, "a dog").end(), Painted)
     assert lost == []
 
 
-def test_warming_up_that_never_ends_is_lost() -> None:
-    class Compiling(ScriptedModel):
-        def warm_up(self, batch_size: int) -> None:
-            self.released.wait(30)
+def test_compiling_that_never_ends_is_lost() -> None:
+    model = ScriptedModel(parts=1)
 
-    with painting(Compiling(), patience=replace(PATIENCE, warming_up_s=STALL_S)) as (batcher, _):
-        assert isinstance(Asker(batcher, "a dog").error(), PainterLost)
+    def hang(what: str, _: int) -> None:
+        if what == "compile":
+            model.released.wait(30)
+
+    model.trouble = hang
+    with painting(model, patience=replace(PATIENCE, compiling_s=STALL_S)) as (batcher, lost):
+        wait_until(lambda: bool(lost))
+        with pytest.raises(PainterLost):
+            Asker(batcher, "a dog")
+    assert lost == ["watch"]
 
 
 def test_waiting_for_requests_is_no_stall() -> None:
