@@ -1,7 +1,7 @@
 """What four pictures at once take beside one: `python -m benchmarks.several`, with the bundled miniature.
 
 One and four are painted in turns, and the medians are compared. On a processor a step costs what its pictures cost,
-since one picture keeps it busy; what a GPU makes of a batch is measured by `benchmarks.generation`.
+since one picture keeps it busy; what a GPU makes of a batch is measured by `benchmarks.gpu`.
 """
 
 import argparse

@@ -3,57 +3,35 @@
 For each preset and number of steps: how close its pictures come to exact ones of the same prompts and seeds (PSNR in
 dB, from the mean square error over all pictures as they leave the decoder), its share of the network's operations
 (counted on the real network) and of the time (in turns with exact, so that whatever else the machine does falls on
-both; median of the ratios). Half the steps are the line to compare with. FP8 needs a GPU; here nothing is in FP8.
+both; median of the ratios). Half the steps are the line to compare with. FP8 needs a GPU, where
+`benchmarks.gpu` measures it; here nothing is in FP8.
 """
 
 import argparse
-import math
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from core.generation.loading import load_pipeline, quiet_libraries, read_defaults
-from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
+from benchmarks.gpu.bench import MINIATURE, PROMPTS, Bench, decibels, decoded, stepped
+from core.generation.loading import quiet_libraries
+from core.generation.playground import PlaygroundModel
 from core.generation.presets import PRESETS, SpeedPreset
 from core.generation.protocol import GenerationRequest
-from core.models import ModelStore
+from core.options import Speed
 from core.prompting.prompt import Prompt
-from core.settings import CoreSettings, Speed
-
-PROMPTS = (
-    "a barking dog", "a steam train in the rain", "a singing bird", "a piano", "rain on a window", "a violin",
-    "a rooster at sunrise", "waves on a beach", "a fire engine", "a cat", "a thunderstorm", "a church bell",
-)  # fmt: skip
 
 
-def painter(speed: SpeedPreset) -> PlaygroundModel:
-    """The bundled miniature at `speed`, on the processor."""
-    located = ModelStore(CoreSettings(image_model="auto", download_models=False)).image_model(on_gpu=False)
-    options = PlaygroundOptions(read_defaults(located.source), speed, Path("no-adapters"), 0, compile_model=False)
-    pipeline = load_pipeline(located, torch.device("cpu"), offline=True)
-    return PlaygroundModel(pipeline, ModelIdentity("benchmark", "", is_miniature=True), options)
-
-
-def paint(model: PlaygroundModel, request: GenerationRequest) -> np.ndarray:
-    """The picture as numbers from 0 to 255, shape (height, width, 3)."""
-    state = model.prepare(request)
-    while not model.is_finished(state):
-        [state] = model.step([state])
-    return np.asarray(model.decode([state], tiled=False)[0], np.float64)
-
-
-def decibels(square_errors: Sequence[float]) -> float:
-    """PSNR of 8-bit pictures."""
-    mean = statistics.fmean(square_errors)
-    return math.inf if mean == 0 else 10 * math.log10(255**2 / mean)
+def painter(model: str, speed: SpeedPreset) -> PlaygroundModel:
+    """The directory `model`, or if that is empty the bundled miniature, at `speed` on the processor."""
+    bench = Bench(model, Path(), MINIATURE, "cpu")
+    return bench.engine(*bench.placed(), speed=speed)
 
 
 def operations(model: PlaygroundModel, request: GenerationRequest) -> int:
@@ -71,24 +49,22 @@ def compare(models: dict[str, PlaygroundModel], requests: Sequence[GenerationReq
     ways = {name: (model, steps) for name, model in models.items()} | {
         "(half the steps)": (models["exact"], steps // 2)
     }
-    errors: dict[str, list[float]] = {name: [] for name in ways}
+    pictures: dict[str, list[Image.Image]] = {name: [] for name in ways}
     shares: dict[str, list[float]] = {name: [] for name in ways}
     for request in requests:
         times: dict[str, float] = {}
-        pictures: dict[str, np.ndarray] = {}
         for name, (model, count) in ways.items():
             began = time.perf_counter()
-            pictures[name] = paint(model, replace(request, steps=count))
+            pictures[name] += decoded(model, stepped(model, [replace(request, steps=count)]))
             times[name] = time.perf_counter() - began
-        for name, picture in pictures.items():
-            errors[name].append(float(np.mean((picture - pictures["exact"]) ** 2)))
+        for name in ways:
             shares[name].append(times[name] / times["exact"])
     work = {name: operations(model, replace(requests[0], steps=count)) for name, (model, count) in ways.items()}
     return [
         (
             name,
             str(steps),
-            f"{decibels(errors[name]):.1f}",
+            f"{decibels(pictures[name], pictures['exact']):.1f}",
             f"{work[name] / work['exact']:.2f}",
             f"{statistics.median(shares[name]):.2f}",
         )
@@ -101,12 +77,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, nargs="+", default=[12, 24, 50])
     parser.add_argument("--pictures", type=int, default=24)
+    parser.add_argument("--model", default="", help="a directory, such as an earlier revision of the miniature")
     options = parser.parse_args()
     quiet_libraries()
-    models = {PRESETS[speed].name: painter(PRESETS[speed]) for speed in Speed}
+    models = {PRESETS[speed].name: painter(options.model, PRESETS[speed]) for speed in Speed}
     for model in models.values():
-        paint(model, GenerationRequest(Prompt(PROMPTS[0], ""), 0, 2))  # everything is warm
-    table = Table("SPEED", "steps", "dB to exact", "operations", "time", title="Against exact, the bundled miniature")
+        stepped(model, [GenerationRequest(Prompt(PROMPTS[0], ""), 0, 2)])  # everything is warm
+    table = Table("SPEED", "steps", "dB to exact", "operations", "time", title="Against exact")
     for steps in options.steps:
         prompts = [Prompt(PROMPTS[seed % len(PROMPTS)], "") for seed in range(options.pictures)]
         for row in compare(models, [GenerationRequest(prompt, seed, steps) for seed, prompt in enumerate(prompts)]):

@@ -19,7 +19,8 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from core.generation.upscaling import load_upscaler
-from core.models import MINIATURE_PAINTER, ModelStore
+from core.located import MINIATURE_PAINTER
+from core.models import ModelStore
 from core.settings import CoreSettings
 from training.upscaler_mini.pictures import held_out_labels, painted
 
