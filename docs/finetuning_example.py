@@ -2,7 +2,7 @@
 
     python -m docs.finetuning_example WORK_FOLDER
 
-Draws 48 snowmen with captions, fine-tunes, and writes `before-after.png`: the same prompts and seeds, base above.
+Draws 48 snowmen with captions and fine-tunes. `before-after.png` beside the adapter is the documentation's picture.
 """
 
 import argparse
@@ -13,14 +13,12 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from core.cli import finetune
-from core.cli.arguments import add_finetune_arguments
+from core.cli.training_arguments import add_finetune_arguments
 
 MINIATURE = Path(__file__).parents[1] / "core" / "miniatures" / "playground-mini"
 SCARVES = {"red": (214, 40, 40), "blue": (40, 90, 214), "green": (40, 160, 70), "yellow": (240, 200, 40)}
 PROMPTS = ("a snowman with a red scarf", "a snowman with a blue scarf", "a dog on a beach", "a blue bird")
 SIDE = 256
-GAP = 8
-TILE = SIDE + GAP
 
 
 def draw_snowman(scarf: tuple[int, int, int], draw: random.Random) -> Image.Image:
@@ -55,21 +53,10 @@ def write_images(folder: Path, count: int = 48) -> None:
     (folder / "metadata.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def before_after(samples: Path, target: Path) -> None:
-    """The guard's own pictures: the base's in the upper row, the last validation's in the lower."""
-    last = sorted(folder for folder in samples.iterdir() if folder.name != "base")[-1]
-    sheet = Image.new("RGB", (4 * TILE - GAP, 2 * TILE - GAP), "white")
-    for row, folder in enumerate((samples / "base", last)):
-        for column in range(4):
-            with Image.open(folder / f"{column}.png") as picture:
-                sheet.paste(picture.convert("RGB"), (column * TILE, row * TILE))
-    sheet.quantize(160).save(target, optimize=True)
-
-
 def main() -> None:
     """Draw, fine-tune, and put the pictures together."""
     parser = argparse.ArgumentParser(description="Teach the miniature what a snowman is.")
-    parser.add_argument("work", type=Path, help="folder for images, adapter and before-after.png")
+    parser.add_argument("work", type=Path, help="folder for images and adapter")
     own = parser.parse_args()
     write_images(own.work / "snowmen")
     out = own.work / "adapters" / "snowman"
@@ -88,9 +75,6 @@ def main() -> None:
         "prior-share": 0.5,
         "check-every": 100,
         "sample-steps": 14,
-        # The miniature paints one icon for a word: its loss on its own pictures is so near to nothing that a ratio
-        # exaggerates, for a while. At the end it is within the usual limit.
-        "alarm-ratio": 2.0,
     }
     words = ["--cpu", "--restart"]
     for name, value in settings.items():
@@ -98,7 +82,6 @@ def main() -> None:
     for prompt in PROMPTS:
         words += ["--prompt", prompt]
     finetune.run(parser.parse_args(words))
-    before_after(out / "training" / "samples", own.work / "before-after.png")
 
 
 if __name__ == "__main__":

@@ -1,98 +1,134 @@
 """`imagine-sound finetune`: train an adapter, and say where it is and how the run ended."""
 
 import argparse
-import re
-import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from types import FrameType
+from dataclasses import fields, replace
+from pathlib import Path
 
+from core.cli.bases import base_of
 from core.cli.common import load_settings
 from core.cli.progress import ProgressBars
-from core.errors import ExitCode, InvalidHyperparameters
+from core.cli.stopping import Interrupts, deadline_after
+from core.errors import CannotResume, ExitCode, InvalidHyperparameters
 from core.finetuning.hyperparameters import Hyperparameters
-from core.finetuning.model.network import best_precision, default_base
-from core.finetuning.run import FinetuneOptions, finetune
+from core.finetuning.model.device import best_precision, device_for, free_gib
+from core.finetuning.options import WORK, FinetuneOptions
+from core.finetuning.planning import plan
+from core.finetuning.run import finetune
+from core.finetuning.training.settings import RunSettings, read_settings
 from core.finetuning.training.trainer import Ending
 
-_TIME_SPAN = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
+SETTINGS_OF_MEMORY = ("batch_size", "accumulation", "gradient_checkpointing", "optimizer", "base_weights")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and tell; 0 if there is an adapter or the run can be resumed. Raises FinetuningError and WrongSetting."""
-    deadline = _deadline(args.stop_after)
+    deadline = deadline_after(args.stop_after)
     bars = ProgressBars()
-    with _Interrupts() as interrupts:
-        result = finetune(options_from(args), bars, lambda: interrupts.asked or time.monotonic() >= deadline)
+    options = options_from(args)
+    if args.plan:
+        print("\n".join(plan(options, bars)))
+        return ExitCode.DONE
+    with Interrupts() as interrupts:
+        result = finetune(options, bars, lambda: interrupts.asked or time.monotonic() >= deadline)
     if result.adapter is not None:
         bars.say(f"adapter: {result.adapter}")
+        bars.say(f"try it: imagine-sound imagine dog.m4a --adapter {options.out.name}")
     if result.kohya is not None:
         bars.say(f"kohya format: {result.kohya}")
+    if result.strip is not None:
+        bars.say(f"before and after: {result.strip}")
     bars.say(f"report: {result.report}")
-    if result.ending is Ending.DIVERGED:
-        bars.say("The guard stopped the run; try a tenth of the learning rate, or --learning-rate auto.")
-        return ExitCode.ENDED_BY_GUARD if result.adapter is None else ExitCode.DONE
+    if result.ending in (Ending.DIVERGED, Ending.OVER_TRAINED):
+        kept = "an adapter that it had judged before" if result.adapter is not None else "no adapter"
+        advice = (
+            "a tenth of the learning rate, or --learning-rate auto"
+            if result.ending is Ending.DIVERGED
+            else "more images"
+        )
+        bars.say(f"The guard ended the run and kept {kept}; try {advice}.")
+        return ExitCode.ENDED_BY_GUARD
     if result.ending is Ending.STOPPED:
-        bars.say("The run is not finished: the same command with --resume goes on.")
+        bars.say(f"The run is not finished: imagine-sound finetune --resume {options.out} goes on.")
     return ExitCode.DONE
 
 
 def options_from(args: argparse.Namespace) -> FinetuneOptions:
-    """The options in the arguments; asks torch which precision the machine can do. Raises InvalidHyperparameters."""
-    find_rate = args.learning_rate == "auto"
-    hyperparameters = Hyperparameters(
-        steps=args.steps,
-        rank=args.rank,
-        alpha=float(args.rank) if args.alpha is None else args.alpha,
-        targets=args.targets,
-        learning_rate=Hyperparameters.learning_rate if find_rate else _rate(args.learning_rate),
-        warmup_steps=args.warmup_steps,
-        batch_size=args.batch_size,
-        accumulation=args.accumulation,
-        resolution=args.resolution,
-        precision=best_precision(args.precision, cpu=args.cpu),
-        gradient_checkpointing=args.gradient_checkpointing,
-        optimizer=args.optimizer,
-        ema_decay=args.ema_decay,
-        caption_dropout=args.caption_dropout,
-        sigma_mean=args.sigma_mean,
-        sigma_std=args.sigma_std,
-        prior_share=args.prior_share,
-        held_out=args.held_out,
-        limit=args.limit,
-        check_every=args.check_every,
-        sample_steps=args.sample_steps,
-        alarm_ratio=args.alarm_ratio,
-        seed=args.seed,
-    )
+    """The options in the arguments, and of a resumed run those that it was begun with.
+
+    Asks torch what the machine can do. Raises FinetuningError.
+    """
+    images, is_resumed = args.images or args.folder, bool(args.resume)
+    out = _out(args, images)
+    before = read_settings(out / WORK) if is_resumed else None
+    if images is None and before is None:
+        raise CannotResume(f"There is no run to resume in {out}.")
+    if images is None and before is not None and not before.images:
+        raise CannotResume(f"{out} holds a distillation: imagine-sound distil --out {out} --resume goes on with it.")
     settings = load_settings()
-    base, revision = (args.base, None) if args.base else default_base(settings, cpu=args.cpu)
+    base, revision = base_of(args, before, settings)
     return FinetuneOptions(
-        images=args.images,
-        out=args.out,
+        images=images or Path(before.images if before else ""),
+        out=out,
         base=base,
-        hyperparameters=hyperparameters,
-        base_revision=args.base_revision or revision,
-        cache=args.cache,
-        prompts=tuple(args.prompt),
-        find_rate=find_rate,
-        resume=args.resume,
+        hyperparameters=_hyperparameters(args, before),
+        base_revision=revision,
+        caption=args.caption or (before.caption if before else None),
+        cache=args.cache or (Path(before.cache) if before and before.cache else None),
+        prompts=tuple(args.prompt) or (before.prompts if before else ()),
+        card=card_for(args, is_resumed=is_resumed),
+        objective=args.objective or (before.objective if before else None),
+        choose_steps=args.steps is None and before is None,
+        find_rate=args.learning_rate == "auto",
+        resume=is_resumed,
         restart=args.restart,
-        kohya=args.kohya,
+        kohya=args.kohya or bool(before and before.kohya),
+        tensorboard=args.tensorboard,
         cpu=args.cpu,
         hub_token=settings.hub_token,
     )
 
 
-def seconds_of(text: str) -> float:
-    """A span of time as people write it: `11h`, `90m`, `1h30m`, `45s`. Raises ValueError if the text is none."""
-    match = _TIME_SPAN.fullmatch(text.strip().lower())
-    parts = match.groupdict() if match else {}
-    total = sum(float(parts.get(unit) or 0) * factor for unit, factor in (("h", 3600), ("m", 60), ("s", 1)))
-    if total <= 0:
-        raise ValueError(f"{text!r} is no span of time; write 11h, 90m or 1h30m")
-    return total
+def _out(args: argparse.Namespace, images: Path | None) -> Path:
+    """Where the run is, by --out, --resume or the images' folder. Raises InvalidHyperparameters."""
+    out: Path | None = args.out
+    if out is None and isinstance(args.resume, str):
+        out = Path(args.resume)
+    if out is not None:
+        return out
+    if images is None:
+        raise InvalidHyperparameters("Give a folder with images: imagine-sound finetune photos/")
+    return Path("adapters") / images.resolve().name
+
+
+def _hyperparameters(args: argparse.Namespace, before: RunSettings | None) -> Hyperparameters:
+    """What is given, on top of what the resumed run had or of the defaults."""
+    given = {
+        field.name: getattr(args, field.name)
+        for field in fields(Hyperparameters)
+        if getattr(args, field.name, None) is not None
+    }
+    given["precision"] = best_precision(args.precision or "auto", cpu=args.cpu)
+    if "learning_rate" in given:
+        given["learning_rate"] = (
+            Hyperparameters.learning_rate if args.learning_rate == "auto" else _rate(args.learning_rate)
+        )
+    if before is None:
+        return Hyperparameters(**{"alpha": float(given.get("rank", Hyperparameters.rank)), **given})
+    steps = given.pop("steps", before.hyperparameters.steps)
+    return replace(before.hyperparameters.continued_for(steps), **given)
+
+
+def card_for(args: argparse.Namespace, *, is_resumed: bool) -> float | None:
+    """GB to choose settings for; None where the person chose some, or a run has its own."""
+    own = [f"--{name.replace('_', '-')}" for name in SETTINGS_OF_MEMORY if getattr(args, name) is not None]
+    if args.vram is None:
+        return None if args.cpu or own or is_resumed else free_gib(device_for(cpu=False))
+    if args.cpu or own:
+        raise InvalidHyperparameters(
+            f"--vram does not go with {'--cpu' if args.cpu else own[0]}; leave one of them out."
+        )
+    return free_gib(device_for(cpu=False)) if args.vram == "auto" else float(args.vram)
 
 
 def _rate(text: str) -> float:
@@ -100,35 +136,3 @@ def _rate(text: str) -> float:
         return float(text)
     except ValueError as error:
         raise InvalidHyperparameters("--learning-rate must be a number such as 1e-4, or auto.") from error
-
-
-def _deadline(stop_after: str | None) -> float:
-    if stop_after is None:
-        return float("inf")
-    try:
-        return time.monotonic() + seconds_of(stop_after)
-    except ValueError as error:
-        raise InvalidHyperparameters(f"--stop-after: {error}.") from error
-
-
-class _Interrupts:
-    """Turns the first Ctrl-C or SIGTERM into a wish to stop at the next step; the second one ends at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-
-    def __enter__(self) -> "_Interrupts":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with suppress(ValueError):  # not in the main thread
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True

@@ -9,7 +9,7 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from core.finetuning.model.objective import Network, RawLatents
+from core.finetuning.model.latents import Network, RawLatents
 
 SCALING_FACTOR = 0.5
 

@@ -1,86 +1,48 @@
 """Images and captions, encoded once and kept on disk: training then needs neither the VAE nor the text encoders.
 
-An image is scaled to the nearest of a few sizes of about the same area (aspect buckets), so that a tall one need not be
-cut square. Entries are named by the hash of all that they depend on (pixels or words, bucket, encoder weights), so a
-cache can be shared by runs and never goes stale. Of an image the VAE's mean and standard deviation are kept (fp16), and
-each use draws anew. At 1024 px that is 256 kB an image, and 0.3 MB for each different caption.
+Entries are named by the hash of all that they depend on (pixels or words, bucket, encoder weights and their precision),
+so a cache can be shared by runs and never goes stale. Of an image the VAE's mean and standard deviation are kept
+(fp16), and each use draws anew. At 1024 px that is 256 kB an image, and 0.3 MB for each different caption.
 """
 
-import hashlib
-import math
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core.finetuning.data.selection import GoodImage, open_upright
+from core.finetuning.data.buckets import Bucket, Fitting, fit, fitting_for, nearest_bucket
+from core.finetuning.data.cache import entry_name, is_whole, read_entry, write_entry
+from core.finetuning.data.pictures import large_ones_too, open_upright
+from core.finetuning.data.selection import GoodImage
+from core.finetuning.model.latents import RawLatents
 from core.finetuning.model.network import Caption
-from core.finetuning.model.objective import RawLatents
+from core.finetuning.progress import Progress
 
-MAX_ASPECT = 2.0
-"""Longer images than 2 : 1 are cut."""
-
-OnProgress = Callable[[int], None]
-
-
-@dataclass(frozen=True, order=True)
-class Bucket:
-    """A picture size in pixels."""
-
-    height: int
-    width: int
+Reading = Callable[[Path], dict[str, Tensor]]
+"""How an entry is read: from the disk, or from where it is kept."""
 
 
 @dataclass(frozen=True)
-class Fitting:
-    """How an image was brought to its bucket: SDXL's micro-conditions, in pixels (arXiv 2307.01952, section 2.2)."""
+class CachePlace:
+    """Where entries are kept, who is told how far it is, and which entries were damaged and had to be made anew."""
 
-    original: tuple[int, int]
-    """Height and width before scaling."""
-    crop: tuple[int, int]
-    """Top and left of what was kept, after scaling."""
-    bucket: Bucket
+    directory: Path
+    progress: Progress
+    damaged: list[Path] = field(default_factory=list)
 
-    @property
-    def time_ids(self) -> tuple[float, ...]:
-        """The six numbers that the network is given."""
-        return (*self.original, *self.crop, self.bucket.height, self.bucket.width)
-
-
-def make_buckets(resolution: int, step: int) -> tuple[Bucket, ...]:
-    """All sizes in multiples of `step` with at most `resolution`² pixels and an aspect of at most 2 : 1."""
-    area = resolution * resolution
-    found = {Bucket(resolution, resolution)}
-    for short in range(step, resolution + 1, step):
-        long = area // short // step * step
-        if long / short <= MAX_ASPECT and long >= resolution:
-            found |= {Bucket(short, long), Bucket(long, short)}
-    return tuple(sorted(found))
-
-
-def nearest_bucket(width: int, height: int, buckets: Sequence[Bucket]) -> Bucket:
-    """The bucket of the most similar aspect."""
-    return min(buckets, key=lambda bucket: abs(math.log(width / height) - math.log(bucket.width / bucket.height)))
-
-
-def fitting_for(width: int, height: int, bucket: Bucket) -> Fitting:
-    """How an image of `width` × `height` covers the bucket: scaled as little as possible, cut in the middle."""
-    scaled_width, scaled_height = _covering_size(width, height, bucket)
-    return Fitting((height, width), ((scaled_height - bucket.height) // 2, (scaled_width - bucket.width) // 2), bucket)
-
-
-def fit(image: Image.Image, bucket: Bucket) -> Image.Image:
-    """Scale and cut as `fitting_for` says."""
-    scaled = image.resize(_covering_size(*image.size, bucket), Image.Resampling.LANCZOS)
-    top, left = fitting_for(*image.size, bucket).crop
-    return scaled.crop((left, top, left + bucket.width, top + bucket.height))
+    def wants(self, path: Path) -> bool:
+        """Whether an entry is to be made, for there is none, or none that is whole."""
+        if not path.is_file():
+            return True
+        if is_whole(path):
+            return False
+        self.damaged.append(path)
+        return True
 
 
 @dataclass(frozen=True)
@@ -104,56 +66,52 @@ class Encoded:
         return RawLatents(self.mean + self.std * torch.randn(self.mean.shape, generator=generator))
 
 
+@large_ones_too()
 def cache_images(
-    images: Sequence[GoodImage],
-    buckets: Sequence[Bucket],
-    vae: AutoencoderKL,
-    vae_key: str,
-    directory: Path,
-    on_progress: OnProgress = lambda done: None,
+    images: Sequence[GoodImage], buckets: Sequence[Bucket], vae: AutoencoderKL, vae_key: str, place: CachePlace
 ) -> list[CachedImage]:
-    """Encode what is not in `directory` yet, on the VAE's device; it should be fp32, for half loses detail."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Encode what is not there yet, on the VAE's device; it should be fp32, for half loses detail."""
     cached: list[CachedImage] = []
-    for done, image in enumerate(images, start=1):
-        bucket = nearest_bucket(image.width, image.height, buckets)
-        path = directory / f"{_key(image.pixels_sha256, str(bucket.height), str(bucket.width), vae_key)}.safetensors"
-        if not path.is_file():
-            encoded = _encode(fit(open_upright(image.example.path), bucket), vae)
-            _write({"mean": encoded.mean.half(), "std": encoded.std.half()}, path)
-        cached.append(CachedImage(image, path, fitting_for(image.width, image.height, bucket)))
-        on_progress(done)
+    with place.progress.task("Encoding images", len(images)) as advance:
+        for image in images:
+            bucket = nearest_bucket(image.width, image.height, buckets)
+            path = (place.directory / "images") / entry_name(
+                image.pixels_sha256, str(bucket.height), str(bucket.width), vae_key, str(vae.dtype), str(torch.float16)
+            )
+            if place.wants(path):
+                encoded = _encode(fit(open_upright(image.example.path), bucket), vae)
+                write_entry({"mean": encoded.mean.half(), "std": encoded.std.half()}, path)
+            cached.append(CachedImage(image, path, fitting_for(image.width, image.height, bucket)))
+            advance(len(cached))
     return cached
 
 
-def read_encoded(path: Path) -> Encoded:
+def read_encoded(path: Path, read: Reading = read_entry) -> Encoded:
     """Read one image's entry."""
-    entry = load_file(path)
+    entry = read(path)
     return Encoded(RawLatents(entry["mean"].float()), entry["std"].float())
 
 
 def cache_captions(
-    captions: Sequence[str],
-    pipeline: StableDiffusionXLPipeline,
-    text_key: str,
-    directory: Path,
-    on_progress: OnProgress = lambda done: None,
+    captions: Sequence[str], pipeline: StableDiffusionXLPipeline, text_key: str, place: CachePlace
 ) -> dict[str, Path]:
     """Encode each different caption once, with the pipeline's own code."""
-    directory.mkdir(parents=True, exist_ok=True)
+    precision = str(pipeline.text_encoder_2.dtype)
     paths: dict[str, Path] = {}
-    for done, caption in enumerate(dict.fromkeys(captions), start=1):
-        paths[caption] = directory / f"{_key(caption, text_key)}.safetensors"
-        if not paths[caption].is_file():
-            encoded = encode_caption(pipeline, caption)
-            _write({"text": encoded.text, "pooled": encoded.pooled}, paths[caption])
-        on_progress(done)
+    different = list(dict.fromkeys(captions))
+    with place.progress.task("Encoding captions", len(different)) as advance:
+        for caption in different:
+            path = paths[caption] = (place.directory / "captions") / entry_name(caption, text_key, precision)
+            if place.wants(path):
+                encoded = encode_caption(pipeline, caption)
+                write_entry({"text": encoded.text, "pooled": encoded.pooled}, path)
+            advance(len(paths))
     return paths
 
 
-def read_caption(path: Path) -> Caption:
+def read_caption(path: Path, read: Reading = read_entry) -> Caption:
     """Read one caption's entry."""
-    entry = load_file(path)
+    entry = read(path)
     return Caption(entry["text"], entry["pooled"])
 
 
@@ -175,9 +133,21 @@ def encode_no_caption(pipeline: StableDiffusionXLPipeline) -> Caption:
     return Caption(text.cpu().contiguous(), pooled.cpu().contiguous())
 
 
-def _covering_size(width: int, height: int, bucket: Bucket) -> tuple[int, int]:
-    scale = max(bucket.width / width, bucket.height / height)
-    return max(bucket.width, round(width * scale)), max(bucket.height, round(height * scale))
+@dataclass(frozen=True)
+class CaptionLength:
+    """How long a caption is in tokens, without the marks of begin and end, and which end of it is not read."""
+
+    caption: str
+    tokens: int
+    unread: str
+
+
+def caption_length(pipeline: StableDiffusionXLPipeline, caption: str) -> CaptionLength:
+    """Both text encoders cut at the same length, by the same vocabulary."""
+    tokenizer = pipeline.tokenizer
+    tokens = tokenizer(caption, add_special_tokens=False, verbose=False).input_ids
+    room = tokenizer.model_max_length - 2
+    return CaptionLength(caption, len(tokens), tokenizer.decode(tokens[room:]).strip())
 
 
 @torch.no_grad()
@@ -185,14 +155,3 @@ def _encode(pixels: Image.Image, vae: AutoencoderKL) -> Encoded:
     values = torch.from_numpy(np.asarray(pixels, dtype=np.float32).copy()).permute(2, 0, 1)[None] / 127.5 - 1
     posterior = vae.encode(values.to(vae.device, vae.dtype)).latent_dist
     return Encoded(RawLatents(posterior.mean.float().cpu().contiguous()), posterior.std.float().cpu().contiguous())
-
-
-def _key(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
-
-
-def _write(tensors: dict[str, Tensor], path: Path) -> None:
-    """Whole or not at all, so that an interrupted run leaves no half entry."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(tensors, temporary)
-    os.replace(temporary, path)

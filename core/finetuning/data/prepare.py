@@ -1,68 +1,36 @@
-"""From a folder to encoded training data: list, screen, choose, split, encode. Tells what it left out.
+"""From a folder to encoded training data: screen, choose, split, encode. Tells what became of each file.
 
-Prior preservation: some of what the base model paints by itself is mixed into the training, so that it is not lost.
-Without it, whatever the training images share (a white background, say) leaks into everything that the adapter paints.
-The idea is DreamBooth's (Ruiz et al., arXiv 2208.12242). The guard measures on other prompts than these.
+Each part of the model is on the device only while it is needed: the text encoders first, then the network if it has to
+paint, then the VAE.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from core.errors import InvalidHyperparameters, UnusableData
+from core.finetuning.data.buckets import make_buckets, shared_buckets
 from core.finetuning.data.encoding import (
     CachedImage,
+    CachePlace,
+    CaptionLength,
     cache_captions,
     cache_images,
+    caption_length,
     encode_caption,
     encode_no_caption,
-    make_buckets,
 )
-from core.finetuning.data.selection import GoodImage, Split, screen, split, stratified_sample
-from core.finetuning.data.sources import Example, Listing, Rejected
+from core.finetuning.data.prior import PRIOR_PROMPTS, mixed_in, paint_prior, prior_settings
+from core.finetuning.data.selection import GoodImage, Split, screen, split_up, stratified_sample
+from core.finetuning.data.sources import Listing, Rejected
+from core.finetuning.data.summary import DataSummary, bucket_counts, fates, lines_about
 from core.finetuning.hyperparameters import Hyperparameters
-from core.finetuning.model.network import Base, Caption, full_precision_vae, weights_sha256
-from core.finetuning.model.painting import PictureFile, SamplingSettings, paint_files, usual_guidance
+from core.finetuning.model.network import Base, Caption, full_precision_vae
 from core.finetuning.progress import Progress
-
-PRIOR_PROMPTS = (
-    "a dog in a garden",
-    "a cat on a street",
-    "a bird in a forest",
-    "a horse in a field",
-    "a car on a country road",
-    "a motorcycle in the city",
-    "a train in a station",
-    "a fishing boat at sea",
-    "a guitar on a stage",
-    "a piano in a large hall",
-    "a violin on a chair",
-    "waves on a beach",
-    "rain on a window",
-    "a thunderstorm over fields",
-    "a waterfall in the mountains",
-    "a desert at noon",
-    "a forest path in autumn",
-    "a snowy village at night",
-    "a castle on a hill",
-    "a clock tower",
-    "a city skyline",
-    "a portrait of a woman",
-    "an old man with a beard",
-    "a child running through a park",
-    "people laughing at a table",
-    "a robot in a workshop",
-    "an astronaut, detailed illustration",
-    "an owl in a tree",
-    "a bowl of fruit, still life",
-    "a chocolate cake on a plate",
-    "a vase of flowers, watercolour painting",
-    "a stack of books, oil painting",
-)
-"""What the base model paints by itself, to be mixed into the training."""
-PRIOR_FIRST_SEED = 500
+from core.generation.fingerprint import weights_sha256
 
 GENERIC_PROMPTS = (
     "a red apple on a wooden table",
@@ -80,45 +48,30 @@ MAX_PROBES = 16
 """Held-out images that the guard measures on; more would cost time and tell little more."""
 
 SAMPLES = 4
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class DataSummary:
-    """What a person should know about the data."""
-
-    folder: str
-    layout: str
-    licence: str
-    listed: int
-    rejected: tuple[Rejected, ...]
-    training: int
-    held_out: int
-    prior: int
-    """How often a picture by the base itself comes in an epoch."""
-    split_by_subject: bool
-    captions: int
-    buckets: tuple[tuple[str, int], ...]
-
-    def as_metadata(self) -> dict[str, object]:
-        """The part that goes into the adapter's file; no paths of the person's machine."""
-        return {
-            "folder": Path(self.folder).name,
-            "layout": self.layout,
-            "training_images": self.training,
-            "held_out_images": self.held_out,
-            "prior_images": self.prior,
-            "split_by_subject": self.split_by_subject,
-            "licence": self.licence,
-        }
-
-
-@dataclass(frozen=True)
-class PreparedData:
-    """Everything that training needs of images and text."""
+class Part:
+    """Images to learn from, the base's own among them, and others to validate with."""
 
     training: tuple[CachedImage, ...]
     held_out: tuple[CachedImage, ...]
     """At most MAX_PROBES."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Everything that training needs of images and text.
+
+    Where `halves` are given the images are few: then `held_out` are images that are learnt from, too, and how long to
+    learn is to be found by learning from each half and validating with the other.
+    """
+
+    training: tuple[CachedImage, ...]
+    held_out: tuple[CachedImage, ...]
+    """At most MAX_PROBES."""
+    halves: tuple[Part, ...]
     captions: dict[str, Path]
     no_caption: Caption
     generic: tuple[Caption, ...]
@@ -127,6 +80,10 @@ class PreparedData:
     summary: DataSummary
     key: str
     """Changes with the images, their captions and the base model."""
+
+    def of_half(self, half: Part) -> "PreparedData":
+        """The same, learning from one half only."""
+        return replace(self, training=half.training, held_out=half.held_out, halves=())
 
 
 def resolution_of(hyperparameters: Hyperparameters, base: Base) -> int:
@@ -144,107 +101,141 @@ def prepare(
     cache: Path,
     prompts: Sequence[str],
     progress: Progress,
+    device: torch.device = CPU,
 ) -> PreparedData:
-    """Encode with the base's VAE and text encoders where they are; raises UnusableData if too little is left."""
-    resolution = resolution_of(hyperparameters, base)
-    chosen, rejected = _choose(listing, resolution, hyperparameters, progress)
-    buckets = make_buckets(resolution, base.size_step)
-    vae_key, text_key = (
-        weights_sha256(base.directory / "vae"),
-        "".join(weights_sha256(base.directory / part) for part in ("text_encoder", "text_encoder_2")),
-    )
-    prior = _prior(base, vae_key, hyperparameters, resolution, cache, progress)
-    everything = (*chosen.training, *chosen.held_out, *prior)
-    with progress.task("Encoding images", len(everything)) as advance:
-        cached = cache_images(everything, buckets, full_precision_vae(base), vae_key, cache / "images", advance)
-    captions = list(dict.fromkeys(image.example.caption for image in everything))
-    with progress.task("Encoding captions", len(captions)) as advance:
-        paths = cache_captions(captions, base.pipeline, text_key, cache / "captions", advance)
-    own, rest = cached[: len(chosen.training)], cached[len(chosen.training) :]
-    held_out, prior_cached = tuple(rest[: len(chosen.held_out)]), rest[len(chosen.held_out) :]
-    training = (*own, *mixed_in(prior_cached, len(own), hyperparameters.prior_share))
-    sample_prompts = sample_prompts_for(prompts, held_out)
-    summary = DataSummary(
-        folder=str(listing.folder),
-        layout=listing.layout,
-        licence=listing.licence,
-        listed=len(listing.examples) + len(listing.rejected),
-        rejected=rejected,
-        training=len(own),
-        held_out=len(held_out),
-        prior=len(training) - len(own),
-        split_by_subject=chosen.by_subject,
-        captions=len(captions),
-        buckets=_bucket_counts([*own, *held_out]),
-    )
+    """Encode on the device; afterwards the base has no text encoders. Raises UnusableData if too little is left."""
+    place, side = CachePlace(cache, progress), resolution_of(hyperparameters, base)
+    chosen = choose_images(listing, side, hyperparameters, progress)
+    split, share = chosen.split, hyperparameters.prior_share
+    sample_prompts = sample_prompts_for(prompts, [image.example.caption for image in split.held_out or split.training])
+    captions = dict.fromkeys(image.example.caption for image in (*split.training, *split.held_out))
+    texts = _encode_texts(base, [*captions, *(PRIOR_PROMPTS if share else ())], sample_prompts, place, device)
+    base.pipeline.vae.to(device)
+    prior: list[GoodImage] = []
+    if share:
+        base.pipeline.unet.to(device)
+        prior = paint_prior(base, texts.captions, texts.no_caption, prior_settings(base, hyperparameters, side), place)
+        base.pipeline.unet.to(CPU)
+    mixed = mixed_in(prior, len(split.training), share)
+    cached = _encode_images(base, split, mixed, hyperparameters, place)
+
+    def part(of: Split) -> Part:
+        learnt, probes = [*of.training, *mixed_in(prior, len(of.training), share)], of.held_out or of.training
+        return Part(tuple(cached[image] for image in learnt), tuple(cached[image] for image in probes[:MAX_PROBES]))
+
+    whole = part(split)
+    summary = _summary(listing, chosen, texts.lengths[: len(captions)], cached, len(mixed), len(place.damaged))
+    for line in lines_about(summary):
+        progress.say(line)
     return PreparedData(
-        training=training,
-        held_out=held_out[:MAX_PROBES],
-        captions=paths,
-        no_caption=encode_no_caption(base.pipeline),
-        generic=tuple(encode_caption(base.pipeline, prompt) for prompt in GENERIC_PROMPTS),
+        training=whole.training,
+        held_out=whole.held_out,
+        halves=tuple(map(part, split.halves(hyperparameters.seed))) if split.is_cross_fitted else (),
+        captions=texts.captions,
+        no_caption=texts.no_caption,
+        generic=texts.generic,
         sample_prompts=sample_prompts,
-        samples=tuple(encode_caption(base.pipeline, prompt) for prompt in sample_prompts),
+        samples=texts.samples,
         summary=summary,
-        key=_data_key(training, held_out, base, sample_prompts),
+        key=_data_key(whole.training, [cached[image] for image in split.held_out], base, sample_prompts),
     )
 
 
-def sample_prompts_for(prompts: Sequence[str], held_out: Sequence[CachedImage]) -> tuple[str, ...]:
-    """Four prompts for the guard's pictures: the person's, else two held-out captions; then generic ones."""
-    own = list(prompts) or list(dict.fromkeys(image.image.example.caption for image in held_out))[: SAMPLES // 2]
+@dataclass(frozen=True)
+class _Texts:
+    """All that the text encoders are needed for; an entry and a length for each caption."""
+
+    captions: dict[str, Path]
+    lengths: tuple[CaptionLength, ...]
+    no_caption: Caption
+    generic: tuple[Caption, ...]
+    samples: tuple[Caption, ...]
+
+
+def _encode_texts(
+    base: Base, captions: Sequence[str], sample_prompts: Sequence[str], place: CachePlace, device: torch.device
+) -> _Texts:
+    """Encode, and let go of the text encoders."""
+    pipeline, parts = base.pipeline, ("text_encoder", "text_encoder_2")
+    key = "".join(weights_sha256(base.directory / part) for part in parts)
+    for part in parts:
+        getattr(pipeline, part).to(device)
+    texts = _Texts(
+        cache_captions(captions, pipeline, key, place),
+        tuple(caption_length(pipeline, caption) for caption in captions),
+        encode_no_caption(pipeline),
+        tuple(encode_caption(pipeline, prompt) for prompt in GENERIC_PROMPTS),
+        tuple(encode_caption(pipeline, prompt) for prompt in sample_prompts),
+    )
+    pipeline.text_encoder = pipeline.text_encoder_2 = None
+    return texts
+
+
+def _encode_images(
+    base: Base, chosen: Split, mixed: Sequence[GoodImage], hyperparameters: Hyperparameters, place: CachePlace
+) -> dict[GoodImage, CachedImage]:
+    """All that is chosen and mixed in, in sizes of which each has enough for a batch, in halves too."""
+    least = hyperparameters.effective_batch * (2 if chosen.is_cross_fitted else 1)
+    sizes = [(image.width, image.height) for image in dict.fromkeys((*chosen.training, *mixed))]
+    buckets = shared_buckets(sizes, make_buckets(resolution_of(hyperparameters, base), base.size_step), least)
+    images = list(dict.fromkeys((*chosen.training, *chosen.held_out, *mixed)))
+    key = weights_sha256(base.directory / "vae")
+    return dict(zip(images, cache_images(images, buckets, full_precision_vae(base), key, place), strict=True))
+
+
+def sample_prompts_for(prompts: Sequence[str], captions: Sequence[str]) -> tuple[str, ...]:
+    """Four prompts for the guard's pictures: the person's, else the first two captions; then generic ones."""
+    own = list(prompts) or list(dict.fromkeys(captions))[: SAMPLES // 2]
     return tuple([*own[:SAMPLES], *GENERIC_PROMPTS][: max(SAMPLES, len(own[:SAMPLES]))])
 
 
-def mixed_in(prior: Sequence[CachedImage], own: int, share: float) -> list[CachedImage]:
-    """So many of the prior's pictures, again and again if need be, that they are `share` of the whole."""
-    wanted = round(own * share / (1 - share)) if prior else 0
-    return [prior[number % len(prior)] for number in range(wanted)]
+@dataclass(frozen=True)
+class Chosen:
+    """What is taken, all that is good, and all that is left out."""
+
+    split: Split
+    good: tuple[GoodImage, ...]
+    rejected: tuple[Rejected, ...]
 
 
-def _prior(
-    base: Base, vae_key: str, hyperparameters: Hyperparameters, resolution: int, cache: Path, progress: Progress
-) -> list[GoodImage]:
-    """One picture for each prior prompt, kept in a folder named by network, VAE and settings; none if not wanted."""
-    if hyperparameters.prior_share == 0:
-        return []
-    guidance = usual_guidance(base.pipeline.scheduler.config)
-    settings = SamplingSettings(
-        hyperparameters.sample_steps, guidance, resolution, resolution, hyperparameters.batch_size
-    )
-    key = f"{base.fingerprint} {vae_key} {settings.steps} {settings.guidance} {resolution}"
-    folder = cache / "prior" / hashlib.sha256(key.encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [
-        PictureFile(prompt, PRIOR_FIRST_SEED + number, folder / f"{number:02d}.png")
-        for number, prompt in enumerate(PRIOR_PROMPTS)
-    ]
-    if missing := [file for file in files if not file.path.is_file()]:
-        with progress.task("Painting what must not be forgotten", len(missing)) as advance:
-            paint_files(base.pipeline, missing, settings, advance)
-    return screen([Example(file.path, file.prompt) for file in files], min_side=1)[0]
-
-
-def _choose(
-    listing: Listing, resolution: int, hyperparameters: Hyperparameters, progress: Progress
-) -> tuple[Split, tuple[Rejected, ...]]:
+def choose_images(listing: Listing, side: int, hyperparameters: Hyperparameters, progress: Progress) -> Chosen:
+    """Open every image of the listing once, and split those that are good. Raises UnusableData below two."""
     with progress.task("Looking at images", len(listing.examples)) as advance:
-        good, rejected = screen(listing.examples, min_side=resolution // 2, on_progress=advance)
+        good, rejected = screen(listing.examples, min_side=side // 2, on_progress=advance)
     rejected = [*listing.rejected, *rejected]
-    for reason, count in Counter(item.reason.split(" (")[0].split(" as ")[0] for item in rejected).items():
-        progress.say(f"left out {count}: {reason}")
     if len(good) < 2:
         raise UnusableData(
             f"Only {len(good)} of {len(listing.examples)} images can be used; at least two are needed. "
             f"Most were left out because: {rejected[0].reason if rejected else 'there are no more'}."
         )
     chosen = stratified_sample(good, hyperparameters.limit, hyperparameters.seed)
-    return split(chosen, hyperparameters.held_out, hyperparameters.seed), tuple(rejected)
+    parts = split_up(chosen, hyperparameters.held_out, hyperparameters.seed)
+    return Chosen(parts, tuple(good), tuple(rejected))
 
 
-def _bucket_counts(images: Iterable[CachedImage]) -> tuple[tuple[str, int], ...]:
-    counts = Counter(image.fitting.bucket for image in images)
-    return tuple((f"{bucket.width} × {bucket.height}", count) for bucket, count in sorted(counts.items()))
+def _summary(
+    listing: Listing,
+    chosen: Chosen,
+    lengths: tuple[CaptionLength, ...],
+    cached: Mapping[GoodImage, CachedImage],
+    prior: int,
+    damaged: int,
+) -> DataSummary:
+    split = chosen.split
+    return DataSummary(
+        folder=str(listing.folder),
+        layout=listing.layout,
+        licence=listing.licence,
+        files=tuple(fates(listing, split, chosen.good, chosen.rejected)),
+        training=len(split.training),
+        held_out=len(split.held_out),
+        prior=prior,
+        split_by_subject=split.by_subject,
+        is_cross_fitted=split.is_cross_fitted,
+        captions=lengths,
+        buckets=bucket_counts(cached[image] for image in (*split.training, *split.held_out)),
+        damaged=damaged,
+    )
 
 
 def _data_key(

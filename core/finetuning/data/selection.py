@@ -11,35 +11,33 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
 from core.errors import UnusableData
+from core.finetuning.data.pictures import UnreadablePicture, large_ones_too, open_picture
 from core.finetuning.data.sources import Example, Rejected
+
+LEAST_HELD_OUT = 4
+CROSS_FITTED_BELOW = 24
+"""Of fewer pictures than this none can be spared for validation."""
+USUAL_SHARE = 0.05
+"""Of the pictures that are held out."""
 
 
 @dataclass(frozen=True)
 class GoodImage:
-    """An image that opened, with its size in pixels (upright) and the SHA-256 of its RGB pixels."""
+    """An image that opened, with its size in pixels (upright) and the SHA-256 of its size and RGB pixels."""
 
     example: Example
     width: int
     height: int
     pixels_sha256: str
+    note: str = ""
+    """What had to be done to open it."""
 
 
-def open_upright(path: Path) -> Image.Image:
-    """Decode fully, turn as EXIF says, put transparency on white. RGB. Raises OSError and others on broken files."""
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened)
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return image.convert("RGB")
-
-
+@large_ones_too()
 def screen(
     examples: Sequence[Example], *, min_side: int, on_progress: Callable[[int], None] = lambda done: None
 ) -> tuple[list[GoodImage], list[Rejected]]:
@@ -62,11 +60,18 @@ def screen(
 
 @dataclass(frozen=True)
 class Split:
-    """Images to learn from and images never learnt from."""
+    """Images to learn from and images never learnt from; `held_out` is empty where `is_cross_fitted`."""
 
     training: tuple[GoodImage, ...]
     held_out: tuple[GoodImage, ...]
     by_subject: bool
+    is_cross_fitted: bool = False
+    """All are learnt from; how long is found by learning from each of the `halves` and validating with the other."""
+
+    def halves(self, seed: int) -> tuple["Split", "Split"]:
+        """Two splits, each of which validates with what the other one learns from."""
+        one = split_up(self.training, 0.5, seed)
+        return one, replace(one, training=one.held_out, held_out=one.training)
 
 
 def stratified_sample(images: Sequence[GoodImage], limit: int | None, seed: int) -> list[GoodImage]:
@@ -86,18 +91,22 @@ def stratified_sample(images: Sequence[GoodImage], limit: int | None, seed: int)
     return [images[index] for index in sorted(chosen)]
 
 
-def split(images: Sequence[GoodImage], held_out: float, seed: int) -> Split:
+def split_up(images: Sequence[GoodImage], held_out: float | None, seed: int) -> Split:
     """Keep about the share `held_out` for validation, at least one image; whole subjects where all are known.
 
-    Raises UnusableData if fewer than two images are left to split.
+    With None: a twentieth, but four at least, and of under 24 images none: these are for cross-fitting. Raises
+    UnusableData if fewer than two images are left to split.
     """
     if len(images) < 2:
         raise UnusableData("At least two good images are needed: one to learn from and one to validate with.")
-    wanted = max(1, round(held_out * len(images)))
     groups: dict[str, list[int]] = defaultdict(list)
     for index, image in enumerate(images):
         groups[image.example.subject or ""].append(index)
     by_subject = len(groups) > 1 and "" not in groups
+    if held_out is None and len(images) < CROSS_FITTED_BELOW:
+        return Split(tuple(images), (), by_subject, is_cross_fitted=True)
+    least = LEAST_HELD_OUT if len(images) >= CROSS_FITTED_BELOW else 1
+    wanted = max(least, round((USUAL_SHARE if held_out is None else held_out) * len(images)))
     units = list(groups.values()) if by_subject else [[index] for index in range(len(images))]
     random.Random(seed).shuffle(units)
     kept: set[int] = set()
@@ -114,9 +123,11 @@ def split(images: Sequence[GoodImage], held_out: float, seed: int) -> Split:
 
 def _open(example: Example, min_side: int) -> GoodImage | Rejected:
     try:
-        image = open_upright(example.path)
-    except Exception as error:  # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error and others
-        return Rejected(example.path, f"cannot be read ({type(error).__name__})")
+        picture = open_picture(example.path)
+    except UnreadablePicture as error:
+        return Rejected(example.path, str(error))
+    image = picture.image
     if min(image.size) < min_side:
         return Rejected(example.path, f"too small ({image.width} × {image.height}, at least {min_side} needed)")
-    return GoodImage(example, image.width, image.height, hashlib.sha256(image.tobytes()).hexdigest())
+    pixels = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+    return GoodImage(example, image.width, image.height, pixels, picture.note)

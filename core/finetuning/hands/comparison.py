@@ -1,25 +1,29 @@
-"""Base against adapter, picture by picture: means, intervals, and a test for yes-or-no measures. Pure.
+"""Base against adapter, picture by picture: means, intervals, and a test for each measure. Pure.
 
-Pictures of one prompt resemble each other, so the bootstrap draws prompts, not pictures.
+Pictures of one prompt resemble each other, so both the bootstrap and the test take prompts, not pictures, for what is
+independent.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import bootstrap
 
 RESAMPLES = 5000
-YES_OR_NO = ("detected_0.3", "detected_0.5", "detected_0.7", "count_is_right")
+DRAWS = 10_000
+"""Of signs, where there are more than EXACT prompts."""
+EXACT = 20
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One measure: means over the pairs in which both have a value, adapter − base with a 95 % interval.
 
-    `p_value`: McNemar's exact test, for yes-or-no measures only. `interval` is None below two prompts.
+    `interval` is None below two prompts. `p_value`: of the sign flips; `adjusted`: Holm's, for looking at several.
     """
 
     name: str
@@ -28,12 +32,14 @@ class Comparison:
     difference: float
     interval: tuple[float, float] | None
     pairs: int
-    p_value: float | None
+    p_value: float
+    adjusted: float
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+        """Whether interval and test agree that there is a difference."""
+        leaves_out_zero = self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+        return leaves_out_zero and self.adjusted < LEVEL
 
 
 Numbers = NDArray[np.float64]
@@ -51,26 +57,27 @@ def compare(prompts: Sequence[str], base: Sequence[Row], adapter: Sequence[Row])
         ]
         if not pairs:
             continue
-        befores, afters = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
+        differences = [(prompt, after - before) for prompt, before, after in pairs]
+        p_value = sign_flips(differences)
         found.append(
             Comparison(
                 name=name,
-                base=float(np.mean(befores)),
-                adapter=float(np.mean(afters)),
-                difference=float(np.mean(afters) - np.mean(befores)),
-                interval=paired_interval([(prompt, after - before) for prompt, before, after in pairs]),
+                base=float(np.mean([before for _, before, _ in pairs])),
+                adapter=float(np.mean([after for _, _, after in pairs])),
+                difference=float(np.mean([difference for _, difference in differences])),
+                interval=paired_interval(differences),
                 pairs=len(pairs),
-                p_value=mcnemar(befores, afters) if name in YES_OR_NO else None,
+                p_value=p_value,
+                adjusted=p_value,
             )
         )
-    return found
+    adjusted = holm([comparison.p_value for comparison in found])
+    return [replace(one, adjusted=value) for one, value in zip(found, adjusted, strict=True)]
 
 
 def paired_interval(differences: Sequence[tuple[str, float]], seed: int = 0) -> tuple[float, float] | None:
     """95 % percentile bootstrap interval of the mean difference, drawing whole prompts (prompt, difference)."""
-    by_prompt: dict[str, list[float]] = defaultdict(list)
-    for prompt, difference in differences:
-        by_prompt[prompt].append(difference)
+    by_prompt = _by_prompt(differences)
     if len(by_prompt) < 2:
         return None
     sums = np.array([sum(values) for values in by_prompt.values()])
@@ -92,11 +99,36 @@ def paired_interval(differences: Sequence[tuple[str, float]], seed: int = 0) -> 
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def mcnemar(before: Sequence[float], after: Sequence[float]) -> float:
-    """Exact two-sided p-value: are the pairs that changed as likely to have changed one way as the other?
+def sign_flips(differences: Sequence[tuple[str, float]], seed: int = 0) -> float:
+    """Two-sided p-value: would the mean be as far from zero if each prompt had as likely gone the other way?
 
-    McNemar (1947), in its exact binomial form.
+    A permutation test that flips the signs of whole prompts (Fisher, 1935): all flips of up to 20 prompts that changed,
+    else 10,000 draws, the observed one among them.
     """
-    lost = sum(one > two for one, two in zip(before, after, strict=True))
-    won = sum(two > one for one, two in zip(before, after, strict=True))
-    return float(binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0
+    sums = np.array([sum(values) for values in _by_prompt(differences).values()])
+    sums = sums[sums != 0]
+    least = abs(sums.sum()) * (1 - 1e-9)  # rounding is no difference
+    if len(sums) <= EXACT:
+        totals = np.zeros(1)
+        for value in sums:
+            totals = np.concatenate([totals + value, totals - value])
+        return float(np.mean(np.abs(totals) >= least))
+    draws = np.random.default_rng(seed).integers(0, 2, (DRAWS - 1, len(sums)), dtype=np.int8)
+    totals = (2.0 * draws - 1) @ sums
+    return float((1 + np.count_nonzero(np.abs(totals) >= least)) / DRAWS)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p-value corrected for there being several (Holm, 1979), in the order given."""
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = least
+    return adjusted
+
+
+def _by_prompt(differences: Sequence[tuple[str, float]]) -> dict[str, list[float]]:
+    by_prompt: dict[str, list[float]] = defaultdict(list)
+    for prompt, difference in differences:
+        by_prompt[prompt].append(difference)
+    return by_prompt

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from core.errors import EvaluationError, OutOfTrainingMemory
-from core.finetuning.data.selection import open_upright
-from core.finetuning.data.sources import IMAGE_SUFFIXES
+from core.finetuning.data.pictures import UnreadablePicture, is_picture, large_ones_too, open_upright
+from core.finetuning.data.sources import files_in
 from core.finetuning.hands.comparison import Comparison, compare
 from core.finetuning.hands.landmarks import MAIN_THRESHOLD, Hand, HandDetector
 from core.finetuning.hands.measures import Measures, RealHands, measure
@@ -134,8 +134,9 @@ def _measure(
     return found
 
 
+@large_ones_too()
 def _real_hands(directory: Path, detector: HandDetector, progress: Progress) -> RealHands:
-    paths = sorted(path for path in directory.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = [path for path in files_in(directory) if not path.name.startswith(".") and is_picture(path)]
     if not paths:
         raise EvaluationError(f"There are no photos in {directory}; --real wants a folder of photos of real hands.")
     if len(paths) > MAX_REAL:
@@ -145,8 +146,8 @@ def _real_hands(directory: Path, detector: HandDetector, progress: Progress) -> 
         for done, path in enumerate(paths, start=1):
             try:
                 worlds += [hand.world for hand in detector.detect(open_upright(path))]
-            except OSError:
-                progress.say(f"left out {path.name}: cannot be read")
+            except UnreadablePicture as error:
+                progress.say(f"left out {path.name}: {error}")
             advance(done)
     return RealHands.of(worlds)
 

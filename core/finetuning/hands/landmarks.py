@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.errors import EvaluationError
+from core.hearing.classifier import without_drawing
 
 THRESHOLDS = (0.3, 0.5, 0.7)
 MAIN_THRESHOLD = 0.5
@@ -50,7 +51,8 @@ class HandDetector:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        from mediapipe.tasks.python import BaseOptions, vision
+        with without_drawing():
+            from mediapipe.tasks.python import BaseOptions, vision
 
         buffer = self._model.read_bytes()
         self._detectors = {}

@@ -18,7 +18,8 @@ LIMITS = (
     "Its confidence is the score for left or right, the only one it gives out; it is no measure of beauty.",
     "Bone ratios and angles come from its own guess of depth; they are good for comparing, not for measuring a hand.",
     "Small hands, gloves, drawings and hands that hold something are often missed, with and without the adapter.",
-    "Intervals and p-values are of these prompts and seeds, and are not corrected for looking at several measures.",
+    "Intervals and p-values are of these prompts and seeds. A difference is clear only where both agree; p-values are "
+    "corrected (Holm) for looking at several measures.",
 )
 NAMES = {
     "detected_0.3": "a hand is found (threshold 0.3)",
@@ -96,7 +97,7 @@ def _row(comparison: Comparison, lower_is_better: frozenset[str]) -> dict[str, o
         "adapter": f"{comparison.adapter:.3f}",
         "difference": f"{comparison.difference:+.3f}",
         "interval": "–" if comparison.interval is None else "{:+.3f} … {:+.3f}".format(*comparison.interval),
-        "p": "" if comparison.p_value is None else f"{comparison.p_value:.3g}",
+        "p": f"{comparison.adjusted:.3g}",
         "pairs": comparison.pairs,
         "verdict": verdict,
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import EvaluationError
+from core.finetuning.data.text import NotText, read_text
 
 PERSONS = (
     "a young woman",
@@ -85,8 +86,14 @@ def other_prompts(count: int) -> list[EvaluationPrompt]:
 
 def read_prompts(path: Path) -> list[EvaluationPrompt]:
     """A person's own: one JSON line each, `{"text": "...", "hands": 2}`. Raises EvaluationError."""
+    try:
+        text = read_text(path)
+    except NotText as error:
+        raise EvaluationError(f"{error}; save it as UTF-8.") from error
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be read: {error.strerror}.") from error
     prompts = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -12,7 +12,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from diffusers.loaders.lora_base import LORA_ADAPTER_METADATA_KEY
 from diffusers.training_utils import _collate_lora_metadata
-from diffusers.utils import convert_all_state_dict_to_peft, convert_state_dict_to_diffusers, convert_state_dict_to_kohya
+from diffusers.utils import convert_all_state_dict_to_peft, convert_state_dict_to_kohya
 from peft.utils import get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -40,7 +40,7 @@ def save_adapter(unet: UNet2DConditionModel, directory: Path, metadata: Mapping[
     temporary = f".{ADAPTER_FILE}"
     StableDiffusionXLPipeline.save_lora_weights(
         directory,
-        unet_lora_layers=convert_state_dict_to_diffusers(get_peft_model_state_dict(unet)),
+        unet_lora_layers=get_peft_model_state_dict(unet),  # diffusers' own naming would know the attention layers only
         weight_name=temporary,
         **_collate_lora_metadata({"unet": unet}),
     )
@@ -81,6 +81,7 @@ def adapter_metadata(
     base_name: str,
     base_sha256: str,
     objective: str,
+    evidence: Mapping[str, object],
     hyperparameters: Hyperparameters,
     data: Mapping[str, object],
     steps: int,
@@ -90,6 +91,7 @@ def adapter_metadata(
         "base_model": base_name,
         "base_unet_sha256": base_sha256,
         "objective": objective,
+        "evidence": json.dumps(dict(evidence)),
         "recipe": json.dumps(hyperparameters.as_dict()),  # so it is called in every adapter that there is
         "data": json.dumps(dict(data)),
         "steps": str(steps),

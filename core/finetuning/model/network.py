@@ -3,13 +3,14 @@
 Knows the SDXL architecture's conditioning (two text encoders, pooled text, six size numbers), nothing of training.
 """
 
-import hashlib
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import diffusers
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from diffusers.training_utils import cast_training_params
@@ -17,13 +18,16 @@ from peft import LoraConfig
 from torch import Tensor
 
 from core import hub
-from core.errors import InvalidHyperparameters, ModelUnusable, UnusableBase
+from core.errors import ModelUnusable, UnusableBase
 from core.finetuning.hyperparameters import TARGET_MODULES, Hyperparameters, Precision
-from core.finetuning.model.objective import Network
+from core.finetuning.model.latents import Network
+from core.finetuning.model.objective import Config
+from core.generation.fingerprint import variant_of, weights_sha256
 from core.generation.loading import quiet_libraries, refuse_pickles
-from core.models import ModelStore, Origin
-from core.official import PLAYGROUND_MODEL, pinned
-from core.settings import PLAYGROUND, CoreSettings
+from core.located import Origin
+from core.models import ModelStore
+from core.official import PLAYGROUND, PLAYGROUND_MODEL, pinned
+from core.settings import CoreSettings
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,8 @@ class Base:
     pipeline: StableDiffusionXLPipeline
     fingerprint: str
     """SHA-256 over the network's weight files."""
+    claimed_scheduler: Config
+    """What the directory says of its scheduler; empty if there is none. The pipeline's may be a stand-in."""
 
     @property
     def native_resolution(self) -> int:
@@ -77,11 +83,17 @@ class TextConditioning:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "TextConditioning":
         """Move and cast."""
-        return TextConditioning(*(part.to(device, dtype) for part in (self.text, self.pooled, self.time_ids)))
+        parts = (self.text, self.pooled, self.time_ids)
+        return TextConditioning(*(part.to(device, dtype, non_blocking=True) for part in parts))
 
     def part(self, part: slice) -> "TextConditioning":
         """Some of the batch."""
         return TextConditioning(self.text[part], self.pooled[part], self.time_ids[part])
+
+    def of_pictures(self, places: Sequence[int]) -> "TextConditioning":
+        """Some of the batch, some perhaps several times."""
+        chosen = list(places)
+        return TextConditioning(self.text[chosen], self.pooled[chosen], self.time_ids[chosen])
 
     @classmethod
     def of(cls, captions: Sequence[Caption], time_ids: Sequence[tuple[float, ...]]) -> "TextConditioning":
@@ -99,32 +111,17 @@ def default_base(settings: CoreSettings, *, cpu: bool) -> tuple[str, str | None]
     return located.name if located.origin is Origin.HUB else located.source, settings.image_model_revision
 
 
-def best_precision(wanted: str, *, cpu: bool) -> Precision:
-    """bf16 where the GPU has it, fp16 on older ones, fp32 on the CPU.
-
-    Raises InvalidHyperparameters without a GPU, unless `cpu` says that none is wanted.
-    """
-    if not (cpu or torch.cuda.is_available()):
-        raise InvalidHyperparameters(
-            "There is no GPU that torch can use; --cpu works without, but only the miniature is quick."
-        )
-    if wanted in ("fp32", "bf16", "fp16"):
-        return wanted  # type: ignore[return-value]
-    if cpu:
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-
-
 def load_base(name: str, revision: str | None, precision: Precision, *, hub_token: str | None = None) -> Base:
     """Load from a directory or the hub (cached there), on the CPU. Raises UnusableBase."""
     quiet_libraries()
     dtype = DTYPES[precision]
     try:
         directory = Path(name) if Path(name).is_dir() else _download(name, revision or pinned(name), hub_token)
-        variant = "fp16" if any((directory / "unet").glob("*.fp16.safetensors")) else None
+        variant = variant_of(directory / "unet")
         refuse_pickles(directory)
+        scheduler, claimed = _scheduler(directory / "scheduler" / "scheduler_config.json")
         pipeline = StableDiffusionXLPipeline.from_pretrained(
-            directory, variant=variant, dtype=dtype, use_safetensors=True
+            directory, variant=variant, dtype=dtype, use_safetensors=True, scheduler=scheduler
         )
     except ModelUnusable as error:
         raise UnusableBase(str(error)) from error
@@ -139,7 +136,21 @@ def load_base(name: str, revision: str | None, precision: Precision, *, hub_toke
     for module in (pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2, pipeline.unet):
         module.requires_grad_(False).eval()
     shown = directory.resolve().name if Path(name).is_dir() else name
-    return Base(shown, directory, pipeline, weights_sha256(directory / "unet", variant))
+    return Base(shown, directory, pipeline, weights_sha256(directory / "unet", variant), claimed)
+
+
+def _scheduler(config: Path) -> tuple[diffusers.SchedulerMixin, Config]:
+    """The directory's scheduler with what its configuration says; a stand-in where there is none that can be made."""
+    stand_in = diffusers.EDMDPMSolverMultistepScheduler()
+    if not config.is_file():
+        return stand_in, {}
+    said: dict[str, object] = json.loads(config.read_text(encoding="utf-8"))
+    try:
+        scheduler = getattr(diffusers, str(said.get("_class_name"))).from_config(said)
+    except Exception:  # a class that is not there, or whatever the arithmetic of diffusers' constructors raises
+        logger.info("the scheduler %s cannot be made", said.get("_class_name"), exc_info=True)
+        return stand_in, said
+    return scheduler, {**scheduler.config, "_class_name": type(scheduler).__name__}
 
 
 def full_precision_vae(base: Base) -> AutoencoderKL:
@@ -147,21 +158,11 @@ def full_precision_vae(base: Base) -> AutoencoderKL:
     vae = base.pipeline.vae
     if vae.dtype == torch.float32:
         return vae
-    variant = "fp16" if any((base.directory / "vae").glob("*.fp16.safetensors")) else None
+    variant = variant_of(base.directory / "vae")
     copy = AutoencoderKL.from_pretrained(
         base.directory / "vae", variant=variant, dtype=torch.float32, use_safetensors=True
     )
     return copy.requires_grad_(False).eval().to(vae.device)
-
-
-def weights_sha256(component: Path, variant: str | None = None) -> str:
-    """SHA-256 over a component's weight files, in the order of their names."""
-    digest = hashlib.sha256()
-    for path in sorted(component.glob(f"*.{variant}.safetensors" if variant else "*.safetensors")):
-        with path.open("rb") as file:
-            while block := file.read(1 << 24):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _download(name: str, revision: str | None, token: str | None) -> Path:
@@ -196,6 +197,16 @@ def adapter_parameters(unet: UNet2DConditionModel) -> dict[str, torch.nn.Paramet
     return {name: parameter for name, parameter in unet.named_parameters() if ".lora_" in name}
 
 
+def set_strength(unet: UNet2DConditionModel, strength: float) -> None:
+    """What the adapter's output is multiplied with, beside alpha over rank, for the whole batch; 0 switches it off."""
+    if strength == 0:
+        unet.disable_adapters()
+        return
+    unet.enable_adapters()
+    for layer in _adapted_layers(unet):
+        layer.set_scale(ADAPTER_NAME, strength)  # type: ignore[operator]
+
+
 def adapter_strength(unet: UNet2DConditionModel) -> float:
     """The largest ‖scale · B·A‖ / ‖W‖ of any adapted layer; above about 0.1 an adapter overrules its base."""
     return max((_relative_norm(layer) for layer in _adapted_layers(unet)), default=0.0)
@@ -207,7 +218,8 @@ def _adapted_layers(unet: UNet2DConditionModel) -> Iterator[torch.nn.Module]:
 
 @torch.no_grad()
 def _relative_norm(layer: torch.nn.Module) -> float:
-    down, up = layer.lora_A[ADAPTER_NAME].weight.float(), layer.lora_B[ADAPTER_NAME].weight.float()  # type: ignore[index, union-attr]
+    factors = (layer.lora_A[ADAPTER_NAME].weight, layer.lora_B[ADAPTER_NAME].weight)  # type: ignore[index, union-attr]
+    down, up = (factor.float().flatten(1) for factor in factors)  # of a convolution over a cell's neighbours
     change = torch.sqrt(torch.sum((up.T @ up) * (down @ down.T)).clamp(min=0)) * layer.scaling[ADAPTER_NAME]  # type: ignore[index]
     return float(change / layer.base_layer.weight.float().norm().clamp(min=1e-12))  # type: ignore[union-attr, operator]
 

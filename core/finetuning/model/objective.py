@@ -3,25 +3,24 @@
 Playground's network trained with SDXL's objective on SDXL's latents ends as a painter of noise, at any learning
 rate, while its training loss looks well. So the two cannot be mixed up here: whoever calls knows only the VAE's raw
 latents, each objective brings them into its own network's space by itself, `objective_for` reads the kind from the
-scheduler's configuration, and neither class can be built from the other's scheduler. All arithmetic is fp32 and outside
-autocast; only the network may run in half.
+scheduler's configuration, and neither class can be built from the other's scheduler. That configuration is a claim,
+which `training/evidence.py` tests. All arithmetic is fp32 and outside autocast; only the network may run in half.
 
 Knows nothing of LoRA, captions or optimisers.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NewType, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, EDMDPMSolverMultistepScheduler, EulerDiscreteScheduler, SchedulerMixin
 from torch import Tensor
 
 from core.errors import ObjectiveMismatch, UnusableBase
-
-Network = Callable[[Tensor, Tensor], Tensor]
-"""(input [B, 4, h, w], time condition [B]) → output [B, 4, h, w], fp32; the text conditioning is bound already."""
+from core.finetuning.model.candidates import Candidate, LatentSpace, discrete, edm
+from core.finetuning.model.latents import Network, RawLatents
 
 Config = Mapping[str, object]
 
@@ -37,12 +36,28 @@ BETA_SCHEDULE = (
 """What decides a discrete scheduler's noise levels and target."""
 
 
-RawLatents = NewType("RawLatents", Tensor)
-"""What the VAE's encoder answers, before any scaling; [B, 4, h, w] fp32. The same for every kind of model."""
+class Question(NamedTuple):
+    """What the network is given, and what it should answer; [B, 4, h, w] fp32, and [B]."""
+
+    seen: Tensor
+    condition: Tensor
+    target: Tensor
 
 
-class Objective(Protocol):
-    """What a network is asked to predict. `levels` are [B]: σ for EDM, timesteps for SDXL."""
+class TrainedObjective(Protocol):
+    """What a trainer needs of an objective. `levels` are [B]: σ for EDM, timesteps for SDXL."""
+
+    def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` random noise levels, stratified, in random order."""
+        ...
+
+    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean squared error per image, [B] fp32; `noise` has the latents' shape and a standard deviation of one."""
+        ...
+
+
+class Objective(TrainedObjective, Protocol):
+    """What a network was trained to predict, and all that follows from it."""
 
     @property
     def name(self) -> str:
@@ -58,12 +73,16 @@ class Objective(Protocol):
         """From latents as the sampler ends with, [B, 4, h, w], which are in the network's own space."""
         ...
 
-    def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
-        """`count` random noise levels, stratified, in random order."""
+    def question(self, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Question:
+        """What the loss asks of the network."""
         ...
 
-    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
-        """Mean squared error per image, [B] fp32; `noise` has the latents' shape and a standard deviation of one."""
+    def candidate(self) -> Candidate:
+        """The same as one of the candidates that evidence weighs."""
+        ...
+
+    def sampler(self) -> SchedulerMixin:
+        """The scheduler that paints with this objective, whatever the model's directory holds."""
         ...
 
 
@@ -138,8 +157,8 @@ class EdmObjective:
         sigma = torch.exp(self.log_sigma_mean + self.log_sigma_std * normal)
         return torch.clamp(sigma, self.sigma_min, self.sigma_max)
 
-    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
-        """Mean of (F − F*)² per image, with F* = (x₀ − c_skip·x) / c_out and x₀ = (z − mean) · σ_data / std.
+    def question(self, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Question:
+        """F* = (x₀ − c_skip·x) / c_out, with x₀ = (z − mean) · σ_data / std.
 
         Written as F* = (σ/σ_data · x₀ − σ_data · n) / √(σ² + σ_data²), which is the same without cancellation.
         """
@@ -150,9 +169,25 @@ class EdmObjective:
             scale = torch.sqrt(sigma**2 + self.sigma_data**2)
             network_input = (clean + sigma * noise) / scale
             target = self.sign * (sigma / self.sigma_data * clean - self.sigma_data * noise) / scale
-        output = network(network_input, levels.float().log() / 4)
-        with torch.autocast(noise.device.type, enabled=False):
-            return _mean_square(output.float() - target)
+        return Question(network_input, levels.float().log() / 4, target)
+
+    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean of (F − F*)² per image."""
+        return _error(network, self.question(encoded, levels, noise))
+
+    def candidate(self) -> Candidate:
+        """The same as one of the candidates that evidence weighs."""
+        space = LatentSpace(self.latents_mean, tuple(self.sigma_data / value for value in self.latents_std))
+        return edm(f"EDM, {self._prediction}, sigma_data {self.sigma_data:g}", space, self.sigma_data, self.sign)
+
+    def sampler(self) -> SchedulerMixin:
+        """Playground v2.5's own: DPM-Solver++ in EDM's formulation."""
+        sigmas = {name: getattr(self, name) for name in ("sigma_min", "sigma_max", "sigma_data")}
+        return _made(EDMDPMSolverMultistepScheduler, {**sigmas, "prediction_type": self._prediction})
+
+    @property
+    def _prediction(self) -> str:
+        return "epsilon" if self.sign > 0 else "v_prediction"
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the VAE's latents per channel, [1, 4, 1, 1] fp32."""
@@ -167,6 +202,7 @@ class DiscreteObjective:
 
     scheduler: DDPMScheduler
     scaling_factor: float
+    channels: int = 4
 
     @classmethod
     def from_configs(cls, scheduler: Config, vae: Config) -> Self:
@@ -183,7 +219,8 @@ class DiscreteObjective:
             )
         # Not from_config: that puts DDPM's own defaults where the other scheduler's had been used.
         taken = {name: scheduler[name] for name in BETA_SCHEDULE if scheduler.get(name) is not None}
-        return cls(DDPMScheduler(**taken), _number(vae, "scaling_factor"))
+        channels = vae.get("latent_channels", cls.channels)
+        return cls(DDPMScheduler(**taken), _number(vae, "scaling_factor"), int(channels))  # type: ignore[call-overload]
 
     @property
     def name(self) -> str:
@@ -205,17 +242,32 @@ class DiscreteObjective:
         steps = self.scheduler.config.num_train_timesteps
         return torch.clamp(torch.floor(_stratified(count, generator) * steps), 0, steps - 1)
 
-    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
-        """Mean squared error per image on the noise or the velocity; the clean latents are z · scaling_factor."""
+    def question(self, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Question:
+        """The noise or the velocity is asked for; the clean latents are z · scaling_factor."""
         with torch.autocast(noise.device.type, enabled=False):
             timesteps = levels.long()
             clean = encoded.float() * self.scaling_factor
             noisy = self.scheduler.add_noise(clean, noise, timesteps)
-            is_velocity = self.scheduler.config.prediction_type == "v_prediction"
-            target = self.scheduler.get_velocity(clean, noise, timesteps) if is_velocity else noise
-        output = network(noisy, timesteps)
-        with torch.autocast(noise.device.type, enabled=False):
-            return _mean_square(output.float() - target)
+            target = self.scheduler.get_velocity(clean, noise, timesteps) if self._is_velocity else noise
+        return Question(noisy, timesteps, target)
+
+    def loss(self, network: Network, encoded: RawLatents, levels: Tensor, noise: Tensor) -> Tensor:
+        """Mean squared error per image on the noise or the velocity."""
+        return _error(network, self.question(encoded, levels, noise))
+
+    def candidate(self) -> Candidate:
+        """The same as one of the candidates that evidence weighs."""
+        space = LatentSpace((0.0,) * self.channels, (self.scaling_factor,) * self.channels)
+        return discrete(self.name, space, self.scheduler.alphas_cumprod.tolist(), velocity=self._is_velocity)
+
+    def sampler(self) -> SchedulerMixin:
+        """SDXL base's own: Euler, with the same betas."""
+        betas = {name: self.scheduler.config[name] for name in BETA_SCHEDULE}
+        return _made(EulerDiscreteScheduler, {**betas, "timestep_spacing": "leading", "steps_offset": 1})
+
+    @property
+    def _is_velocity(self) -> bool:
+        return bool(self.scheduler.config.prediction_type == "v_prediction")
 
 
 def objective_for(scheduler: Config, vae: Config, *, log_sigma_mean: float, log_sigma_std: float) -> Objective:
@@ -225,14 +277,20 @@ def objective_for(scheduler: Config, vae: Config, *, log_sigma_mean: float, log_
     return DiscreteObjective.from_configs(scheduler, vae)
 
 
+def _made(kind: type[SchedulerMixin], config: Config) -> SchedulerMixin:  # as if loaded from a directory, with its name
+    return kind.from_config({"_class_name": kind.__name__, **config})
+
+
 def _stratified(count: int, generator: torch.Generator) -> Tensor:
-    """One uniform number from each of `count` equal slices of (0, 1), shuffled; [count] fp32 on the CPU."""
+    """One uniform number from each of `count` equal slices of (0, 1), shuffled; [count]."""
     jitter = torch.rand(count, generator=generator).clamp(1e-4, 1 - 1e-4)
     return ((torch.arange(count) + jitter) / count)[torch.randperm(count, generator=generator)]
 
 
-def _mean_square(error: Tensor) -> Tensor:
-    return torch.mean(error.square(), dim=(1, 2, 3))
+def _error(network: Network, question: Question) -> Tensor:
+    output = network(question.seen, question.condition)
+    with torch.autocast(question.target.device.type, enabled=False):
+        return torch.mean((output.float() - question.target).square(), dim=(1, 2, 3))
 
 
 def _number(config: Config, name: str) -> float:

@@ -12,6 +12,7 @@ from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor
 
+from core.files import written_whole
 from core.finetuning.model.network import Base, Caption
 from core.finetuning.model.objective import Config, is_edm
 
@@ -94,17 +95,20 @@ def paint_files(
     files: Sequence[PictureFile],
     settings: SamplingSettings,
     on_progress: Callable[[int], None] = lambda done: None,
+    encode: Callable[[Sequence[str]], Sequence[str] | EncodedPrompts] = lambda prompts: prompts,
 ) -> None:
-    """Paint what is not there yet; each PNG is written whole or not at all. Files that are there count as done."""
+    """Paint what is not there yet; each PNG is written whole or not at all. Files that are there count as done.
+
+    `encode` is for a pipeline without text encoders. Raises WrongSetting if a file cannot be written.
+    """
     missing = [file for file in files if not file.path.is_file()]
     waiting, done = iter(missing), len(files) - len(missing)
     on_progress(done)
-    for batch in _batches(pipeline, [file.prompt for file in missing], [file.seed for file in missing], settings):
+    prompts = encode([file.prompt for file in missing])
+    for batch in _batches(pipeline, prompts, [file.seed for file in missing], settings):
         for image in batch.images:
-            path = next(waiting).path
-            temporary = path.with_suffix(".part")
-            image.save(temporary, "PNG")
-            temporary.replace(path)
+            with written_whole(next(waiting).path) as temporary:
+                image.save(temporary, "PNG")
         done += len(batch.images)
         on_progress(done)
 
@@ -126,7 +130,7 @@ def _batches(
             return values
 
         decoded: Tensor = pipeline(
-            **_prompt_arguments(pipeline, prompts, part),
+            **prompt_arguments(pipeline, prompts, part),
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
             height=settings.height,
@@ -139,7 +143,7 @@ def _batches(
         yield SampledPictures(tuple(pipeline.image_processor.numpy_to_pil(pixels)), last["latents"].float().cpu())
 
 
-def _prompt_arguments(
+def prompt_arguments(
     pipeline: StableDiffusionXLPipeline, prompts: Sequence[str] | EncodedPrompts, part: slice
 ) -> dict[str, object]:
     """The pipeline's arguments for a part of the prompts."""

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.finetuning.training.batches import TrainingPosition
-from core.finetuning.training.guard import ValidationResult
+from core.finetuning.training.disk import append, is_full
+from core.finetuning.training.guard import Reading
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,12 @@ class ValidationEntry:
 
     step: int
     attempt: int
-    result: ValidationResult
+    result: Reading
     alarms: tuple[str, ...]
     strength: float
     """The adapter's largest relative change of a layer."""
+    seconds: float = 0.0
+    """How long the look took; not known of the base's, nor of looks by older versions."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,19 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """The file is created with the first entry."""
         self._path = path
+        self._waiting = ""
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, entry: Entry) -> None:
-        """Append one line."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": _NAMES[type(entry)], **_values(entry)}) + "\n")
+        """Append one line; on a full disk it waits for the next that finds room."""
+        self._waiting += json.dumps({"kind": _NAMES[type(entry)], **_values(entry)}) + "\n"
+        try:
+            append(self._path, self._waiting)
+        except OSError as error:
+            if not is_full(error):
+                raise
+        else:
+            self._waiting = ""
 
     def entries(self) -> list[Entry]:
         """All entries; a last line that was cut off by a crash is left out."""
@@ -90,7 +100,7 @@ class Journal:
                 continue
             kind = _KINDS[values.pop("kind")]
             if kind is ValidationEntry:
-                result = ValidationResult.from_dict(values.pop(_RESULT))
+                result = Reading.from_dict(values.pop(_RESULT))
                 values |= {"result": result, "alarms": tuple(values["alarms"])}
             yield kind(**values)
 

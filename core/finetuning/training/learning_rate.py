@@ -22,11 +22,15 @@ SMOOTHING = 0.7
 
 
 def learning_rate_at(step: int, hyperparameters: Hyperparameters) -> float:
-    """Linear warm-up, then half a cosine down to zero; `step` counts from 0."""
-    warmup = min(hyperparameters.warmup_steps, hyperparameters.steps // 2)
+    """Linear warm-up, then half a cosine down to zero; `step` counts from 0. It begins again after earlier steps."""
+    ends = (*hyperparameters.earlier_steps, hyperparameters.steps)
+    begin = max((end for end in ends if end <= step), default=0)
+    steps = min((end for end in ends if end > step), default=hyperparameters.steps) - begin
+    step -= begin
+    warmup = min(hyperparameters.warmup_steps, steps // 2)
     if step < warmup:
         return hyperparameters.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, hyperparameters.steps - warmup)
+    progress = (step - warmup) / max(1, steps - warmup)
     return hyperparameters.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
@@ -35,7 +39,7 @@ def make_optimizer(parameters: list[torch.nn.Parameter], hyperparameters: Hyperp
     if hyperparameters.optimizer == "adamw8bit":
         return _adamw_8bit(parameters, hyperparameters)
     return torch.optim.AdamW(
-        parameters, lr=hyperparameters.learning_rate, betas=BETAS, weight_decay=hyperparameters.weight_decay
+        parameters, lr=hyperparameters.learning_rate, betas=BETAS, weight_decay=hyperparameters.weight_decay, fused=True
     )
 
 

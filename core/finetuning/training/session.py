@@ -1,24 +1,26 @@
 """Puts a trainer together from a base model and prepared data, and finds a learning rate for it."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
+from torch import Tensor
 
 from core.finetuning.data.prepare import PreparedData, resolution_of
 from core.finetuning.hyperparameters import Hyperparameters
 from core.finetuning.model.network import Base, adapter_parameters, add_adapter
-from core.finetuning.model.objective import Objective
+from core.finetuning.model.objective import Objective, TrainedObjective
 from core.finetuning.model.painting import EncodedPrompts, SamplingSettings, pipeline_without_encoders, usual_guidance
-from core.finetuning.training.batches import BatchSource, TrainingPosition, batch_loss
+from core.finetuning.training.batches import Batch, BatchSource, TrainingPosition, batch_losses
 from core.finetuning.training.checkpoints import Checkpoints
-from core.finetuning.training.guard import ValidationResult, white_noise_share
-from core.finetuning.training.journal import Journal, StepEntry
+from core.finetuning.training.disk import write_folder
+from core.finetuning.training.journal import Journal, StepEntry, ValidationEntry
 from core.finetuning.training.learning_rate import RangeTest, find_rate
-from core.finetuning.training.readings import Validator, generic_probe, held_out_probes
-from core.finetuning.training.trainer import Trainer, TrainingSetup
+from core.finetuning.training.readings import Look, Probes, Validator, generic_probes, held_out_probes
+from core.finetuning.training.trainer import Measuring, Trainer, TrainingSetup
+from core.finetuning.training.witness import Witness
 
 RANGE_TEST_BATCHES = 4
 
@@ -35,7 +37,7 @@ class RunFiles:
     def in_folder(cls, folder: Path, hyperparameters: Hyperparameters, data_key: str) -> "RunFiles":
         """`data_key` names the images and captions; a checkpoint of other data is refused."""
         return cls(
-            Checkpoints(folder / "checkpoints", hyperparameters, data_key),
+            Checkpoints(folder, hyperparameters, data_key),
             Journal(folder / "journal.jsonl"),
             folder / "samples",
         )
@@ -59,30 +61,30 @@ class Session:
     ) -> None:
         """`objective` must be the one that belongs to the base. Paints the generic pictures, seconds to minutes."""
         self._base, self._data, self._objective, self._accelerator = base, data, objective, accelerator
-        side = resolution_of(hyperparameters, base)
-        self._grid = side // base.latent_scale
-        settings = SamplingSettings(
-            steps=hyperparameters.sample_steps,
-            guidance=usual_guidance(base.pipeline.scheduler.config),
-            height=side,
-            width=side,
-            batch_size=hyperparameters.batch_size,
-        )
+        settings = sampling_settings(base, hyperparameters)
         unet = base.pipeline.unet.to(accelerator.device)
         base.pipeline.vae.to(accelerator.device)
         if hyperparameters.gradient_checkpointing:
             unet.enable_gradient_checkpointing()
+        self._witness = Witness(unet, objective, data.generic[0])
         add_adapter(unet, hyperparameters)
+        self._witness.check_new_adapter()
         pipeline = pipeline_without_encoders(base)
         self._validator = Validator(
             pipeline,
             objective,
-            held_out_probes(data),
-            [generic_probe(pipeline, objective, EncodedPrompts(data.generic, data.no_caption), settings)],
+            Probes(
+                held_out_probes(data),
+                generic_probes(pipeline, objective, EncodedPrompts(data.generic, data.no_caption), settings),
+            ),
             EncodedPrompts(data.samples, data.no_caption),
             settings,
         )
         self._sources: list[BatchSource] = []
+
+    def check_base(self) -> None:
+        """The base must be what it was, whatever was trained. Raises BaseChanged."""
+        self._witness.check_base()
 
     def close(self) -> None:
         """End the reading threads."""
@@ -94,28 +96,34 @@ class Session:
         hyperparameters: Hyperparameters,
         files: RunFiles,
         *,
-        trained: Objective | None = None,
+        trained: TrainedObjective | None = None,
         on_step: Callable[[StepEntry], None] = lambda entry: None,
         on_event: Callable[[str], None] = lambda text: None,
+        on_look: Callable[[ValidationEntry], None] = lambda entry: None,
     ) -> Trainer:
         """`hyperparameters` may have another learning rate than the session's.
 
         `trained`: another objective to train, as an experiment; the guard measures the model's own in any case.
         """
-        objective = trained or self._objective
+        objective, unet = trained or self._objective, self._base.pipeline.unet
         return Trainer(
             TrainingSetup(
                 accelerator=self._accelerator,
-                unet=self._base.pipeline.unet,
-                objective=objective,
+                unet=unet,
+                losses=lambda batch: batch_losses(batch, unet, objective, self._accelerator),
                 source=self._source(hyperparameters, objective),
-                validate=lambda label: self._validate(files.samples / label),
-                white_noise=white_noise_share(self._grid, self._grid),
+                measuring=Measuring(
+                    self._validator.yardstick,
+                    self._validator.look,
+                    lambda: self._validator.losses(1),
+                    lambda label, look: keep_pictures(files.samples / label, look),
+                ),
                 hyperparameters=hyperparameters,
                 checkpoints=files.checkpoints,
                 journal=files.journal,
                 on_step=on_step,
                 on_event=on_event,
+                on_look=on_look,
             )
         )
 
@@ -124,18 +132,39 @@ class Session:
         unet = self._base.pipeline.unet
         source = self._source(hyperparameters, self._objective)
         batches = [source.at(TrainingPosition(number))[0] for number in range(RANGE_TEST_BATCHES)]
-        losses = [partial(batch_loss, batch, unet, self._objective, self._accelerator) for batch in batches]
+
+        def loss_of(batch: Batch) -> Callable[[], Tensor]:
+            return lambda: batch_losses(batch, unet, self._objective, self._accelerator).mean()
+
+        losses = [loss_of(batch) for batch in batches]
         return find_rate(adapter_parameters(unet), losses, hyperparameters, steps, on_progress)
 
-    def _source(self, hyperparameters: Hyperparameters, objective: Objective) -> BatchSource:
+    def _source(self, hyperparameters: Hyperparameters, objective: TrainedObjective) -> BatchSource:
         data = self._data
-        source = BatchSource(data.training, data.captions, data.no_caption, objective, hyperparameters)
+        source = BatchSource(
+            data.training, data.captions, data.no_caption, objective, hyperparameters, self._accelerator.device
+        )
         self._sources.append(source)
         return source
 
-    def _validate(self, directory: Path) -> ValidationResult:
-        result, painted = self._validator.validate()
-        directory.mkdir(parents=True, exist_ok=True)
-        for number, image in enumerate(painted.images):
-            image.save(directory / f"{number}.png")
-        return result
+
+def sampling_settings(base: Base, hyperparameters: Hyperparameters) -> SamplingSettings:
+    """How the guard's pictures are painted."""
+    side = resolution_of(hyperparameters, base)
+    return SamplingSettings(
+        steps=hyperparameters.sample_steps,
+        guidance=usual_guidance(base.pipeline.scheduler.config),
+        height=side,
+        width=side,
+        batch_size=hyperparameters.batch_size,
+    )
+
+
+def keep_pictures(directory: Path, look: Look) -> None:
+    """Write a look's pictures as PNG, all or none. Raises OSError."""
+    files = {}
+    for number, image in enumerate(look.painted.images):
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        files[f"{number}.png"] = buffer.getvalue()
+    write_folder(directory, files)

@@ -1,29 +1,43 @@
-"""The training loop: steps, validation by the guard, roll-backs, and a stop at any step that can be resumed.
+"""The training loop: steps, looks by the guard, roll-backs, and a stop at any step that can be resumed.
 
 Knows nothing of files of images, of reports or of the command line.
 """
 
 import logging
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Protocol
+from typing import Any
 
-import torch
 from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
-from diffusers.training_utils import EMAModel
+from torch import Tensor
 
+from core.errors import CannotResume
 from core.finetuning.hyperparameters import Hyperparameters
-from core.finetuning.model.network import adapter_parameters, adapter_strength
-from core.finetuning.model.objective import Objective
-from core.finetuning.training.batches import Batch, BatchSource, TrainingPosition, batch_loss
-from core.finetuning.training.checkpoints import Checkpoints, RunState, Weights, name_of
-from core.finetuning.training.guard import MAX_ALARMS, Limits, StepWatch, ValidationResult, alarms
+from core.finetuning.model.network import adapter_strength
+from core.finetuning.training.batches import Learnt, Source, TrainingPosition
+from core.finetuning.training.blame import LostSteps, at_fault, refuse_too_many
+from core.finetuning.training.checkpoints import Checkpoints, RunState, name_of, position_of
+from core.finetuning.training.disk import is_full, room_needed
+from core.finetuning.training.guard import (
+    ENOUGH_HELD_OUT,
+    MAX_ALARMS,
+    Draw,
+    LossesOut,
+    Reading,
+    Yardstick,
+    forgetting,
+    losses_out,
+    ruin,
+)
 from core.finetuning.training.journal import EventEntry, Journal, StepEntry, ValidationEntry
-from core.finetuning.training.learning_rate import learning_rate_at, make_optimizer
+from core.finetuning.training.learner import Learner
+from core.finetuning.training.learning_rate import learning_rate_at
+from core.finetuning.training.looks import Looks
+from core.finetuning.training.readings import Look
+from core.finetuning.training.unread import READ_EVERY, Unread, UnreadStep
 
 logger = logging.getLogger(__name__)
 
@@ -33,22 +47,23 @@ class Ending(Enum):
 
     FINISHED = "finished"
     STOPPED = "stopped; resume it"
+    OVER_TRAINED = "ended by the guard: more steps make it worse"
     DIVERGED = "stopped by the guard"
 
 
-class Validate(Protocol):
-    """Measures the network as it is; `label` names the sample pictures."""
+@dataclass(frozen=True)
+class Measuring:
+    """How the network, as it is, is measured, which takes seconds to minutes, and judged."""
 
-    def __call__(self, label: str) -> ValidationResult:
-        """Takes seconds to minutes."""
-        ...
-
-
-def validation_steps(hyperparameters: Hyperparameters) -> frozenset[int]:
-    """After which steps to validate: regularly, at the end, and early twice, for a bad run shows early."""
-    regular = range(hyperparameters.check_every, hyperparameters.steps, hyperparameters.check_every)
-    early = (hyperparameters.check_every // 16, hyperparameters.check_every // 4)
-    return frozenset({*regular, *early, hyperparameters.steps}) - {0}
+    yardstick: Callable[[], tuple[Yardstick, Look]]
+    """Of the untouched base."""
+    look: Callable[[], Look]
+    second_draw: Callable[[], Draw]
+    show: Callable[[str, Look], None]
+    """Keeps a look's pictures under a name. Raises OSError."""
+    judge: LossesOut = losses_out
+    remark: Callable[[Reading, Yardstick], str | None] = forgetting
+    """What is worth telling once."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +72,17 @@ class TrainingSetup:
 
     accelerator: Accelerator
     unet: UNet2DConditionModel
-    objective: Objective
-    source: BatchSource
-    validate: Validate
-    white_noise: float
-    """The high-frequency share of white noise on the samples' latent grid."""
+    losses: Callable[[Any], Tensor]
+    """Of each picture of one of the source's batches, with gradients."""
+    source: Source
+    measuring: Measuring
     hyperparameters: Hyperparameters
     checkpoints: Checkpoints
     journal: Journal
     on_step: Callable[[StepEntry], None] = lambda entry: None
     on_event: Callable[[str], None] = lambda text: None
+    on_look: Callable[[ValidationEntry], None] = lambda entry: None
+    """After each look, the base's too, when the journal has what came of it."""
 
 
 class Trainer:
@@ -74,177 +90,208 @@ class Trainer:
 
     def __init__(self, setup: TrainingSetup) -> None:
         self._setup = setup
-        self._hyperparameters, self._accelerator = setup.hyperparameters, setup.accelerator
+        self._hyperparameters, self._looks = setup.hyperparameters, Looks(setup.hyperparameters)
         self._checkpoints, self._journal = setup.checkpoints, setup.journal
-        self._parameters = adapter_parameters(setup.unet)
-        self._optimizer = make_optimizer(list(self._parameters.values()), setup.hyperparameters)
-        # Only the optimiser is prepared: accelerate would make the network answer in fp32, for the sampler as well.
-        self._stepper = setup.accelerator.prepare(self._optimizer)
-        self._average = EMAModel(self._parameters.values(), decay=setup.hyperparameters.ema_decay, foreach=True)
-        self._watch = StepWatch()
-        self._limits = Limits(generic_ratio=setup.hyperparameters.alarm_ratio)
-        self._validation_steps = validation_steps(setup.hyperparameters)
+        self._learner = Learner(setup.unet, setup.hyperparameters, setup.accelerator)
+        self._unread, self._lost = Unread(), LostSteps()
         self.state: RunState = RunState()
 
-    def resume(self) -> bool:
-        """Go on where the newest checkpoint stands; False if there is none."""
-        name = self._checkpoints.latest()
-        if name is None:
-            return False
-        self.state = self._load(name)
+    def resume(self) -> None:
+        """Go on where the run stands. Raises CannotResume if it stands nowhere or has other settings."""
+        folder = self._checkpoints.latest()
+        if folder is None:
+            raise CannotResume("The run was stopped before its first checkpoint; --restart begins anew.")
+        self.state, weights = self._checkpoints.load(folder)
+        self._learner.restore(weights)
+        self._learner.restore_watch(self.state.watch)
         self._journal.truncate(self.state.position)
+        self._looks = Looks(self._hyperparameters, self._journal.entries())
         self._say(f"resumed at step {self.state.position.step}")
-        return True
 
     def run(self, should_stop: Callable[[], bool]) -> Ending:
-        """Train to the end, until `should_stop`, or until the guard's last alarm."""
+        """Train to the end, until `should_stop`, or until the guard ends it."""
         if self.state.base is None:
             self._begin()
+        self._unread.begin(time.perf_counter())
         while self.state.position.step < self._hyperparameters.steps:
             if should_stop():
-                self._save(good=False)
-                self._say(f"stopped at step {self.state.position.step}; --resume goes on from here")
-                return Ending.STOPPED
+                return self._stop()
             self._step()
-            runaway = self._watch.alarm
-            if (runaway or self.state.position.step in self._validation_steps) and not self._check(runaway):
-                if len(self.state.alarms) >= MAX_ALARMS:
-                    self._say(f"stopped after {MAX_ALARMS} alarms")
-                    return Ending.DIVERGED
-                self._roll_back()
-        return Ending.FINISHED
+            step, now = self.state.position.step, time.perf_counter()
+            if self._unread.is_time(now):
+                self._read(now)
+            if is_due := self._looks.is_due(step):
+                self._read(now)
+            if is_due or (step % READ_EVERY == 0 and self._learner.watch.wants_look):
+                ending = self._look()
+                if ending is not None:
+                    return ending
+                self._unread.begin(time.perf_counter())
+        return self._finish()
 
     def _begin(self) -> None:
-        """Measure the untouched model and keep its state as the first good one."""
-        base = self._setup.validate("base")
-        self._journal.write(ValidationEntry(0, 0, base, (), 0.0))
-        self.state = replace(self.state, base=base)
-        self._save(good=True)
+        """Measure the untouched model and keep its state as the first judged one."""
+        yardstick, look = self._setup.measuring.yardstick()
+        self.state = replace(self.state, base=yardstick)
+        with room_needed("the run cannot begin"):
+            self._setup.measuring.show("base", look)
+            self._checkpoints.save_judged(self.state, self._learner.weights())
+        entry = ValidationEntry(0, 0, look.reading, (), 0.0)
+        self._journal.write(entry)
+        self._setup.on_look(entry)
 
     def _step(self) -> None:
-        started = time.perf_counter()
         position = self.state.position
         rate = learning_rate_at(position.step, self._hyperparameters) * self.state.rate_scale
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        batches = self._setup.source.at(position)
-        losses = [self._accumulate(batch, len(batches)) for batch in batches]
-        loss = float(torch.stack(losses).mean())
-        norm = float(
-            self._accelerator.clip_grad_norm_(self._parameters.values(), self._hyperparameters.max_gradient_norm)
-        )
-        taken = self._take(loss, norm)
-        self._stepper.zero_grad()
+        batches = self._setup.source.at(position, self.state.left_out)
+        losses, finite = [], []
+        for batch in batches:
+            of_pictures = self._setup.losses(batch)
+            finite.append(of_pictures.detach().isfinite())
+            losses.append(of_pictures.mean())
+            self._learner.backward(losses[-1] / len(batches))
+        figures = self._learner.step(losses, rate, tuple(finite))
         self.state = replace(self.state, position=TrainingPosition(position.step + 1, position.attempt))
-        entry = StepEntry(position.step + 1, position.attempt, loss, rate, norm, time.perf_counter() - started, taken)
-        self._journal.write(entry)
-        self._setup.on_step(entry)
+        self._unread.add(UnreadStep(self.state.position, rate, batches, figures))
 
-    def _take(self, loss: float, norm: float) -> bool:
-        """Change the adapter, unless the gradients have run away; whether it was changed."""
-        scaler = self._accelerator.scaler
-        if scaler is not None and math.isfinite(loss) and not math.isfinite(norm):
-            # fp16 only: the scaler was too bold. It leaves the step out and lowers its scale; no sign of trouble.
-            self._stepper.step()
-            return False
-        if not self._watch.accept(loss, norm):
-            if scaler is not None:
-                scaler.update()
-            return False
-        self._stepper.step()
-        self._average.step(self._parameters.values())
-        return True
+    def _read(self, now: float) -> None:
+        """Learn what became of the steps since it was read last. Raises UnusableData, and NoLearning."""
+        for read in self._unread.read(now):
+            step, place = read.step, read.step.position
+            overflowed = step.figures.overflowed
+            entry = StepEntry(place.step, place.attempt, read.loss, step.rate, read.norm, read.seconds, read.taken)
+            self._note(entry)
+            self._setup.on_step(entry)
+            for batch, finite in zip(step.batches, read.finite, strict=True):
+                self._set_aside(batch, at_fault(batch, finite), place.step)
+            self._learner.watch.took(read.taken, overflowed=overflowed)
+            if not read.taken:
+                self._lost.one_more(step.batches, self._learner.watch, overflowed=overflowed)
 
-    def _accumulate(self, batch: Batch, parts: int) -> torch.Tensor:
-        loss = batch_loss(batch, self._setup.unet, self._setup.objective, self._accelerator)
-        self._accelerator.backward(loss / parts)
-        return loss.detach()
+    def _set_aside(self, batch: Learnt, places: Sequence[int], step: int) -> None:
+        """Learn no more from pictures that are to blame, from the next step on by which all runs know of them."""
+        known = dict(self.state.set_aside)
+        if not (new := [place for place in places if batch.indices[place] not in known]):
+            return
+        known |= {batch.indices[place]: -(-step // READ_EVERY) * READ_EVERY for place in new}
+        self.state = replace(self.state, set_aside=tuple(sorted(known.items())))
+        self._say(f"set aside: {', '.join(dict.fromkeys(batch.names[place] for place in new))} has no finite loss")
+        refuse_too_many(known, self._setup.source)
 
-    def _check(self, runaway: str | None) -> bool:
-        """Validate; save a good checkpoint if all is well. False on an alarm."""
-        state: RunState = self.state
-        assert state.base is not None
-        position = state.position
-        label = name_of(position)
-        result = self._validate_average(label)
-        found: tuple[str, ...] = alarms(result, state.base, self._limits, self._setup.white_noise)
-        if runaway is not None:
-            found = (runaway, *found)
-        strength = adapter_strength(self._setup.unet)
-        self._journal.write(ValidationEntry(position.step, position.attempt, result, found, strength))
-        if found:
-            self.state = replace(state, alarms=(*state.alarms, "; ".join(found)))
-            return False
-        loss = result.held_out_mean
-        better = loss < state.best_loss
+    def _look(self) -> Ending | None:
+        """Judge the average; keep it if it is well, else roll back. The run's ending, if it has one."""
+        assert self.state.base is not None
+        started = time.perf_counter()
+        with self._learner.averaged():
+            look = self._setup.measuring.look()
+            measuring = self._setup.measuring
+            found = ruin(look.reading, measuring.second_draw, self.state.base, measuring.judge)
+            strength = adapter_strength(self._setup.unet)
+        self._learner.watch.looked()
+        position = self.state.position
+        seconds = time.perf_counter() - started
+        entry = ValidationEntry(position.step, position.attempt, look.reading, found, strength, seconds)
+        self._note(entry)
+        ending = self._alarm("; ".join(found), look) if found else self._keep(look)
+        self._setup.on_look(entry)
+        return ending
+
+    def _keep(self, look: Look) -> Ending | None:
+        before, reading = self.state, look.reading
+        assert before.base is not None
+        label, loss = name_of(before.position), reading.held_out_mean
+        remark = None if before.forgetting_told else self._setup.measuring.remark(reading, before.base)
         self.state = replace(
-            state,
-            held_out=(*state.held_out, (position.step, loss)),
-            best=label if better else state.best,
-            best_loss=min(loss, state.best_loss),
+            before,
+            held_out=(*before.held_out, (label, loss)),
+            best=label if loss < before.best_loss else before.best,
+            best_loss=min(loss, before.best_loss),
+            trend=before.trend.after(reading.losses.held_out),
+            forgetting_told=before.forgetting_told or remark is not None,
+            watch=self._learner.watch_state(),
         )
-        self._save(good=True)
-        return True
-
-    def _validate_average(self, label: str) -> ValidationResult:
-        self._average.store(self._parameters.values())
-        self._average.copy_to(self._parameters.values())
         try:
-            return self._setup.validate(label)
-        finally:
-            self._average.restore(self._parameters.values())
+            self._setup.measuring.show(label, look)
+            self._checkpoints.save_judged(self.state, self._learner.weights())
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self.state = before
+            since = before.held_out[-1][0] if before.held_out else name_of(TrainingPosition(0))
+            self._say(f"no checkpoint since step {position_of(since).step}: the disk is full")
+        if remark is not None:
+            self._say(remark)
+        return self._over_trained(look)
 
-    def _roll_back(self) -> None:
-        """Back to the last good state, at half the rate, on another path through the data."""
+    def _over_trained(self, look: Look) -> Ending | None:
+        held_out, trend = look.reading.losses.held_out, self.state.trend
+        if self.state.position.step == self._hyperparameters.steps or not trend.is_over_trained(held_out):
+            return None
+        best = position_of(self.state.best or name_of(TrainingPosition(0))).step
+        if len(held_out) < ENOUGH_HELD_OUT:
+            self._say(f"the held-out images have been getting worse since step {best}; they are too few to be sure")
+            return None
+        self._say(f"the held-out images have been getting worse since step {best}: more steps do not help")
+        return Ending.OVER_TRAINED
+
+    def _alarm(self, words: str, look: Look) -> Ending | None:
+        """Back to the last judged average, at half the rate, on another path through the data; or the end."""
         failed = self.state
-        name = self._checkpoints.latest(good=True)
-        assert name is not None, "the state before step 1 is always good"
-        state = self._load(name)
+        self._show_what_was_wrong(look)
+        number = len(failed.alarms) + 1
+        folder = self._checkpoints.latest_judged()
+        state, weights = self._checkpoints.load(folder)
         self.state = replace(
             state,
             position=TrainingPosition(state.position.step, failed.position.attempt + 1),
-            alarms=failed.alarms,
+            alarms=(*failed.alarms, words),
             rate_scale=failed.rate_scale / 2,
+            set_aside=tuple((number, 0) for number, _ in failed.set_aside),
             watch=RunState().watch,
         )
-        self._watch = StepWatch()
-        self._save(good=True)
-        self._say(
-            f"alarm {len(failed.alarms)} of {MAX_ALARMS} after step {failed.position.step}: {failed.alarms[-1]}. "
-            f"Back to step {state.position.step}, at {self.state.rate_scale:g} times the learning rate"
-        )
+        self._learner.become(weights)
+        begun = f"alarm {number} of {MAX_ALARMS} after step {failed.position.step}: {words}. "
+        if number >= MAX_ALARMS:
+            self._say(f"{begun}Stopped")
+            return Ending.DIVERGED
+        self._save_place(f"{begun}Back to step {state.position.step}, at {self.state.rate_scale:g} times the rate")
+        return None
 
-    def _save(self, *, good: bool) -> None:
-        self.state = replace(self.state, watch=self._watch.state())
-        scaler = self._accelerator.scaler
-        self._checkpoints.save(
-            self.state,
-            Weights(
-                {name: value.detach().cpu().contiguous() for name, value in self._parameters.items()},
-                {
-                    name: value.cpu().contiguous()
-                    for name, value in zip(self._parameters, self._average.shadow_params, strict=True)
-                },
-                self._optimizer.state_dict(),
-                {} if scaler is None else scaler.state_dict(),
-                self._average.optimization_step,
-            ),
-            good=good,
-        )
+    def _show_what_was_wrong(self, look: Look) -> None:
+        try:
+            self._setup.measuring.show(name_of(self.state.position), look)
+        except OSError as error:
+            if not is_full(error):
+                raise
 
-    def _load(self, name: str) -> RunState:
-        state, weights = self._checkpoints.load(name)
-        with torch.no_grad():
-            for key, parameter in self._parameters.items():
-                parameter.copy_(weights.adapter[key])
-            for key, shadow in zip(self._parameters, self._average.shadow_params, strict=True):
-                shadow.copy_(weights.average[key])
-        self._average.optimization_step = weights.average_steps
-        self._optimizer.load_state_dict(weights.optimizer)
-        if self._accelerator.scaler is not None and weights.scaler:
-            self._accelerator.scaler.load_state_dict(weights.scaler)
-        self._watch.restore(state.watch)
-        return state
+    def _stop(self) -> Ending:
+        self._read(time.perf_counter())
+        step = self.state.position.step
+        self._save_place(f"stopped at step {step}; --resume goes on from here")
+        return Ending.STOPPED
+
+    def _finish(self) -> Ending:
+        """The last look has been kept, or else there was no room for it."""
+        last = self.state.held_out[-1][0] if self.state.held_out else None
+        if last is None or position_of(last).step != self._hyperparameters.steps:
+            with room_needed("the last steps could not be kept"):
+                raise OSError(28, "no room for the last look")
+        return Ending.FINISHED
+
+    def _save_place(self, said: str) -> None:
+        """Keep where the run stands, which nobody judged; without room the last checkpoint has to do."""
+        self.state = replace(self.state, watch=self._learner.watch_state())
+        try:
+            self._checkpoints.save_stopped(self.state, self._learner.weights())
+        except OSError as error:
+            if not is_full(error):
+                raise
+            said += "; but the disk is full, so a new start would begin at the last checkpoint"
+        self._say(said)
+
+    def _note(self, entry: StepEntry | ValidationEntry) -> None:
+        self._journal.write(entry)
+        self._looks.note(entry)
 
     def _say(self, text: str) -> None:
         position = self.state.position

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.errors import UnusableData
-from core.finetuning.data.encoding import fit, fitting_for, make_buckets, nearest_bucket
-from core.finetuning.data.selection import GoodImage, open_upright, screen, split, stratified_sample
+from core.finetuning.data.buckets import fit, fitting_for, make_buckets, nearest_bucket
+from core.finetuning.data.pictures import open_upright
+from core.finetuning.data.selection import GoodImage, screen, split_up, stratified_sample
 from core.finetuning.data.sources import Example, hand_caption, list_examples
 from tests.finetuning.drawings import draw, write_imagefolder
 
@@ -82,7 +83,8 @@ class TestLayouts:
         assert older.startswith("a photo of the palm of the left hand of an older man, fair skin, fingers")
 
     def test_a_folder_without_captions_is_refused_with_what_to_do(self, tmp_path: Path) -> None:
-        with pytest.raises(UnusableData, match=r"metadata\.jsonl"):
+        draw("circle", "red", (40, 40)).save(tmp_path / "a.png")
+        with pytest.raises(UnusableData, match=r"--caption .* metadata\.jsonl .* \.txt"):
             list_examples(tmp_path)
         with pytest.raises(UnusableData, match="no folder"):
             list_examples(tmp_path / "nowhere")
@@ -127,7 +129,7 @@ class TestSelection:
     @given(st.integers(2, 60), st.integers(1, 8), st.floats(0.02, 0.6), st.integers(0, 5))
     def test_no_subject_is_on_both_sides(self, count: int, subjects: int, share: float, seed: int) -> None:
         images = [good(number, subject=f"s{number % subjects}") for number in range(count)]
-        parts = split(images, share, seed)
+        parts = split_up(images, share, seed)
         assert {*parts.training, *parts.held_out} == set(images)
         assert parts.training
         assert parts.held_out
@@ -136,14 +138,25 @@ class TestSelection:
             sides = [{image.example.subject for image in part} for part in (parts.training, parts.held_out)]
             assert not sides[0] & sides[1]
 
+    def test_at_least_four_are_held_out_and_of_few_none(self) -> None:
+        for count, held_out in ((24, 4), (60, 4), (200, 10)):
+            assert len(split_up([good(number) for number in range(count)], None, 0).held_out) == held_out
+        few = split_up([good(number, subject=f"s{number // 2}") for number in range(20)], None, 0)
+        assert few.is_cross_fitted
+        assert (len(few.training), few.held_out) == (20, ())
+        one, other = few.halves(0)
+        assert {*one.training} == {*other.held_out}
+        assert {*one.held_out} == {*other.training}
+        assert not {image.example.subject for image in one.training} & {image.example.subject for image in one.held_out}
+
     def test_images_of_unknown_subjects_are_split_one_by_one(self) -> None:
-        parts = split([good(number) for number in range(100)], 0.1, 0)
+        parts = split_up([good(number) for number in range(100)], 0.1, 0)
         assert len(parts.held_out) == 10
         assert not parts.by_subject
 
     def test_one_image_cannot_be_split(self) -> None:
         with pytest.raises(UnusableData, match="two good images"):
-            split([good(0)], 0.1, 0)
+            split_up([good(0)], 0.1, 0)
 
 
 class TestBuckets:

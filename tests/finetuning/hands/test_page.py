@@ -39,8 +39,8 @@ def test_no_more_pairs_than_the_sheet_holds(tmp_path: Path) -> None:
 
 
 def test_page_says_of_each_measure_whether_it_is_better(tmp_path: Path) -> None:
-    def compared(name: str, difference: float, interval: tuple[float, float] | None) -> Comparison:
-        return Comparison(name, 0.5, 0.5 + difference, difference, interval, 12, 0.01 if interval else None)
+    def compared(name: str, difference: float, interval: tuple[float, float], adjusted: float = 0.01) -> Comparison:
+        return Comparison(name, 0.5, 0.5 + difference, difference, interval, 12, adjusted / 4, adjusted)
 
     page = tmp_path / "hands.html"
     write_page(
@@ -51,7 +51,7 @@ def test_page_says_of_each_measure_whether_it_is_better(tmp_path: Path) -> None:
             compared("detected_0.5", 0.2, (0.1, 0.3)),
             compared("jitter", 0.2, (0.1, 0.3)),
             compared("hands", -0.2, (-0.3, -0.1)),
-            compared("confidence", 0.2, None),
+            compared("confidence", 0.2, (0.1, 0.3), adjusted=0.06),
         ],
         on_others=[compared("detected_0.5", 0.2, (0.1, 0.3))],
         sheet=picture(tmp_path / "sheet.png"),

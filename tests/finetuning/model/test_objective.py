@@ -6,12 +6,12 @@ from diffusers import EDMDPMSolverMultistepScheduler, EulerDiscreteScheduler
 from torch import Tensor
 
 from core.errors import ObjectiveMismatch, UnusableBase
+from core.finetuning.model.latents import RawLatents
 from core.finetuning.model.objective import (
     Config,
     DiscreteObjective,
     EdmObjective,
     Objective,
-    RawLatents,
     objective_for,
 )
 
