@@ -26,7 +26,8 @@ _MOST_WRITTEN = 60_000
 """JPEG's segments have 65,533 bytes."""
 _HAS_EXIF = 0x08
 """The flag in a WebP's first chunk."""
-_EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
+_EOI, _SOS, _APP1, _APP11 = 0xD9, 0xDA, 0xE1, 0xEB
+"""The last holds manifests (C2PA specification 2.2, section A.3)."""
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 """JPEG markers without content: TEM and the restarts."""
 
@@ -52,14 +53,15 @@ def text_in_jpeg(file: BinaryIO, key: str) -> str | None:
 
 
 def webp_without_exif(data: bytes) -> bytes:
-    """The WebP `data`, one of our own, without its EXIF block; its pixels are not touched. Raises UnreadablePicture."""
+    """The WebP `data`, one of our own, without its EXIF block, and without a manifest, which would not hold any more;
+    its pixels are not touched. Raises UnreadablePicture."""
     kept, at = [], 12
     while at < len(data):
         kind, length = struct.unpack("<4sI", _part(data, at, 8))
         chunk = _part(data, at, 8 + length) + b"\0" * (length % 2)
         if kind == b"VP8X":
             chunk = chunk[:8] + bytes([chunk[8] & ~_HAS_EXIF]) + chunk[9:]
-        if kind != b"EXIF":
+        if kind not in (b"EXIF", b"C2PA"):
             kept.append(chunk)
         at += len(chunk)
     content = b"WEBP" + b"".join(kept)
@@ -76,7 +78,7 @@ def jpeg_without_exif(data: bytes) -> bytes:
         if marker == _SOS:
             return b"".join([*kept, data[at:]])
         segment = _part(data, at, 2 + length)
-        if marker != _APP1 or not segment[4:].startswith(_START):
+        if marker != _APP11 and (marker != _APP1 or not segment[4:].startswith(_START)):
             kept.append(segment)
         at += len(segment)
 

@@ -1,6 +1,7 @@
 """The text that a picture file keeps under a key, whichever of the kinds that the program writes it is."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 from core.provenance.bounds import UnreadablePicture
 from core.provenance.exif_text import (
@@ -24,11 +25,17 @@ def read_text(path: Path, key: str) -> str | None:
     if not path.is_file():  # a pipe or a device may have no end
         raise UnreadablePicture("it is no file")
     with path.open("rb") as file:
-        start = file.read(8)
-        file.seek(0)
-        for known, read in _READERS.items():
-            if start.startswith(known):
-                return read(file, key)
+        return text_in(file, key)
+
+
+def text_in(file: BinaryIO, key: str) -> str | None:
+    """The same of an open file that can be sought in, from its beginning."""
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
+    for known, read in _READERS.items():
+        if start.startswith(known):
+            return read(file, key)
     raise UnreadablePicture("it is no picture of a kind that is read here")
 
 

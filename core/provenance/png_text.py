@@ -13,6 +13,8 @@ from core.provenance.bounds import MOST_BYTES, MOST_CHUNKS, UnreadablePicture
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_MANIFEST = b"caBX"
+"""C2PA's (specification 2.2, section A.3)."""
 _AROUND_CONTENT = 12
 """A chunk's length and type before its content, and the checksum after it."""
 _MOST_READ = MOST_BYTES + 1024
@@ -29,8 +31,8 @@ def text_in_png(file: BinaryIO, key: str) -> str | None:
 
 
 def png_without(data: bytes, key: str) -> bytes:
-    """The PNG `data`, one of our own, without any text under `key`; its pixels are not touched. Raises
-    UnreadablePicture."""
+    """The PNG `data`, one of our own, without any text under `key`, and without a manifest, which would not hold any
+    more; its pixels are not touched. Raises UnreadablePicture."""
     start, kept, at = key.encode("latin-1") + b"\0", [PNG_START], len(PNG_START)
     if not data.startswith(PNG_START):
         raise UnreadablePicture("it is no PNG")
@@ -39,7 +41,7 @@ def png_without(data: bytes, key: str) -> bytes:
             raise UnreadablePicture("it is cut off")
         length, kind = struct.unpack_from(">I4s", data, at)
         chunk = data[at : at + length + _AROUND_CONTENT]
-        if kind not in _TEXTS or not chunk[8:].startswith(start):
+        if kind != _MANIFEST and (kind not in _TEXTS or not chunk[8:].startswith(start)):
             kept.append(chunk)
         at += length + _AROUND_CONTENT
     return b"".join(kept)

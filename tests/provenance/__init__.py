@@ -1,0 +1,1 @@
+"""Marks in pictures, and who finds them again."""
