@@ -1,0 +1,174 @@
+"""What scripts and programs ask the page for: begin a request, follow it, cancel it. Answers are JSON and pictures.
+
+A form that a browser sends without any script gets the address of a page instead.
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from core.errors import EmptyRecording
+from core.hearing.strip import strip_png
+from core.options import ImagineOptions
+from core.telling import check_words
+from core.web.access import VISITOR, new_visitor, set_cookie, visitor_of
+from core.web.answers import NotHere, headers_of, is_form, status_of
+from core.web.asking import asked_again, asked_for
+from core.web.job import Job
+from core.web.page import Page
+from core.web.samples import Sample, samples
+from core.web.uploads import Arrival, Sent
+
+FIRST_ANSWER_S = 1.5
+"""So long an answer waits for what was heard, so that a recording which cannot be heard gets the status for that."""
+PING_S = 15.0
+PICTURE_CACHE = "private, max-age=600"
+
+
+class Api:
+    """The handlers of one page."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where they are."""
+        return [
+            web.post("/api/jobs", self.begin),
+            web.get("/api/jobs/{name}/events", self.follow, allow_head=False),
+            web.delete("/api/jobs/{name}", self.cancel),
+            web.post("/api/jobs/{name}/cancel", self.cancel),
+            web.get("/api/jobs/{name}/ink.png", self.ink),
+            web.get(r"/api/jobs/{name}/{number:\d+}.jpg", self.preview),
+            web.get(r"/api/jobs/{name}/{number:\d+}.strip.png", self.preview_strip),
+            web.get(r"/samples/{name:\w+}.wav", self.sample),
+            web.get(r"/samples/{name:\w+}.strip.png", self.sample_strip),
+        ]
+
+    async def begin(self, request: web.Request) -> web.Response:
+        """A recording, a sample, or again what was heard before."""
+        page = self._page
+        visitor = visitor_of(request) or new_visitor()
+        page.quotas.begin(visitor)
+        job: Job | None = None
+        try:
+            async with Arrival(request, page.arriving, page.settings.audio_limits.max_bytes) as arrival:
+                sent = await arrival.read()
+                source, options = await self._asked(sent, visitor)
+                check_words(page.refuses, options.prompt, options.said)
+                job = page.jobs.begin(visitor, source, options)
+                arrival.take()
+        finally:
+            if job is None:
+                page.quotas.end(visitor)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_ANSWER_S):
+                await job.is_begun()
+        response = self._answer(request, job)
+        set_cookie(request, response, VISITOR, visitor)
+        return response
+
+    async def _asked(self, sent: Sent, visitor: str) -> tuple[Path | bytes | Job, ImagineOptions]:
+        """What is to be heard, or was, and what is to be made of it."""
+        if sent.file is not None:
+            return sent.file, asked_for(sent.fields)
+        if "of" in sent.fields:
+            before = self._page.jobs.find(sent.fields["of"], visitor)
+            if before is None or before.heard is None:
+                raise NotHere
+            options = asked_again(sent.fields, before.options, before.heard)
+            if "said" in sent.fields or "sounds" in sent.fields:
+                self._page.jobs.cancel(before)  # it was understood wrongly
+            return before, options
+        if "sample" in sent.fields:
+            return (await _sample(sent.fields["sample"])).wav, asked_for(sent.fields)
+        raise EmptyRecording
+
+    def _answer(self, request: web.Request, job: Job) -> web.Response:
+        if is_form(request):
+            return web.Response(status=303, headers={"Location": f"/jobs/{job.id}"})
+        about = {"id": job.id, "page": f"/jobs/{job.id}", "events": f"/api/jobs/{job.id}/events"}
+        if job.error is not None:
+            status, headers = status_of(job.error), headers_of(job.error)
+            return web.json_response({"error": str(job.error), **about}, status=status, headers=headers)
+        return web.json_response(about, status=202, headers={"Location": about["page"]})
+
+    async def follow(self, request: web.Request) -> web.StreamResponse:
+        """The events of a request, from where the browser was cut off."""
+        job = self._job(request)
+        told = request.headers.get(EventSourceResponse.DEFAULT_LAST_EVENT_HEADER) or request.query.get("after", "")
+        last = int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else 0
+        if job.is_over and last >= job.last_told:
+            return web.Response(status=204)  # which tells a browser not to come back
+        response = EventSourceResponse(ping_interval=PING_S, send_timeout=PING_S)
+        response.headers["Cache-Control"] = "no-store"
+        job.listen()
+        try:
+            await response.prepare(request)
+            with suppress(ConnectionError, TimeoutError):
+                async with response:
+                    async for event in job.told_since(last):
+                        data = json.dumps(event.data, ensure_ascii=False)
+                        await response.send(data, id=str(event.number), event=event.kind.value)
+        finally:
+            self._page.jobs.leave(job)
+        return response
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Nobody wants the picture any more."""
+        job = self._job(request)
+        self._page.jobs.cancel(job)
+        if is_form(request):
+            return web.Response(status=303, headers={"Location": "/"})
+        return web.Response(status=204)
+
+    async def ink(self, request: web.Request) -> web.Response:
+        """The sound's strip before there is a picture."""
+        strip = self._job(request).strip
+        if strip is None:
+            raise NotHere
+        return _file(strip_png(await asyncio.shield(strip)), "image/png")
+
+    async def preview(self, request: web.Request) -> web.Response:
+        """The newest preview: whoever asks for an older one has been overtaken."""
+        job = self._job(request)
+        if job.preview is None:
+            raise NotHere
+        return _file(job.preview.jpeg, "image/jpeg")
+
+    async def preview_strip(self, request: web.Request) -> web.Response:
+        """The strip in its colours."""
+        job = self._job(request)
+        if job.preview is None or job.strip is None:
+            raise NotHere
+        return _file(strip_png(await asyncio.shield(job.strip), job.preview.palette), "image/png")
+
+    async def sample(self, request: web.Request) -> web.Response:
+        """A sample's sound."""
+        return _file((await _sample(request.match_info["name"])).wav, "audio/wav")
+
+    async def sample_strip(self, request: web.Request) -> web.Response:
+        """Its strip."""
+        return _file((await _sample(request.match_info["name"])).strip, "image/png")
+
+    def _job(self, request: web.Request) -> Job:
+        job = self._page.jobs.find(request.match_info["name"], visitor_of(request))
+        if job is None:
+            raise NotHere
+        return job
+
+
+async def _sample(name: str) -> Sample:
+    found = (await asyncio.to_thread(samples)).get(name)
+    if found is None:
+        raise NotHere
+    return found
+
+
+def _file(data: bytes, kind: str) -> web.Response:
+    """Bytes that stay as they are, for the browser that asked."""
+    return web.Response(body=data, content_type=kind, headers={"Cache-Control": PICTURE_CACHE})
