@@ -3,6 +3,7 @@
 Only its owner may read it. It knows how the file is opened; what is in it is the business of `store.py`.
 """
 
+import asyncio
 import logging
 import os
 import stat
@@ -16,6 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
+from bot.storage.forgotten import FILE as FORGOTTEN
+from bot.storage.forgotten import ForgottenList, ListDamaged
+from bot.storage.replacing import finish_replacing
 from bot.storage.upgrade import UnknownSchema, back_up, is_current, upgrade
 from bot.storage.writer import Writer
 
@@ -45,13 +49,27 @@ class Database:
         _begin_with("BEGIN IMMEDIATE", self._writers)
         self.read: async_sessionmaker[AsyncSession] = async_sessionmaker(self._readers, expire_on_commit=False)
         self.writer = Writer(sessionmaker(self._writers, expire_on_commit=False))
+        self.forgotten = ForgottenList(path.with_name(FORGOTTEN))
 
     async def open(self) -> None:
-        """Create the file and its tables where they are missing. Raises StoreUnusable."""
+        """Create the file and its tables where they are missing; finish a restore that was cut off.
+
+        Raises StoreUnusable.
+        """
+        await asyncio.to_thread(self._open)
+
+    def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            finish_replacing(self.path.parent)
             _keep_private(self.path)
-            await self._bring_up_to_date()
+            bring_up_to_date(self.path)
+            self.forgotten.open()
+        except ListDamaged as error:
+            raise StoreUnusable(
+                f"{self.path.with_name(FORGOTTEN)} is damaged. It says what no backup may bring back; put back an "
+                "earlier copy of it, or move it away if you restore no backup from before today."
+            ) from error
         except (OSError, DatabaseError) as error:
             raise StoreUnusable(
                 f"{self.path} cannot be used as the bot's database ({error.__cause__ or error}); "
@@ -73,44 +91,49 @@ class Database:
 
         await self.writer.write(execute, within_s=within_s)
 
-    async def _bring_up_to_date(self) -> None:
-        is_new = self.path.stat().st_size == 0
-        engine = create_async_engine(
-            f"sqlite+aiosqlite:///{self.path}", connect_args={"timeout": UPGRADE_WAIT_S}, hide_parameters=True
-        )
-        event.listen(engine.sync_engine, "connect", _prepare_connection)
-        try:
-            async with engine.connect() as connection:
-                if not await connection.run_sync(self._is_current):
-                    if not is_new:
-                        await connection.rollback()  # a file is copied outside transactions
-                        await connection.run_sync(back_up, self.path)
-                    # a table that a step makes anew is dropped first, and must not take with it what refers to it
-                    await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-                    # by hand, since the driver begins no transaction for what changes tables
-                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                    await connection.run_sync(self._upgrade)
-                await connection.commit()
-        finally:
-            await engine.dispose()
 
-    def _is_current(self, connection: Connection) -> bool:
-        try:
-            return is_current(connection)
-        except UnknownSchema as error:
-            raise StoreUnusable(
-                f"{self.path} was written by a newer version of imagine-sound; install that version, or set "
-                "DATA_DIR to another directory."
-            ) from error
+def bring_up_to_date(path: Path, *, with_copy: bool = True) -> None:
+    """Give the file the schema of today; unless it is new or `with_copy` is False, it is copied before. Blocks.
 
-    def _upgrade(self, connection: Connection) -> None:
-        try:
-            upgrade(connection)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreUnusable(
-                f"{self.path} holds something that no version of imagine-sound wrote, and was left as it is; move it "
-                "away, or set DATA_DIR to another directory."
-            ) from error
+    Raises StoreUnusable, OSError and DatabaseError.
+    """
+    has_copy = with_copy and path.stat().st_size > 0
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": UPGRADE_WAIT_S}, hide_parameters=True)
+    event.listen(engine, "connect", prepare_connection)
+    try:
+        with engine.connect() as connection:
+            if not _is_current(connection, path):
+                connection.rollback()  # a file is copied outside transactions
+                if has_copy:
+                    back_up(connection, path)
+                # a table that a step makes anew is dropped first, and must not take with it what refers to it
+                connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+                # by hand, since the driver begins no transaction for what changes tables
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                _upgrade(connection, path)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _is_current(connection: Connection, path: Path) -> bool:
+    try:
+        return is_current(connection)
+    except UnknownSchema as error:
+        raise StoreUnusable(
+            f"{path} was written by a newer version of imagine-sound; install that version, or set "
+            "DATA_DIR to another directory."
+        ) from error
+
+
+def _upgrade(connection: Connection, path: Path) -> None:
+    try:
+        upgrade(connection)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreUnusable(
+            f"{path} holds something that no version of imagine-sound wrote, and was left as it is; move it "
+            "away, or set DATA_DIR to another directory."
+        ) from error
 
 
 def _pool(connections: int) -> dict[str, Any]:
@@ -128,7 +151,7 @@ def _pool(connections: int) -> dict[str, Any]:
 def _begin_with(statement: str, engine: Engine) -> None:
     """Let each transaction start with `statement`: left to itself, the driver starts them late, and knows no savepoints
     (https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable)."""
-    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "connect", prepare_connection)
 
     def begin_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
@@ -155,7 +178,7 @@ def _keep_private(database: Path) -> None:
             log.warning("%s may be read by others, and is not mine to change; chmod it to %o", path, mode)
 
 
-def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """WAL: readers never wait for the writer, and what is committed survives a power cut."""
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):

@@ -39,7 +39,7 @@ class WorkFiles:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        self._sync_directory()
+        sync_directory(self._directory)
 
     def path(self, name: str) -> Path:
         """Where the file is."""
@@ -85,14 +85,16 @@ class WorkFiles:
             path.unlink(missing_ok=True)
         return len(left)
 
-    def _sync_directory(self) -> None:
-        if os.name == "nt":
-            return  # directories cannot be opened there
-        handle = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+
+def sync_directory(directory: Path) -> None:
+    """Have the names in it outlive the computer's end, as far as that can be said."""
+    if os.name == "nt":
+        return  # directories cannot be opened there
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 async def keep(files: WorkFiles, name: str, data: bytes) -> None:

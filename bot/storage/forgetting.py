@@ -1,12 +1,15 @@
 """What forgetting takes away, and what it leaves. Within a transaction of the store's."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, literal, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from bot.storage.forgotten import Chapter, Forgotten, carried_out, request_value
 from bot.storage.records import JobState, ReplyAddress, SpeechChoice
 from bot.storage.tables import (
     ErasureRow,
@@ -106,3 +109,63 @@ def withdraw_copies(session: Session, which: ColumnElement[bool], now: datetime)
     session.flush()
     session.execute(delete(GalleryRow).where(GalleryRow.original_id.in_([copy.original_id for copy in copies])))
     return [copy.job_id for copy in copies]
+
+
+def forget_again(session: Session, chapters: Sequence[Chapter], now: datetime) -> int:
+    """Forget what these chapters say and this database has not carried out: it is a copy from before that.
+
+    Messages that were removed then are removed once more, if they should still be there. Returns how many requests,
+    people and servers were forgotten.
+    """
+    done, count = carried_out(session), 0
+    for chapter in chapters:
+        first = done.get(chapter.name, 0) + 1
+        digests = {line.digest for line in chapter.lines if line.number >= first}
+        if not {*range(first, chapter.last + 1)} <= {line.number for line in chapter.lines}:
+            _forget_what_people_allow(session)
+        if not digests:
+            continue
+        is_listed = partial(_is_listed, chapter, digests)
+        for user_id in _people_in(session):
+            if is_listed(Forgotten.PERSON, user_id):
+                forget_person(session, user_id, now)
+                count += 1
+            if is_listed(Forgotten.WORDS, user_id):
+                forget_words(session, user_id)
+                session.merge(SpeechRow(user_id=user_id, choice=SpeechChoice.NEVER))
+                count += 1
+        for guild_id in _found(session, JobRow.guild_id, GuildRow.guild_id, GalleryRow.guild_id):
+            if is_listed(Forgotten.SERVER, guild_id):
+                forget_server(session, guild_id, now)
+                count += 1
+        kept = session.scalars(select(JobRow).where(JobRow.state != JobState.FORGOTTEN))
+        withdrawn = [row for row in kept if is_listed(Forgotten.REQUEST, request_value(row.id, row.created))]
+        shown = [row for row in withdrawn if row.reply is not None]
+        session.add_all(ErasureRow(job_id=row.id, since=now, reply=row.reply) for row in shown)
+        session.flush()
+        forget_jobs(session, [row.id for row in withdrawn], now)
+        count += len(withdrawn)
+    return count
+
+
+def _forget_what_people_allow(session: Session) -> None:
+    """The copy is older than the list: some who had themselves forgotten since are not on it any more. All requests
+    from then are too old to be kept anyway, but what people chose has no age."""
+    for table in (ExportRow, LocaleRow, StarredRow):
+        session.execute(delete(table))
+    session.execute(delete(SpeechRow).where(SpeechRow.choice != SpeechChoice.NEVER))
+
+
+def _is_listed(chapter: Chapter, digests: Set[str], what: Forgotten, value: object) -> bool:
+    return chapter.digest(what, str(value)) in digests
+
+
+def _people_in(session: Session) -> list[int]:
+    """Everybody of whom anything is kept."""
+    in_jobs = JobRow.user_id, JobRow.author_id, GalleryRow.user_id, GalleryRow.author_id
+    return _found(session, *in_jobs, LocaleRow.user_id, StarredRow.user_id, SpeechRow.user_id, ExportRow.user_id)
+
+
+def _found(session: Session, *columns: InstrumentedAttribute[Any]) -> list[int]:
+    found = {number for column in columns for number in session.scalars(select(column).distinct())}
+    return sorted(number for number in found if number)

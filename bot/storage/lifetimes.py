@@ -1,6 +1,6 @@
-"""How long each thing in the database is kept: one table, from which the sweep, the privacy text and the docs are made.
+"""How long each thing in the database and beside it is kept: the sweep, the privacy text and the docs are made from it.
 
-A column that is missing here fails a test: nothing is kept of which nobody has said for how long.
+A column or a file that is missing here fails a test: nothing is kept of which nobody has said for how long.
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,9 @@ class Lifetime(Enum):
     PERSON = "until the person takes it back"
     FORGET_ME = "until the person presses *Forget me*"
     DAY = "for a day"
+    WEEK = "for a week; what was forgotten since then is in it"
+    BACKUPS = "for KEEP_DAYS days, eight at least"
+    OPERATOR = "until whoever runs the bot removes it"
     ALWAYS = "always; it says nothing of anybody"
 
 
@@ -56,3 +59,15 @@ LIFETIMES: Mapping[str, Mapping[str, Lifetime]] = {
     "runs": dict.fromkeys(("id", "started"), Lifetime.ALWAYS),
 }
 """By table and column."""
+
+FILES: Mapping[str, Lifetime] = {
+    "work/": Lifetime.ANSWERED,
+    "backups/": Lifetime.WEEK,
+    "forgotten.jsonl": Lifetime.BACKUPS,
+    "restarts.txt": Lifetime.HOUR,
+    "blocked-words.txt": Lifetime.OPERATOR,
+    "settings-of-the-backup.env": Lifetime.OPERATOR,
+    "watermark.key": Lifetime.OPERATOR,
+    "c2pa.pem": Lifetime.OPERATOR,
+}
+"""What lies beside the database, but for what SQLite and the lock need while the bot runs."""

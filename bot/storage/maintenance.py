@@ -1,8 +1,9 @@
-"""What whoever runs the bot can do with its database: bring it up to date, copy it, and see what is still owed.
+"""What whoever runs the bot can do with its database: bring it up to date, and see what is still owed.
 
-Checking and copying change nothing, and may be done while the bot runs.
+Looking changes nothing, and may be done while the bot runs.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,16 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from bot.storage.database import Database, StoreUnusable
+from bot.storage.forgotten import FILE as FORGOTTEN
+from bot.storage.forgotten import ListDamaged, read_list
 from bot.storage.lock import InstanceLock
 from bot.storage.records import Erasure, Job, JobState
+from bot.storage.replacing import is_ready
 from bot.storage.tables import ErasureRow, JobRow
 from bot.storage.upgrade import UnknownSchema, is_current
+from core.findings import Finding, Mark
+
+BRING_BACK = "stop the bot, and bring a backup back with `imagine-sound-bot db restore`"
 
 
 @dataclass(frozen=True)
@@ -38,18 +45,9 @@ async def bring_up_to_date(path: Path) -> None:
         await database.close()
 
 
-def copy(path: Path, to: Path) -> None:
-    """A whole copy of the file as it is at this moment, readable by its owner only. Raises StoreUnusable."""
-    if to.exists():
-        raise StoreUnusable(f"{to} is there already; choose another name.")
-    with _connected(path) as connection:
-        connection.exec_driver_sql("VACUUM INTO ?", (str(to),))
-    to.chmod(0o600)
-
-
 def look(path: Path) -> Owed:
     """What is owed. Raises StoreUnusable where the file is not there, or not of this version."""
-    with _connected(path) as connection:
+    with connected(path) as connection:
         try:
             if not is_current(connection):
                 raise StoreUnusable(
@@ -66,6 +64,32 @@ def look(path: Path) -> Owed:
                 tuple(row.as_erasure() for row in erasures),
                 tuple(line for line in found if line != "ok"),
             )
+
+
+def examine(path: Path) -> str | Finding:
+    """Whether the bot could work with the file. Raises StoreUnusable, with what to do."""
+    if not path.exists():
+        return f"there is none in {path.parent} yet; the first start makes one"
+    if is_ready(path.parent):
+        return Finding(Mark.BETTER, "a restore was cut off; the bot's next start ends it.")
+    try:
+        read_list(path.with_name(FORGOTTEN))
+    except ListDamaged as error:
+        raise StoreUnusable(
+            f"{path.with_name(FORGOTTEN)} is damaged; put back an earlier copy of it, or move it away."
+        ) from error
+    with connected(path) as connection:
+        damage = [row[0] for row in connection.execute(text("PRAGMA quick_check")) if row[0] != "ok"]
+        if damage:
+            raise StoreUnusable(f"{path} is damaged ({damage[0]}); {BRING_BACK}.")
+        try:
+            if not is_current(connection):
+                return Finding(Mark.BETTER, f"{path} is of an older version; the next start brings it up to date.")
+        except UnknownSchema as error:
+            raise StoreUnusable(f"{path} was written by a newer version of imagine-sound; install that.") from error
+        if not os.access(path, os.W_OK):
+            raise StoreUnusable(f"{path} cannot be written; let this user write it.")
+    return f"{path}, {path.stat().st_size / 1e6:.1f} MB, is sound"
 
 
 def describe(owed: Owed, now: datetime) -> Iterator[str]:
@@ -90,7 +114,12 @@ def stage(job: Job) -> str:
 
 
 @contextmanager
-def _connected(path: Path) -> Iterator[Connection]:
+def connected(path: Path) -> Iterator[Connection]:
+    """Read the file, also while the bot runs. Raises StoreUnusable, also where a restore was cut off."""
+    if is_ready(path.parent):
+        raise StoreUnusable(
+            "A restore was cut off; the bot's next start ends it, and so does `imagine-sound-bot db upgrade`."
+        )
     if not path.is_file():
         raise StoreUnusable(f"There is no database at {path}; the first start of the bot makes one (see DATA_DIR).")
     engine = create_engine(f"sqlite:///{path}")
@@ -98,6 +127,6 @@ def _connected(path: Path) -> Iterator[Connection]:
         with engine.connect() as connection:
             yield connection
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        raise StoreUnusable(f"{path} cannot be read ({error.__cause__ or error}).") from error
+        raise StoreUnusable(f"{path} cannot be read ({error.__cause__ or error}); {BRING_BACK}.") from error
     finally:
         engine.dispose()

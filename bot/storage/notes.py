@@ -37,6 +37,12 @@ class Notes:
         noted = insert(NoteRow).values(name=name, value=value)
         await self._database.execute(noted.on_conflict_do_update(index_elements=[NoteRow.name], set_={"value": value}))
 
+    async def check(self, within_s: float) -> None:
+        """Write something down. Raises CannotWrite where that cannot be done within so many seconds."""
+        noted = insert(NoteRow).values(name="checked", value="")
+        checked = noted.on_conflict_do_update(index_elements=[NoteRow.name], set_={"value": ""})
+        await self._database.execute(checked, within_s=within_s)
+
     async def claim(self, name: str) -> bool:
         """True the first time it is asked for `name`; `reset` makes it so again.
 

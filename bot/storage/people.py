@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from bot.storage.database import Database
 from bot.storage.forgetting import forget_words
+from bot.storage.forgotten import Forgotten
 from bot.storage.records import Job, SpeechChoice
 from bot.storage.tables import ExportRow, JobRow, LocaleRow, SpeechRow, StripRow, UnheardRow
 from core.hearing.strip import Strip
@@ -61,13 +62,14 @@ class People:
             row = await session.get(SpeechRow, user_id)
             return SpeechChoice(row.choice) if row else SpeechChoice.MINE
 
-    async def set_speech(self, user_id: int, choice: SpeechChoice) -> None:
+    async def set_speech(self, user_id: int, choice: SpeechChoice, now: datetime) -> None:
         """Note it. If they allow nothing any more, their words are forgotten at once."""
 
         def note(session: Session) -> None:
-            session.merge(SpeechRow(user_id=user_id, choice=choice))
             if choice is SpeechChoice.NEVER:
+                self._database.forgotten.add(session, Forgotten.WORDS, user_id, now)
                 forget_words(session, user_id)
+            session.merge(SpeechRow(user_id=user_id, choice=choice))
 
         await self._database.writer.write(note)
 

@@ -43,6 +43,14 @@ class Taken(StrEnum):
     VIDEOS = "videos"
 
 
+class RestrictedCheck(StrEnum):
+    """What becomes of pictures that should not be shown to everybody, in a server's age-restricted channels."""
+
+    OFF = "off"
+    SPOILER = "spoiler"
+    BLOCK = "block"
+
+
 class SpeechUse(StrEnum):
     """What becomes of what people say in a server."""
 
@@ -354,6 +362,7 @@ class GuildSettings:
     speech: SpeechUse = SpeechUse.PAINTED
     speech_language: str | None = None
     """What is spoken there, as Whisper calls it; None: what whoever runs the bot says, or what it seems to be."""
+    restricted_check: RestrictedCheck = RestrictedCheck.OFF
     gallery: int | None = None
     """The channel that pictures are shared in."""
     gallery_stars: int = 0

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,10 +16,12 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
+from bot.storage.copies import BACKUPS_LIVE, delete_old_copies
 from bot.storage.database import Database
 from bot.storage.erasures import NO_JOB, Erasures
 from bot.storage.files import WorkFiles, keep
 from bot.storage.forgetting import forget_jobs, forget_person, forget_server
+from bot.storage.forgotten import Forgotten, request_value
 from bot.storage.gallery import Galleries
 from bot.storage.ledger import LIMITS_LOOK_BACK, usage_of
 from bot.storage.notes import Notes
@@ -46,7 +47,6 @@ from bot.storage.tables import (
     RunRow,
     StripRow,
 )
-from bot.storage.upgrade import delete_old_copies
 from core.events import HeardSummary
 from core.hearing.strip import Strip
 
@@ -66,6 +66,7 @@ class Store:
         self.path = path
         self._files = WorkFiles(path.parent / "work")
         self._database = Database(path)
+        self._forgotten = self._database.forgotten
         self._sessions = self._database.read
         self._write = self._database.writer.write
         self.servers = Servers(self._database)
@@ -263,6 +264,8 @@ class Store:
             if known is not None or row.state == JobState.WAITING:
                 session.add(ErasureRow(job_id=job_id, since=now, place=place, reply=known))
             session.flush()
+            if row.state != JobState.FORGOTTEN:
+                self._forgotten.add(session, Forgotten.REQUEST, request_value(job_id, row.created), now)
             forget_jobs(session, [job_id], now)
 
         await self._write(withdraw)
@@ -270,6 +273,10 @@ class Store:
     async def leave_nothing(self, job_id: int) -> None:
         """Of a job that was withdrawn and is not worked on any more: remove its files, and empty the database's log."""
         await asyncio.to_thread(self._files.remove_of, job_id)
+        await self._database.writer.empty_log()
+
+    async def empty_log(self) -> None:
+        """Let nothing that was deleted be left in the database's log."""
         await self._database.writer.empty_log()
 
     async def note_refused(self, job_id: int) -> None:
@@ -333,6 +340,7 @@ class Store:
             return len(gone.all())
 
         await asyncio.to_thread(delete_old_copies, self.path)
+        await asyncio.to_thread(self._forgotten.prune, min(before, now - BACKUPS_LIVE).date())
         exports = delete(ExportRow).where(ExportRow.at < now - timedelta(days=1))
         await self._database.execute(delete(LedgerRow).where(LedgerRow.at < last_hour), exports)
         count = 0
@@ -346,13 +354,22 @@ class Store:
         What others made of the person's recordings loses what was heard in them, and how it was painted.
         """
 
-        count = await self._write(partial(forget_person, user_id=user_id, now=now))
+        def forget(session: Session) -> int:
+            self._forgotten.add(session, Forgotten.PERSON, user_id, now)
+            return forget_person(session, user_id, now)
+
+        count = await self._write(forget)
         await self._database.writer.empty_log()
         return count
 
     async def forget_guild(self, guild_id: int, now: datetime) -> None:
         """Forget a server's settings and jobs; none of them may be under way. Its block list stays."""
-        await self._write(partial(forget_server, guild_id=guild_id, now=now))
+
+        def forget(session: Session) -> None:
+            self._forgotten.add(session, Forgotten.SERVER, guild_id, now)
+            forget_server(session, guild_id, now)
+
+        await self._write(forget)
         await self._database.writer.empty_log()
 
 

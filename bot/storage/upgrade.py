@@ -5,7 +5,7 @@ A file from before Alembic is taken to its first revision by hand (`early_versio
 """
 
 import logging
-import time
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -14,12 +14,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from bot.storage import copies
 from bot.storage.early_versions import LAST_EARLY_VERSION, migrate, version_of
 
 log = logging.getLogger(__name__)
 
 FIRST_REVISION = "0001"
-KEEP_BACKUPS_S = 7 * 24 * 3600
 
 
 class UnknownSchema(Exception):
@@ -40,6 +40,14 @@ def is_current(connection: Connection) -> bool:
     return revision_of(connection) == _scripts().get_current_head()
 
 
+def is_known(connection: Connection) -> bool:
+    """Whether any version of the bot wrote the file, a newer one perhaps: it is not new, and not somebody else's."""
+    try:
+        return revision_of(connection) is not None or version_of(connection) > 0
+    except UnknownSchema:
+        return True
+
+
 def upgrade(connection: Connection) -> None:
     """Take the file to the newest revision. The caller has begun the transaction and commits it.
 
@@ -53,26 +61,14 @@ def upgrade(connection: Connection) -> None:
 
 
 def back_up(connection: Connection, database: Path) -> None:
-    """Copy the file before it is changed, readable by its owner only; copies older than a week go."""
-    folder = _folder(database)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    delete_old_copies(database)
-    copy = folder / f"before-{_scripts().get_current_head()}.sqlite3"
-    copy.unlink(missing_ok=True)
-    connection.exec_driver_sql("VACUUM INTO ?", (str(copy),))
-    copy.chmod(0o600)
+    """Copy the file before it is changed, readable by its owner only; it is kept for as long as all copies are."""
+    copies.delete_old_copies(database)
+    copy = copies.folder_of(database) / f"before-{_scripts().get_current_head()}.sqlite3"
+    with copies.room_for(database) as room:
+        snapshot = room / copy.name
+        connection.exec_driver_sql("VACUUM INTO ?", (str(snapshot),))
+        copies.take_in(snapshot, copy)
     log.info("the database as it was is kept for a week as %s", copy)
-
-
-def delete_old_copies(database: Path) -> None:
-    """What was forgotten since is in them. Blocks."""
-    for old in _folder(database).glob("before-*.sqlite3"):
-        if time.time() - old.stat().st_mtime > KEEP_BACKUPS_S:
-            old.unlink(missing_ok=True)
-
-
-def _folder(database: Path) -> Path:
-    return database.parent / "backups"
 
 
 def _config(connection: Connection) -> Config:
@@ -82,5 +78,6 @@ def _config(connection: Connection) -> Config:
     return config
 
 
+@cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(Path(__file__).with_name("revisions")))

@@ -6,6 +6,7 @@ nothing of what is written.
 """
 
 import asyncio
+import errno
 import logging
 import sqlite3
 from collections import deque
@@ -29,6 +30,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 CHECKPOINT_ATTEMPTS, CHECKPOINT_PAUSE_S = 20, 0.1
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 """What SQLite reports while somebody else holds the file, the disk is full, or it cannot be reached."""
+PASSING_FILES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""The same of a file that is written together with the database."""
 
 
 class CannotWrite(Exception):
@@ -224,6 +227,8 @@ def _end(entry: _Write, result: object) -> None:
 
 def _passes(error: BaseException) -> bool:
     """Whether the same write may succeed later."""
+    if isinstance(error, OSError):
+        return error.errno in PASSING_FILES
     cause = error.orig if isinstance(error, OperationalError) else error
     code = getattr(cause, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in PASSING

@@ -1,8 +1,6 @@
 """`imagine-sound-bot db ...`: what whoever runs the bot can do with its database."""
 
 import asyncio
-import sqlite3
-import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -49,18 +47,33 @@ async def test_check_lists_what_is_owed_and_nothing_that_was_said(
     assert "secret" not in told
 
 
-async def test_backup_is_whole_private_and_overwrites_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_backup_and_restore_say_what_became_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     await owing(tmp_path / NAME)
-    copy = tmp_path / "copy.sqlite3"
-    assert main(["db", "backup", str(copy)]) == ExitCode.DONE
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    with sqlite3.connect(copy) as database:
-        assert database.execute("SELECT count(*) FROM jobs").fetchone() == (3,)
-    database.close()
-    assert main(["db", "backup", str(copy)]) == ExitCode.BAD_INPUT
+    backup = str(tmp_path / "backup.zip")
+    assert await run_in_thread(["db", "backup", backup]) == ExitCode.DONE
+    told = capsys.readouterr().out
+    assert f"0 adapters and the settings, without secrets, are in {backup}" in told
+    assert "no key for marking pictures yet" in told
+    assert await run_in_thread(["db", "backup", backup]) == ExitCode.BAD_INPUT
     assert "is there already" in capsys.readouterr().err
+    store = Store(tmp_path / NAME)
+    await store.open()
+    await store.forget_user(1, datetime.now(UTC))
+    await store.close()
+
+    assert await run_in_thread(["db", "restore", backup]) == ExitCode.DONE
+
+    told = capsys.readouterr().out
+    assert f"{backup} is back" in told
+    assert "is kept for a week as" in told
+    assert "Forgotten again, since it was asked for: 1 requests" in told
+    assert await run_in_thread(["db", "restore", str(tmp_path / NAME)]) == ExitCode.DONE, "a plain copy, too"
+
+
+async def test_restore_keeps_away_from_a_running_bot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with InstanceLock(tmp_path):
+        assert await run_in_thread(["db", "restore", "backup.zip"]) == ExitCode.BAD_INPUT
+    assert "already runs" in capsys.readouterr().err
 
 
 def test_upgrade_brings_an_old_file_to_this_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
