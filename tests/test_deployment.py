@@ -6,8 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICE = ROOT / "deploy" / "imagine-sound.service"
 
 
@@ -31,9 +33,43 @@ def test_the_documented_docker_run_lets_the_bot_do_no_more_than_it_needs() -> No
 
 
 def test_what_the_bot_writes_in_a_container_is_on_its_volume_or_in_tmp() -> None:
-    environment = dict(re.findall(r"(\w+)=(/\S+)", (ROOT / "Dockerfile").read_text()))
-    assert {"DATA_DIR", "MODEL_CACHE", "HF_HOME", "TRITON_CACHE_DIR", "MPLCONFIGDIR"} <= set(environment)
+    image = (ROOT / "Dockerfile").read_text().rpartition("FROM base")[2]
+    environment = dict(re.findall(r"(?<!\$)\b(\w+)=(/\S+)", image))
+    del environment["PATH"]
+    assert {"DATA_DIR", "MODEL_CACHE", "HF_HOME", "MPLCONFIGDIR"} <= set(environment)
     assert all(re.match(r"/data\b|/tmp/", path) for path in environment.values())
+
+
+@pytest.mark.parametrize("profile", ["cpu", "cuda"])
+def test_compose_lets_the_bot_do_no_more_than_docker_run_does(profile: str) -> None:
+    service = COMPOSE["services"][profile]
+    assert service["profiles"] == [profile]
+    assert service["build"]["args"] == {"TORCH": profile}
+    assert service["read_only"] is True
+    assert service["tmpfs"] == ["/tmp"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] == 2048
+    assert int(service["mem_limit"].removesuffix("g")) <= 16
+    assert (service["restart"], service["stop_grace_period"]) == ("unless-stopped", "60s")
+    assert ("deploy" in service) == (profile == "cuda")
+
+
+@pytest.mark.parametrize("profile", ["cpu", "cuda"])
+def test_what_compose_keeps_is_in_one_volume_and_only_this_computer_reaches_the_page(profile: str) -> None:
+    service = COMPOSE["services"][profile]
+    assert service["volumes"] == ["data:/data"]
+    assert list(COMPOSE["volumes"]) == ["data"]
+    assert service["ports"] == ["127.0.0.1:8080:8080"]
+    assert service["environment"] == {"WEB_BIND": "0.0.0.0:8080"}
+    assert service["env_file"] == [{"path": ".env", "required": False}]
+
+
+def test_the_image_is_made_of_what_is_not_left_out() -> None:
+    let_in = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert {name for line in copied for name in line.split()} == let_in
+    assert all((ROOT / name).exists() for name in let_in)
 
 
 def test_the_service_lets_the_bot_do_no_more_than_it_needs() -> None:
