@@ -6,28 +6,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import ModelError, ModelMissing, ModelUnusable
+from core.findings import Finding, Mark
 from core.hearing.sound import SAMPLE_RATE
+from core.located import LocatedModel, Origin
 from core.log_lines import one_line
-from core.models import LocatedModel, ModelStore, Origin
+from core.models import ModelStore
 from core.settings import CoreSettings, Speech
 
 if TYPE_CHECKING:
     from core.speech.recognise import Recogniser
 
 
-def speech(settings: CoreSettings, store: ModelStore) -> str:
+def speech(settings: CoreSettings, store: ModelStore) -> str | Finding:
     """What recognises speech and what reads it. With SPEECH=on, what is missing is wrong; what is there and unusable
     always is. Raises ModelError.
     """
     if settings.speech is Speech.OFF:
         return "not recognised: SPEECH is off"
     try:
-        recogniser = store.recogniser()
-        rules = None if settings.scene_url else store.language_pipeline()
+        recogniser = store.speech.recogniser()
+        rules = None if settings.scene_url else store.speech.language_pipeline()
     except ModelMissing as error:
         if settings.speech is Speech.ON:
             raise
-        return f"not recognised: {error}"
+        return Finding(Mark.BETTER, f"not recognised: {error}")
     from core.speech.said import load_rules
     from core.speech.whisper import threads_beside_painter
 

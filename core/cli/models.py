@@ -1,28 +1,41 @@
-"""`imagine-sound models`: each model, its size, its licence and where it was found; `models pull` fetches them."""
+"""`imagine-sound models`: each model, its size, its licence and where it was found; or what is done with them."""
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core import catalogue
 from core.cli.common import load_settings
+from core.cli.pruning import prune
 from core.cli.pulling import pull, size_says
+from core.cli.verifying import verify
 from core.errors import ExitCode, ModelError, WrongSetting
 from core.fetching import OfficialModel
-from core.models import LocatedModel, ModelStore, Origin
-from core.official import ENGLISH, PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET
-from core.settings import PLAYGROUND, CoreSettings
+from core.located import LocatedModel, Origin
+from core.models import ModelStore
+from core.official import ENGLISH, PICTURE_CHECK, PLAYGROUND, PLAYGROUND_MODEL, TAESDXL, TINY_DECODERS, UPSCALER, YAMNET
+from core.settings import CoreSettings
 
 PAINTER = OfficialModel("what paints", "", about_bytes=0, licence="its maker's")
 """Whatever IMAGE_MODEL names; of a model that a setting names no more is known."""
 
 
 def run(options: argparse.Namespace) -> int:
-    """List or fetch. Raises DownloadFailed, WrongSetting."""
+    """List, fetch, verify or prune. Raises DownloadFailed, WrongSetting."""
     settings = load_settings()
+    if options.yes and options.action != "prune":
+        raise WrongSetting("--yes is for `imagine-sound models prune` only.")
+    if options.names and options.action in ("verify", "prune"):
+        raise WrongSetting(f"`models {options.action}` looks at all that was fetched; leave the names out.")
+    if options.action == "verify":
+        return verify(settings)
+    if options.action == "prune":
+        return prune(settings, delete=options.yes)
     on_gpu = _has_gpu(settings)
     if options.action == "pull":
         pull(options.names or (), settings, on_gpu=on_gpu)
@@ -33,14 +46,25 @@ def run(options: argparse.Namespace) -> int:
     table = Table("model", "size", "licence", "found", title="Models")
     table.add_row(*_row(YAMNET, store.yamnet))
     table.add_row(*_row(PLAYGROUND_MODEL, store.playground))
-    if settings.image_model not in ("auto", PLAYGROUND) or not on_gpu:
+    for known in (known for known in catalogue.catalogue().values() if known.can_be_pulled):
+        table.add_row(*_row(known.official, partial(store.known, known)))
+        if known.tiny_decoder:
+            table.add_row(*_row(TINY_DECODERS[known.tiny_decoder], partial(store.tiny_decoder, known)))
+    if _named_otherwise(settings.image_model) or not on_gpu:
         table.add_row(*_row(PAINTER, lambda: store.image_model(on_gpu=on_gpu)))
     table.add_row(*_row(TAESDXL, store.taesdxl))
     table.add_row(*_row(UPSCALER, lambda: store.upscaler(store.image_model(on_gpu=on_gpu).name)))
-    table.add_row(*_row(store.whisper, store.recogniser))
-    table.add_row(*_row(ENGLISH, store.language_pipeline))
+    table.add_row(*_row(PICTURE_CHECK, store.picture_check))
+    table.add_row(*_row(store.speech.whisper, store.speech.recogniser))
+    table.add_row(*_row(ENGLISH, store.speech.language_pipeline))
     Console().print(table)
     return ExitCode.DONE
+
+
+def _named_otherwise(image_model: str) -> bool:
+    """Whether a setting names a painter that has no row of its own."""
+    known = catalogue.named(image_model)
+    return image_model not in ("auto", PLAYGROUND) and not (known and known.can_be_pulled)
 
 
 def _row(official: OfficialModel, locate: Callable[[], LocatedModel]) -> tuple[Text, ...]:

@@ -3,14 +3,20 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from core import catalogue
+from core.catalogue import KnownModel
 from core.cli.arguments import ALL, MODELS
+from core.errors import ModelMissing
 from core.fetching import OfficialModel
-from core.models import ModelStore, require_speech
-from core.official import ENGLISH, PLAYGROUND_MODEL, TAESDXL, UPSCALER, YAMNET
-from core.settings import PLAYGROUND, CoreSettings, Speech
+from core.models import ModelStore
+from core.official import ENGLISH, PICTURE_CHECK, PLAYGROUND, PLAYGROUND_MODEL, TAESDXL, TINY_DECODERS, UPSCALER, YAMNET
+from core.options import PictureCheck
+from core.settings import CoreSettings, Speech
+from core.speech_models import require_speech
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,11 @@ def pull(names: Sequence[str], settings: CoreSettings, *, on_gpu: bool) -> None:
     if ALL in wanted:
         wanted = [name for name in MODELS if name != "speech" or _has("faster_whisper")]
     if "speech" not in wanted and not _has("faster_whisper") and ALL in names:
-        print("What recognises speech is left out: it needs the extra `speech`; install imagine-sound[speech].")
+        print("What recognises speech is left out; `make speech` installs imagine-sound[speech], which it needs.")
     if not names and "playground" not in wanted:
         print("Playground v2.5 is left out: it does not paint here; `imagine-sound models pull playground` fetches it.")
+    if not names and settings.image_model == "auto" and not on_gpu:
+        print(_without_gpu(store))
     models = [model for name in dict.fromkeys(wanted) for model in _pullable(name, store)]
     for model in models:
         print(model.says, flush=True)
@@ -50,15 +58,30 @@ def pull(names: Sequence[str], settings: CoreSettings, *, on_gpu: bool) -> None:
 
 def used_here(settings: CoreSettings, *, on_gpu: bool) -> list[str]:
     """What of MODELS the settings use on a machine with or without a GPU, and with its extras."""
+    named = catalogue.named(settings.image_model)
     paints = settings.image_model == PLAYGROUND or (settings.image_model == "auto" and on_gpu)
     uses = {
         "yamnet": settings.yamnet_model is None,
         "playground": paints,
         "taesdxl": paints,
         "speech": settings.speech is not Speech.OFF and _has("faster_whisper"),
+        "picture-check": settings.picture_check in (PictureCheck.SPOILER, PictureCheck.BLOCK),
         "upscaler": paints and settings.upscale_model is None and _has("spandrel"),
     }
-    return [name for name in MODELS if uses[name]]
+    return [name for name in MODELS if uses.get(name) or (named is not None and named.short_name == name)]
+
+
+def _without_gpu(store: ModelStore) -> str:
+    """What paints pictures of 512 pixels where there is no GPU; whether it is wanted, its licence decides."""
+    known = catalogue.catalogue()[catalogue.WITHOUT_GPU]
+    try:
+        store.known(known)
+    except ModelMissing:
+        return (
+            f"{known.official.name} paints without a GPU ({known.official.licence}, {size_says(known.official)}); "
+            f"`imagine-sound models pull {known.short_name}` fetches it, and `auto` paints with it then."
+        )
+    return f"{known.official.name} paints here; it was fetched before."
 
 
 def size_says(official: OfficialModel) -> str:
@@ -74,14 +97,31 @@ def _pullable(name: str, store: ModelStore) -> tuple[_Pullable, ...]:
         case "playground":
             return (_Pullable(PLAYGROUND_MODEL, "which paints", store.pull_playground),)
         case "taesdxl":
-            return (_Pullable(TAESDXL, "for previews", store.pull_taesdxl),)
+            return (_Pullable(TAESDXL, "for previews", partial(store.pull_into_cache, TAESDXL)),)
+        case _ if known := catalogue.named(name):
+            return _painter(known, store)
+        case "picture-check":
+            does = "which tells pictures that should not be shown"
+            return (_Pullable(PICTURE_CHECK, does, partial(store.pull_into_cache, PICTURE_CHECK)),)
         case "upscaler":
             return (_Pullable(UPSCALER, "which enlarges pictures", store.pull_upscaler),)
         case _:
             return (
-                _Pullable(store.whisper, "which recognises speech", store.pull_recogniser),
-                _Pullable(ENGLISH, "which rules read it with", store.pull_language_pipeline),
+                _Pullable(store.speech.whisper, "which recognises speech", store.speech.pull_recogniser),
+                _Pullable(ENGLISH, "which rules read it with", store.speech.pull_language_pipeline),
             )
+
+
+def _painter(known: KnownModel, store: ModelStore) -> tuple[_Pullable, ...]:
+    """A model of the catalogue, with what decodes its latents on a processor."""
+    where = " or without one" if known.short_name == catalogue.WITHOUT_GPU else ""
+    does = f"which paints with about {known.gigabytes:g} GB of a GPU{where}"
+    painter = _Pullable(known.official, does, partial(store.pull_known, known))
+    if not known.tiny_decoder:
+        return (painter,)
+    decoder = TINY_DECODERS[known.tiny_decoder]
+    does = "which decodes its pictures on a processor"
+    return painter, _Pullable(decoder, does, partial(store.pull_into_cache, decoder))
 
 
 def _has(library: str) -> bool:

@@ -1,16 +1,11 @@
 """The command line says what it heard, paints, and tells what went wrong in one sentence with exit code 2."""
 
-import io
 import json
-import logging
 import os
 import re
 import subprocess
 import sys
-import threading
-import wave
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -19,60 +14,16 @@ from PIL import Image
 
 from core.cli.common import note_text
 from core.cli.main import main
-from core.cli.output import free_name
+from core.errors import ExitCode
 from core.generation.protocol import Note, Picture
-from core.hearing.palette import palette_of
 from core.hearing.samples import birdsong, silence, siren, write_wav
 from core.pictures import read_recipe, to_png
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
+from tests.cli.running import ROOT, Run, run, run_here
 
-ROOT = Path(__file__).parents[2]
 MINIATURE = ROOT / "core" / "miniatures" / "playground-mini"
 UPSCALER = ROOT / "core" / "miniatures" / "upscaler-mini" / "upscaler-mini.safetensors"
-
-
-def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The real command in a process of its own."""
-    return run_modules("core", *arguments, **environment)
-
-
-def run_with_spandrel(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The same, where spandrel can be imported whether torchvision is installed or not."""
-    return run_modules("tests.spandrel_alone", "core", *arguments, **environment)
-
-
-def run_modules(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What Python's -m runs with `arguments`."""
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | environment,
-        timeout=180,
-        check=False,
-    )
-
-
-def run_here(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The real command in this process, which has loaded the model libraries: for what is not about a process."""
-    root = logging.getLogger()
-    hooks = sys.excepthook, threading.excepthook
-    before, level = list(root.handlers), root.level
-    output, errors = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        try:
-            code = main([*map(str, arguments)])
-        except SystemExit as ended:  # the parser's
-            code = int(ended.code or 0)
-        finally:
-            root.handlers[:] = before
-            root.setLevel(level)
-            sys.excepthook, threading.excepthook = hooks
-    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
 def size_of(picture: Path) -> tuple[int, int]:
@@ -141,8 +92,9 @@ def test_silence_is_heard_but_not_painted(tmp_path: Path, tiny_pipeline: Path) -
 def test_imagine_paints_a_picture_that_can_be_painted_again(
     siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
 ) -> None:
+    settings = {"IMAGE_MODEL": str(tiny_pipeline), "C2PA": "off"}  # a signature is another one each time
     options = ("--seed", "5", "--steps", "3", "--guidance", "2.5", "--size", "48x32", "--style", "comic")
-    done = run_here("imagine", siren_wav, "--out", tmp_path / "siren.png", *options, IMAGE_MODEL=str(tiny_pipeline))
+    done = run_here("imagine", siren_wav, "--out", tmp_path / "siren.png", *options, **settings)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(tmp_path / "siren.png")
     recipe = read_recipe(tmp_path / "siren.png")
@@ -150,9 +102,7 @@ def test_imagine_paints_a_picture_that_can_be_painted_again(
     assert "comic book" in recipe.prompt.text
     assert recipe.heard[0].startswith("Siren")
 
-    again = run_here(
-        "imagine", "--recipe", tmp_path / "siren.png", "--out", tmp_path / "again.png", IMAGE_MODEL=str(tiny_pipeline)
-    )
+    again = run_here("imagine", "--recipe", tmp_path / "siren.png", "--out", tmp_path / "again.png", **settings)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "siren.png").read_bytes()
 
@@ -161,7 +111,7 @@ def test_imagine_paints_a_picture_that_can_be_painted_again(
 def test_a_picture_is_painted_larger_and_larger_again_from_its_recipe(
     siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
 ) -> None:
-    settings = {"IMAGE_MODEL": str(tiny_pipeline), "UPSCALE_MODEL": str(UPSCALER)}
+    settings = {"IMAGE_MODEL": str(tiny_pipeline), "UPSCALE_MODEL": str(UPSCALER), "C2PA": "off"}
     options = ("--steps", "2", "--size", "48x32", "--larger", "4", "--out", tmp_path / "siren.png")
     done = run_here("imagine", siren_wav, *options, **settings)
     assert done.returncode == 0, done.stderr
@@ -180,15 +130,14 @@ def test_a_picture_is_painted_larger_and_larger_again_from_its_recipe(
     assert read_recipe(tmp_path / "small.png").enlarged == 1
 
 
+@pytest.mark.usefixtures("spandrel")
 def test_larger_pictures_are_refused_where_nothing_makes_them(
     siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
 ) -> None:
-    done = run_with_spandrel(
-        "imagine", siren_wav, "--larger", "2", "--out", tmp_path / "x.png", IMAGE_MODEL=str(tiny_pipeline)
-    )
+    done = run_here("imagine", siren_wav, "--larger", "2", "--out", tmp_path / "x.png", IMAGE_MODEL=str(tiny_pipeline))
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "`imagine-sound models pull upscaler`" in done.stderr
+    (told,) = (line for line in done.stderr.splitlines() if line.startswith("imagine-sound: "))
+    assert "`imagine-sound models pull upscaler`" in told
     assert not (tmp_path / "x.png").exists()
 
 
@@ -233,79 +182,6 @@ def test_imagine_json_prints_each_event(siren_wav: Path, tmp_path: Path, tiny_pi
         assert image.size == (32, 32)
 
 
-def test_a_recording_is_never_overwritten_by_its_picture(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:
-    recording = tmp_path / "x.wav"
-    recording.write_bytes(siren_wav.read_bytes())
-    other_name = tmp_path / "link.png"
-    other_name.symlink_to(recording)
-    for out in (recording, other_name):
-        for flags in ([], ["--force"]):
-            done = run_here("imagine", recording, "--out", out, *flags, IMAGE_MODEL=str(tiny_pipeline))
-            assert done.returncode == 2
-            assert done.stderr.strip() == f"imagine-sound: {out} is what it is made from; choose another name."
-    assert recording.read_bytes() == siren_wav.read_bytes()
-
-
-def test_a_file_that_is_there_is_replaced_only_when_forced(
-    siren_wav: Path, tmp_path: Path, tiny_pipeline: Path
-) -> None:
-    letter = tmp_path / "letter.txt"
-    letter.write_text("dear all")
-    refused = run_here("imagine", siren_wav, "--out", letter, IMAGE_MODEL=str(tiny_pipeline))
-    assert refused.returncode == 2
-    assert refused.stdout == ""  # before anything was heard
-    assert "add --force" in refused.stderr
-    assert letter.read_text() == "dear all"
-
-    forced = run_here("imagine", siren_wav, "--out", letter, "--force", "--steps", "1", IMAGE_MODEL=str(tiny_pipeline))
-    assert forced.returncode == 0, forced.stderr
-    assert read_recipe(letter).heard[0].startswith("Siren")
-    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
-
-
-def test_a_picture_without_a_chosen_name_takes_a_free_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert free_name("dog-imagined", "png") == Path("dog-imagined.png")
-    Path("dog-imagined.png").touch()
-    Path("dog-imagined-2.png").symlink_to("nowhere")
-    assert free_name("dog-imagined", "png") == Path("dog-imagined-3.png")
-
-
-def test_convert_writes_a_wav_and_overwrites_nothing(
-    siren_wav: Path, tmp_path: Path, ffmpeg: Callable[..., None]
-) -> None:
-    ffmpeg("-i", siren_wav, tmp_path / "siren.mp3")
-    done = run("convert", tmp_path / "siren.mp3", tmp_path / "siren.wav")
-    assert done.returncode == 0, done.stderr
-    with wave.open(str(tmp_path / "siren.wav")) as file:
-        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
-        assert file.getnframes() / 16_000 == pytest.approx(5.0, abs=0.15)
-
-    before = (tmp_path / "siren.wav").read_bytes()
-    for source, target in (("siren.mp3", "siren.wav"), ("siren.mp3", "siren.mp3"), ("missing.mp3", "new.wav")):
-        refused = run("convert", tmp_path / source, tmp_path / target)
-        assert refused.returncode == 2
-        assert len(refused.stderr.strip().splitlines()) == 1
-    (tmp_path / "letter.mp3").write_text("dear all")
-    assert run("convert", tmp_path / "letter.mp3", tmp_path / "siren.wav", "--force").returncode == 2
-    assert (tmp_path / "siren.wav").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.mp3", "siren.mp3", "siren.wav"]
-
-
-def test_the_demo_keeps_a_sound_that_is_called_png(siren_wav: Path, tmp_path: Path, tiny_pipeline: Path) -> None:
-    sound = tmp_path / "dog.png"
-    sound.write_bytes(siren_wav.read_bytes())
-    done = run_here("demo", "--sound", sound, "--out", tmp_path / "demo", IMAGE_MODEL=str(tiny_pipeline))
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "demo" / "dog.png").read_bytes() == siren_wav.read_bytes()
-    with Image.open(tmp_path / "demo" / "dog-imagined.png") as picture:
-        palette = palette_of(picture)
-    with Image.open(tmp_path / "demo" / "dog-strip.png") as strip:
-        assert palette.loud in {colour for _, colour in strip.convert("RGB").getcolors(256) or ()}
-    page = (tmp_path / "demo" / "index.html").read_text()
-    assert re.search(r"<span>0:0\d</span><span>Siren</span>", page)
-
-
 def test_notes_are_english_sentences() -> None:
     assert note_text(Note("prompt_cut", {"end": "in the rain"})) == (
         "The prompt was too long for the model and ends at “in the rain”."
@@ -326,9 +202,9 @@ def _missing(directory: Path, _: object) -> Path:
     return directory / "missing.wav"
 
 
-@pytest.mark.parametrize("make", [_video, _empty, _missing])
+@pytest.mark.parametrize(("make", "run"), [(_video, run), (_empty, run_here), (_missing, run_here)])
 def test_bad_input_is_one_sentence_and_exit_code_2(
-    make: Callable[..., Path], tmp_path: Path, ffmpeg: Callable[..., None]
+    make: Callable[..., Path], run: Run, tmp_path: Path, ffmpeg: Callable[..., None]
 ) -> None:
     for command in ("hear", "imagine"):
         done = run(command, make(tmp_path, ffmpeg))
@@ -338,18 +214,18 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    ("environment", "says"),
+    ("environment", "says", "run"),
     [
-        ({"MAX_SECONDS": "long"}, "the setting MAX_SECONDS is wrong"),
-        ({"YAMNET_MODEL": "/nowhere.tflite"}, "YAMNET_MODEL is /nowhere.tflite"),
-        ({"IMAGE_MODEL": "/nowhere"}, "IMAGE_MODEL is /nowhere"),
-        ({"DEVICE": "cuda"}, "no CUDA GPU"),
-        ({"HEARING_BUDGET": "513"}, "the setting HEARING_BUDGET is wrong"),
-        ({"HEARING_BUDGET": "-1"}, "the setting HEARING_BUDGET is wrong"),
+        ({"MAX_SECONDS": "long"}, "the setting MAX_SECONDS is wrong", run),
+        ({"YAMNET_MODEL": "/nowhere.tflite"}, "YAMNET_MODEL is /nowhere.tflite", run_here),
+        ({"IMAGE_MODEL": "/nowhere"}, "IMAGE_MODEL is /nowhere", run_here),
+        ({"DEVICE": "cuda"}, "no CUDA GPU", run_here),
+        ({"HEARING_BUDGET": "513"}, "the setting HEARING_BUDGET is wrong", run_here),
+        ({"HEARING_BUDGET": "-1"}, "the setting HEARING_BUDGET is wrong", run_here),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_and_exit_code_2(
-    environment: dict[str, str], says: str, siren_wav: Path
+    environment: dict[str, str], says: str, run: Run, siren_wav: Path
 ) -> None:
     done = run("imagine", siren_wav, **environment)
     assert done.returncode == 2
@@ -378,8 +254,9 @@ def test_a_late_sound_is_heard_and_it_is_told_from_where(tmp_path: Path) -> None
     assert "It was very faint; I turned it up." in for_people
 
 
+@pytest.mark.usefixtures("spandrel")
 def test_models_lists_what_was_found_where() -> None:
-    done = run_with_spandrel("models")
+    done = run_here("models")
     assert done.returncode == 0, done.stderr
     assert "yamnet-mini" in done.stdout
     assert "upscaler-mini" in done.stdout
@@ -405,3 +282,15 @@ def test_doctor_checks_the_machine(tiny_pipeline: Path) -> None:
     assert re.search(r"decoder: memory.*files.*network.*environment ✓", done.stdout)
     wrong = run_here("doctor", IMAGE_MODEL="/nowhere")
     assert wrong.returncode == 2
+
+
+def test_whoever_stops_reading_ends_it_without_a_word(siren_wav: Path) -> None:
+    """As `imagine-sound hear --json siren.wav | head -0` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        command = [sys.executable, "-m", "core", "hear", "--json", str(siren_wav)]
+        ended = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, cwd=ROOT, text=True, timeout=120)
+    assert ended.returncode == ExitCode.DONE
+    assert "fault" not in ended.stderr
+    assert "pipe" not in ended.stderr

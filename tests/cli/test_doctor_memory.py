@@ -1,4 +1,7 @@
-"""`doctor` says the plan for a GPU's memory, and nothing of it where nothing is planned."""
+"""`doctor` says the plan for a GPU's memory and what is compiled, and nothing of it where that is no matter."""
+
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,7 +10,8 @@ from core.cli.doctor import checks
 from core.errors import ModelUnusable
 from core.generation import loading, placing
 from core.generation.residence import Card
-from core.settings import PLAYGROUND, CoreSettings
+from core.official import PLAYGROUND
+from core.settings import CoreSettings
 
 GPU = torch.device("cuda")
 
@@ -17,7 +21,7 @@ def memory_check(monkeypatch: pytest.MonkeyPatch, device: torch.device, *, total
     monkeypatch.setattr(placing, "card_of", lambda _: Card(free, total))
     for name, check in checks(CoreSettings(image_model=PLAYGROUND)):
         if name == "memory":
-            return check()
+            return str(check())
     return None
 
 
@@ -36,3 +40,26 @@ def test_gpu_that_is_too_small_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_nothing_is_said_on_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory_check(monkeypatch, torch.device("cpu"), total=0, free=0) is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "device", "compiler", "said"),
+    [
+        ("auto", GPU, "/usr/bin/gcc", "part by part while nobody waits, with /usr/bin/gcc; nothing of it is in"),
+        ("whole", GPU, "/usr/bin/gcc", "all of the model at once, which takes minutes while nobody waits"),
+        ("auto", GPU, None, "not possible, since there is no C compiler: install gcc"),
+        ("off", GPU, "/usr/bin/gcc", "COMPILE_MODEL=off"),
+        ("auto", torch.device("cpu"), "/usr/bin/gcc", "nothing is compiled on a processor"),
+    ],
+)
+def test_what_is_compiled_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, device: torch.device, compiler: str | None, said: str
+) -> None:
+    monkeypatch.setattr(loading, "choose_device", lambda _: device)
+    monkeypatch.setattr(shutil, "which", lambda _: compiler)
+    settings = CoreSettings(image_model=PLAYGROUND, compile_model=setting, model_cache=tmp_path)
+    [check] = [check for name, check in checks(settings) if name == "compiling"]
+    assert said in str(check())
+    settings.compile_cache.mkdir()
+    (settings.compile_cache / "kernel.so").write_bytes(bytes(2_000_000))
+    assert ("2 MB of it are in" in str(check())) == ("COMPILE_MODEL" not in said and "processor" not in said)

@@ -14,10 +14,12 @@ from core.cli.pulling import used_here
 from core.errors import DownloadFailed
 from core.fetching import ModelFile
 from core.models import ModelStore
-from core.official import PLAYGROUND_MODEL, TAESDXL
-from core.settings import PLAYGROUND, CoreSettings, Speech
+from core.official import PLAYGROUND, PLAYGROUND_MODEL, TAESDXL
+from core.settings import CoreSettings, Speech
+from core.speech_models import SpeechModels
 from tests.hub_server import COMMIT, Hub, serving
 
+CHECK = "NSFW image detection"
 FILES = {"config.json": b"{}", "model_index.json": b"{}"}
 
 
@@ -28,7 +30,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         ("PLAYGROUND_MODEL", PLAYGROUND_MODEL, "model_index.json"),
         ("TAESDXL", TAESDXL, "config.json"),
     ):
-        monkeypatch.setattr(models, name, replace(official, commit=COMMIT, files=(ModelFile(file),)))
+        small = replace(official, commit=COMMIT, files=(ModelFile(file),))
+        monkeypatch.setattr(models, name, small)
+        monkeypatch.setattr(pulling, name, small)
     monkeypatch.setenv("MODEL_CACHE", str(tmp_path / "cache"))
     with serving(dict(FILES), tmp_path / "hub", monkeypatch) as made:
         yield made
@@ -58,7 +62,9 @@ def test_what_is_named_is_fetched_and_its_licence_and_size_are_said_first(
         assert [line.split(" is in ")[0] for line in lines[2:]] == ["Playground v2.5", "TAESDXL"]
     if not names:
         assert lines == [
-            "Playground v2.5 is left out: it does not paint here; `imagine-sound models pull playground` fetches it."
+            "Playground v2.5 is left out: it does not paint here; `imagine-sound models pull playground` fetches it.",
+            "SD-Turbo paints without a GPU (Stability AI Community License, 2.6 GB); `imagine-sound models pull "
+            "sd-turbo` fetches it, and `auto` paints with it then.",
         ]
 
 
@@ -71,15 +77,20 @@ def test_all_is_all_that_the_extras_here_can_use(
         pulled.append(name)
         return tmp_path
 
-    for name in ("yamnet", "playground", "taesdxl", "recogniser", "language_pipeline", "upscaler"):
+    for name in ("yamnet", "playground", "upscaler"):
         monkeypatch.setattr(ModelStore, f"pull_{name}", staticmethod(partial(pull, name)))
+    for name in ("recogniser", "language_pipeline"):
+        monkeypatch.setattr(SpeechModels, f"pull_{name}", staticmethod(partial(pull, name)))
+    monkeypatch.setattr(ModelStore, "pull_into_cache", lambda store, decoder: pull(decoder.name))
+    monkeypatch.setattr(ModelStore, "pull_known", lambda store, known: pull(known.short_name))
     monkeypatch.setattr(pulling, "find_spec", lambda name: name)
+    painters = ["playground", "z-image-turbo", "klein", "sd-turbo", "TAESD"]
     assert main(["models", "pull", "all"]) == 0
-    assert pulled == ["yamnet", "playground", "taesdxl", "recogniser", "language_pipeline", "upscaler"]
+    assert pulled == ["yamnet", *painters, "TAESDXL", "recogniser", "language_pipeline", "upscaler", CHECK]
     pulled.clear()
     monkeypatch.setattr(pulling, "find_spec", lambda name: None)
     assert main(["models", "pull", "all"]) == 0
-    assert pulled == ["yamnet", "playground", "taesdxl", "upscaler"]
+    assert pulled == ["yamnet", *painters, "TAESDXL", "upscaler", CHECK]
     assert "imagine-sound[speech]" in capsys.readouterr().out
 
 
@@ -87,6 +98,7 @@ def test_all_is_all_that_the_extras_here_can_use(
     ("settings", "on_gpu", "extras", "uses"),
     [
         ({}, False, (), ["yamnet"]),
+        ({"picture_check": "block"}, False, (), ["yamnet", "picture-check"]),
         ({}, True, (), ["yamnet", "playground", "taesdxl"]),
         ({}, True, ("spandrel", "faster_whisper"), ["yamnet", "playground", "taesdxl", "speech", "upscaler"]),
         ({}, False, ("spandrel", "faster_whisper"), ["yamnet", "speech"]),
