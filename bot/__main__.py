@@ -1,5 +1,7 @@
 """`imagine-sound-bot`: starts the bot and stops it in order on SIGTERM and SIGINT, or when its painter is lost.
 
+Without a token it serves the page alone.
+
 Whoever started it is to start it again where it ends with RESTART; what had not been answered is answered then.
 """
 
@@ -8,36 +10,42 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import discord
-from pydantic import ValidationError
 
 from bot.client import ImagineBot
 from bot.discord_api.library_log import tell_broken_connections_in_a_line
-from bot.ending import LoopWatch, end_now, end_within
-from bot.loop_lag import LoopLag
+from bot.maintain import add_database_commands, maintain
+from bot.parts import Current, Gateway, NoGateway, StorePart
+from bot.restarts import Restarts
 from bot.settings import BotSettings
-from bot.storage import maintenance
 from bot.storage.database import StoreUnusable
 from bot.storage.lock import InstanceLock
-from core.engine import Engine, spare_from_collections
+from core.address import Address
+from core.ending import LOOP_STALL_S, LoopWatch, end_now, end_within
+from core.engine import Engine
+from core.env_file import complaints
 from core.errors import ExitCode, PainterLost, WrongSetting
 from core.generation.adapter_header import bad_adapters
 from core.hearing.decoding.walls import hide_this_process
+from core.importing import silence_libraries, spare_from_collections
 from core.log_lines import FULL, one_line, set_up_log
+from core.loop_lag import LoopLag
 from core.models import ModelStore
-from core.settings import CoreSettings, read_settings
+from core.reading_settings import read_together
+from core.settings import CoreSettings
 from core.speech.factory import said_at_start
+from core.web.alone import serve_alone
+from core.web.parts import Part
+from core.web.serving import DEFAULT, Opened, serving
 
 log = logging.getLogger("bot")
 
 NO_TOKEN = """\
-There is no Discord token. To get one:
+There is no Discord token, so there is the page alone. To add Discord:
 1. Open https://discord.com/developers/applications, make an application, and under "Bot" choose "Reset Token".
 2. Write DISCORD_TOKEN=<the token> into the file .env here, and start again. docs/discord.md shows every step."""
 
@@ -58,9 +66,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 LONGEST_CLOSING_S = 30.0
 """How long closing may take beside the pictures in the making. It takes a few seconds, unless Discord is away."""
 
-LOOP_STALL_S = 60.0
-"""The event loop comes round many times a second; one that stands for so long never will."""
-
 LEAVING_S = 1.0
 """How long the event loop may take to end once everything is closed."""
 
@@ -71,26 +76,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It ends hard: what a driver or a thread that hangs does while the interpreter is taken down may take for ever.
     """
     chosen = _parser().parse_args(arguments)
+    silence_libraries()
     hide_this_process()  # the tokens in its environment are nobody else's business
+    for complaint in complaints():  # first, since what is missing may have been mistyped
+        print(complaint, file=sys.stderr)
     try:
-        settings, core_settings = read_settings(BotSettings), read_settings(CoreSettings)
+        settings, core_settings = read_together(BotSettings, CoreSettings)
     except WrongSetting as error:
-        print(error, file=sys.stderr)
+        print(f"{error}\n.env.example describes every setting.", file=sys.stderr)
         return ExitCode.BAD_INPUT
-    except ValidationError as error:
-        for problem in error.errors():
-            print(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", file=sys.stderr)
-        return ExitCode.BAD_INPUT
+    if chosen.command == "doctor":
+        from bot import doctor  # which asks Discord, and loads what hears and paints
+
+        return doctor.run(settings, core_settings, as_json=chosen.json)
     if chosen.command == "db":
-        return _maintain(settings.database, chosen)
-    if settings.discord_token is None:
-        print(NO_TOKEN, file=sys.stderr)
-        return ExitCode.BAD_INPUT
-    token, hub_token = settings.discord_token.get_secret_value(), core_settings.hub_token
-    set_up_log(core_settings.log_level, FULL, filter(None, (token, hub_token)))
+        return maintain(settings, core_settings, chosen)
+    secrets = (settings.discord_token, core_settings.hf_token, core_settings.web_token)
+    set_up_log(core_settings.log_level, FULL, [secret.get_secret_value() for secret in secrets if secret is not None])
     tell_broken_connections_in_a_line()
     try:
+        if settings.discord_token is None:
+            print(NO_TOKEN, file=sys.stderr)
+            end_now(asyncio.run(_serve_alone(core_settings)))
         end_now(asyncio.run(_run_watched(settings, core_settings)))
+    except WrongSetting as error:
+        print(f"imagine-sound: {error}", file=sys.stderr)
+        return ExitCode.BAD_INPUT
     except KeyboardInterrupt:  # where signals cannot be handled otherwise
         return ExitCode.DONE
 
@@ -100,40 +111,27 @@ def _parser() -> argparse.ArgumentParser:
         prog="imagine-sound-bot", description="The Discord bot. Its settings come from the environment and .env."
     )
     commands = parser.add_subparsers(dest="command", metavar="command")
-    database = commands.add_parser("db", help="look after the bot's database, without starting the bot")
-    what = database.add_subparsers(dest="what", required=True)
-    what.add_parser("check", help="list what is still owed, and whether the file is sound")
-    what.add_parser("upgrade", help="bring the file to this version, as the next start would")
-    what.add_parser("backup", help="copy the file, also while the bot runs").add_argument("file", type=Path)
+    add_database_commands(commands)
+    doctor = commands.add_parser("doctor", help="check this machine, the settings, the token and the store")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
 
-def _maintain(database: Path, chosen: argparse.Namespace) -> ExitCode:
-    """`imagine-sound-bot db ...`."""
-    try:
-        match chosen.what:
-            case "upgrade":
-                asyncio.run(maintenance.bring_up_to_date(database))
-                print(f"{database} is up to date.")
-            case "backup":
-                maintenance.copy(database, chosen.file)
-                print(f"{database} is copied to {chosen.file}.")
-            case "check":
-                owed = maintenance.look(database)
-                print("\n".join(maintenance.describe(owed, datetime.now(UTC))))
-                return ExitCode.FAULT if owed.damage else ExitCode.DONE
-    except StoreUnusable as error:
-        print(error, file=sys.stderr)
-        return ExitCode.BAD_INPUT
-    return ExitCode.DONE
+async def _serve_alone(settings: CoreSettings) -> ExitCode:
+    """The page without Discord, which it says is not there."""
+    return await serve_alone(settings, Address.of(settings.web_bind or DEFAULT), [NoGateway()], opened=_tell_opened)
+
+
+def _tell_opened(page: Opened) -> None:
+    print(page.says, file=sys.stderr, flush=True)
 
 
 async def _run_watched(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
     """As `run`, and the process ends even where the event loop stands or its threads do not end."""
     status = ExitCode.FAULT
     try:
-        with LoopWatch(LOOP_STALL_S), LoopLag():
-            status = await run(settings, core_settings)
+        with LoopWatch(LOOP_STALL_S, before_end=Restarts(settings.data_dir).note), LoopLag() as lag:
+            status = await run(settings, core_settings, lag)
     except StoreUnusable as error:
         print(error, file=sys.stderr)
         status = ExitCode.BAD_INPUT
@@ -142,8 +140,9 @@ async def _run_watched(settings: BotSettings, core_settings: CoreSettings) -> Ex
     return status
 
 
-async def run(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
-    """Run the bot; without the message content intent where Discord does not grant it."""
+async def run(settings: BotSettings, core_settings: CoreSettings, lag: LoopLag | None = None) -> ExitCode:
+    """Run the bot, and the page beside it where WEB_BIND says so; without the message content intent where Discord does
+    not grant it. `lag` measures the event loop."""
     for name, why in bad_adapters(core_settings.adapters_dir).items():
         log.warning("the adapter %s in %s %s; whoever chooses it is told so", name, core_settings.adapters_dir, why)
     for sentence in said_at_start(core_settings, ModelStore(core_settings)):
@@ -153,16 +152,34 @@ async def run(settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # on Windows, where Ctrl+C is a KeyboardInterrupt that `main` handles
             loop.add_signal_handler(number, stop.set)
-    async with InstanceLock(settings.data_dir):
-        return await _connect(stop, settings, core_settings)
+    current = Current()
+    async with (
+        InstanceLock(settings.data_dir),
+        make_engine(core_settings) as engine,
+        _page(engine, core_settings, current, lag),
+    ):
+        return await _connect(stop, settings, engine, current)
 
 
-async def _connect(stop: asyncio.Event, settings: BotSettings, core_settings: CoreSettings) -> ExitCode:
+@asynccontextmanager
+async def _page(engine: Engine, settings: CoreSettings, current: Current, lag: LoopLag | None) -> AsyncIterator[None]:
+    """The page with the same engine, where there is to be one. It stays while Discord is away, and says so."""
+    if settings.web_bind is None:
+        yield
+        return
+    parts: list[Part] = [Gateway(current), StorePart(current)]
+    async with serving(engine, settings, Address.of(settings.web_bind), parts, lag=lag) as page:
+        _tell_opened(page)
+        yield
+
+
+async def _connect(stop: asyncio.Event, settings: BotSettings, engine: Engine, current: Current) -> ExitCode:
     """Run until `stop`; where Discord cannot be reached, try again until it can."""
     pause = FIRST_PAUSE_S
     while not stop.is_set():
         try:
-            await run_until(stop, ImagineBot(settings, make_engine(core_settings)))
+            current.bot = ImagineBot(settings, engine)
+            await run_until(stop, current.bot)
             return ExitCode.DONE
         except PainterLost:
             return ExitCode.RESTART
@@ -204,6 +221,8 @@ async def run_until(stop: asyncio.Event, bot: ImagineBot) -> None:
         finally:
             log.info("stopping")
             is_lost = losing.done()
+            if is_lost:
+                Restarts(bot.services.settings.data_dir).note()
             late = end_within(
                 bot.services.settings.drain_seconds + LONGEST_CLOSING_S,
                 ExitCode.RESTART if is_lost else ExitCode.FAULT,

@@ -17,19 +17,20 @@ from discord import app_commands
 from discord.ext import commands, tasks
 
 from bot.discord_api import calls
+from bot.discord_api.call_counts import counted
 from bot.discord_api.clock import DiscordClock
 from bot.discord_api.files import FileReader, ReadFile
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.permissions import invite_link, missing_in
 from bot.discord_api.recent_tokens import RecentTokens
 from bot.jobs.gallery import Gallery
-from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
 from bot.jobs.services import JobServices
 from bot.jobs.speakers import Speakers
 from bot.jobs.turns import Turns
+from bot.maintain import installation
 from bot.requests.answering import tell_fault
 from bot.requests.catch_up import CatchUp
 from bot.requests.change import paint_changed
@@ -45,17 +46,21 @@ from bot.requests.mine import MineButton
 from bot.requests.privacy import PrivacyButton, SpeechSelect
 from bot.requests.services import Interaction, ServiceClient, Services
 from bot.requests.settings_panel import PageButton, SettingControl, change_numbers, change_words
+from bot.requests.upkeep import Upkeep
+from bot.restarts import Restarts
 from bot.settings import BotSettings
+from bot.storage.backup import Nightly
 from bot.storage.database import StoreUnusable
 from bot.storage.store import Store
 from bot.views.editors import CHANGE_EDITOR, NUMBERS_EDITOR, WORDS_EDITOR
 from bot.views.texts import CommandTranslator, Texts
+from core.attribution import Inspector
 from core.engine import Engine
-from core.prompting.words import WordList, read_word_list
+from core.pace import Pace
+from core.prompting.words import BLOCKED_WORDS, WordList, read_word_list
 
 log = logging.getLogger(__name__)
 
-REFUSED_WORDS = "blocked-words.txt"
 CLEAN_UP_MINUTES = 10
 MOST_DOUBLINGS = 5
 """Of the pause before the gateway is tried again, which begins with at most two seconds."""
@@ -65,7 +70,7 @@ SWEEP_S = 10
 
 def _refused_words(data_dir: Path) -> WordList:
     """What whoever runs the bot lets nobody paint. A list that cannot be read is no list to go on without."""
-    path = data_dir / REFUSED_WORDS
+    path = data_dir / BLOCKED_WORDS
     try:
         return read_word_list(path)
     except (OSError, UnicodeDecodeError) as error:
@@ -105,7 +110,7 @@ class ImagineBot(ServiceClient):
             allowed_mentions=discord.AllowedMentions.none(),
             shard_count=settings.shard_count,
             max_messages=None,
-            http_trace=clock.trace(),
+            http_trace=counted(clock.trace()),
         )
         self._reader = FileReader(engine.settings.audio_limits.max_bytes)
         self.services = self._build(settings, engine, clock.now, read_file or self._reader)
@@ -142,6 +147,7 @@ class ImagineBot(ServiceClient):
             places=places,
             tokens=job_services.tokens,
             speakers=job_services.speakers,
+            inspector=Inspector(engine, settings.data_dir),
             now=now,
         )
 
@@ -156,6 +162,8 @@ class ImagineBot(ServiceClient):
         await self.add_cog(CatchUp(self, self._listener))
         await self.add_cog(GalleryEvents(self))
         await self.add_cog(Languages(self))
+        everything = installation(self.services.settings, self.services.engine.settings)
+        await self.add_cog(Upkeep(self, Nightly(everything), Restarts(self.services.settings.data_dir)))
         await self.add_cog(
             Editors({CHANGE_EDITOR: paint_changed, NUMBERS_EDITOR: change_numbers, WORDS_EDITOR: change_words})
         )
@@ -186,7 +194,7 @@ class ImagineBot(ServiceClient):
         """There are no text commands; `listener.py` reads the messages."""
 
     async def close(self) -> None:
-        """Let running jobs end within the deadline, put the rest off, and take everything down."""
+        """Let running jobs end within the deadline, put the rest off, and take everything down but the engine."""
         if self.is_closed():
             return
         self._clean_up.cancel()
@@ -195,7 +203,6 @@ class ImagineBot(ServiceClient):
         await asyncio.gather(self._listener.stop(), self.services.jobs.drain(self.services.settings.drain_seconds))
         await super().close()
         await self._reader.close()
-        await self.services.engine.close()
         await self.services.store.close()
 
     async def _sync_commands(self) -> None:

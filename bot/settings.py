@@ -3,23 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
+
+from core.settings import ServiceSettings
 
 
-class BotSettings(BaseSettings):
+class BotSettings(ServiceSettings):
     """The bot's own settings; what each server may choose for itself is in `store.GuildSettings`."""
-
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
 
     discord_token: SecretStr | None = Field(
         None, description="The bot's token from https://discord.com/developers/applications (see docs/discord.md)."
-    )
-    data_dir: Path = Field(
-        default_factory=lambda: platformdirs.user_data_path("imagine-sound"),
-        description="Where the bot keeps its database: accepted requests, recipes, server settings, block lists; "
-        "empty: the user's data directory.",
     )
     message_content: bool = Field(
         True,
@@ -50,26 +44,6 @@ class BotSettings(BaseSettings):
         60.0,
         description="After a start or a broken connection, what was posted within so many minutes before is taken up; "
         "0: nothing is.",
-    )
-    keep_days: Annotated[float, Field(gt=0)] = Field(
-        90.0, description="How many days a picture's recipe is kept; its buttons work as long."
-    )
-
-    pictures_per_user_hour: Annotated[int, Field(ge=1)] = Field(
-        20,
-        description="How many pictures one person may ask for in an hour, wherever; a server may allow fewer.",
-    )
-    pictures_per_server_hour: Annotated[int, Field(ge=1)] = Field(
-        300, description="How many pictures one server may ask for in an hour."
-    )
-    pictures_per_hour: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="How many pictures all together may ask for in an hour; empty: as many as they like."
-    )
-    waiting_per_user: Annotated[int, Field(ge=1)] = Field(
-        5, description="How many of one person's requests may be unfinished at once."
-    )
-    waiting_per_server: Annotated[int, Field(ge=1)] = Field(
-        100, description="How many of one server's requests may be unfinished at once."
     )
 
     @field_validator("blocked_users", "allowed_servers", mode="before")

@@ -6,13 +6,12 @@
 
 Hearing runs in a small thread pool, recognition in a thread of its own, painting in the generator's one thread; the
 event loop waits for none. No asyncio is in core but here and in what it is made of: `hearer.py`, `understander.py`
-with the lane and the served writer, `painter.py` and `enlarger.py`.
+with the lane and the served writer, `painter.py`, `enlarger.py`, `checker.py`, `streams.py`.
 Whoever stops reading the stream (`aclose`, or cancelling the task) cancels the job. The engine knows nothing of who
 asks, and keeps nothing once a stream has ended.
 """
 
 import asyncio
-import gc
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -21,41 +20,46 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from PIL.Image import Image
 
+from core.checker import Checker
 from core.enlarger import Enlarger
 from core.errors import ImagineSoundError, ModelMissing, NothingHeard
 from core.events import Event, Heard, HeardSummary, Understood
+from core.generation.adapter_header import choices
 from core.generation.enlarging import EnlargingThread
 from core.generation.limits import shaped
 from core.generation.protocol import (
     MAX_SEED,
-    Failed,
-    GenerationEvent,
+    Figures,
     GenerationRequest,
     GeneratorInfo,
     ImageGenerator,
-    Listener,
+    InspectionRequest,
     Loading,
-    Painted,
-    Painting,
-    Queued,
     UpscalingRequest,
 )
 from core.hearer import Hearer
 from core.hearing.ears import EarPool
 from core.hearing.strip import Strip
-from core.models import LocatedModel, ModelStore, find_adapters
-from core.options import ImagineOptions
+from core.located import LocatedModel
+from core.makers import enlarger_of, painter_of, picture_check_of
+from core.models import ModelStore
+from core.options import ImagineOptions, PictureCheck
 from core.painter import Painter
 from core.prompting.prompt import Prompt
 from core.prompting.scene import Scene
+from core.provenance.key_file import Marker
+from core.provenance.manifest import Signer
 from core.recipe import Recipe
 from core.settings import CoreSettings
 from core.speech.recognise import Recogniser
 from core.speech.spoken import Spoken
+from core.streams import inspected_by, painted_by
 from core.telling import can_be_painted, check_words, chosen, is_told_in, scene_of, told
 from core.understander import Understander
 
@@ -73,15 +77,6 @@ DEFAULTS = ImagineOptions()
 """Nobody has chosen anything."""
 
 Made = TypeVar("Made")
-Request = TypeVar("Request", contravariant=True)
-
-
-class _Takes(Protocol[Request]):
-    """What paints or enlarges; see ImageGenerator."""
-
-    def submit(self, request: Request, listener: Listener) -> int: ...
-
-    def cancel(self, number: int) -> None: ...
 
 
 class Engine:
@@ -102,8 +97,12 @@ class Engine:
         self.settings = settings
         self._models = models or ModelStore(settings, tell=lambda share: self._painter.tell(share))
         self._after_loading = after_loading
-        self._painter = Painter(partial(self._loaded, make_generator or _default_generator))
-        self._enlarger = Enlarger(partial(self._loaded, make_enlarger or _default_enlarger))
+        self._marker = Marker(settings.data_dir)
+        self.sign = Signer(settings).sign
+        """For the files of what was painted; blocks for some milliseconds."""
+        self._painter = Painter(partial(self._loaded, make_generator or painter_of))
+        self._enlarger = Enlarger(partial(self._loaded, make_enlarger or enlarger_of))
+        self._checker = Checker(settings, self._models, partial(self._loaded, picture_check_of))
         self._hearer = Hearer(settings, self._models, self._words, after_loading=after_loading)
         self._understander = Understander(
             settings,
@@ -130,6 +129,7 @@ class Engine:
         hearing_begins: Callable[[], None] = lambda: None,
         refuses: Callable[[str], bool] = lambda text: False,
         allows_words: Callable[[], bool] = lambda: True,
+        check: PictureCheck | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Hear a recording and paint it: Heard, then Loading, Queued and Painting, then Painted.
 
@@ -138,15 +138,17 @@ class Engine:
         `hearing_begins` is called in the hearing thread once it is the recording's turn, and a first Painting, of no
         step yet, comes when it is the picture's. `refuses` says of a text whether it may not be painted: it is asked
         before anybody is told the text. `allows_words` says whether words may still be recognised: it is asked again
-        and again, from any thread, and once it is False they are dropped. Raises one of core.errors: RecordingError for
-        a recording that cannot be heard, NothingHeard for mere silence (unless `options` say to paint it, or what
-        else), WordsRefused, PaintingError, ModelError, PainterLost, ShuttingDown.
+        and again, from any thread, and once it is False they are dropped; `check`: see `paint`. Raises one of
+        core.errors: RecordingError for a recording that cannot be heard, NothingHeard for mere silence (unless
+        `options` say what to paint), WordsRefused, PaintingError, ModelError, PainterLost, ShuttingDown.
         """
         check_words(refuses, options.prompt, options.negative_prompt, options.said)
         if isinstance(source, HeardSummary):
             heard, summary = None, source
         else:
-            heard = await self.hear(source, options, begins=hearing_begins)
+            loop = asyncio.get_running_loop()
+            begin_painter = partial(loop.call_soon_threadsafe, self._painter.begin)
+            heard = await self.hear(source, options, begins=hearing_begins, sounds=begin_painter)
             summary = heard.summary
             check_words(refuses, summary.prompt.text, summary.prompt.negative_text)
             yield heard
@@ -164,18 +166,24 @@ class Engine:
         prompt = await self.prompt_for(summary, options)
         check_words(refuses, prompt.text, prompt.negative_text)
         labels = tuple(f"{category.name} ({category.certainty:.2f})" for category in summary.top[:LABELS_IN_RECIPE])
-        async with aclosing(self.paint(prompt, options, heard=labels, user=user)) as events:
+        async with aclosing(self.paint(prompt, options, heard=labels, user=user, check=check)) as events:
             async for event in events:
                 yield event
 
     async def hear(
-        self, recording: bytes | Path, options: ImagineOptions = DEFAULTS, *, begins: Callable[[], None] = lambda: None
+        self,
+        recording: bytes | Path,
+        options: ImagineOptions = DEFAULTS,
+        *,
+        begins: Callable[[], object] = lambda: None,
+        sounds: Callable[[], object] = lambda: None,
     ) -> Heard:
         """What is in `recording`, and the prompt for it. Cancelling it frees what hears it at once.
 
-        Raises RecordingError, ModelError, ShuttingDown.
+        In the hearing thread, `begins` is called at its turn, `sounds` once it could be read and is not silent. Raises
+        RecordingError, ModelError, ShuttingDown.
         """
-        heard = await self._hearer.hear(recording, options, begins=begins)
+        heard = await self._hearer.hear(recording, options, begins=begins, sounds=sounds)
         may_understand = options.said is None and self._understander.may_understand(options)
         return heard if may_understand else replace(heard, voice=None)
 
@@ -219,37 +227,59 @@ class Engine:
         return await asyncio.to_thread(tell)
 
     async def paint(
-        self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
+        self,
+        prompt: Prompt,
+        options: ImagineOptions = DEFAULTS,
+        *,
+        heard: tuple[str, ...] = (),
+        user: str = "",
+        check: PictureCheck | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Paint `prompt`, of a recipe say, without hearing anything; `heard` goes into the picture's recipe.
 
-        As many Painted come as `options` count, and then nothing; if one fails, all do.
+        As many Painted come as `options` count, and then nothing; if one fails, all do. `check`: what becomes of those
+        that should not be shown; None: what the settings say. Raises PictureBlocked, among others.
         """
+        async with aclosing(self._checker.checked(self._paint(prompt, options, heard, user), check)) as events:
+            async for event in events:
+                yield event
+
+    async def _paint(
+        self, prompt: Prompt, options: ImagineOptions, heard: tuple[str, ...], user: str
+    ) -> AsyncGenerator[Event, None]:
         if self._painter.is_awaited:
             yield Loading()
             async with aclosing(self._painter.arrivals()) as arrivals:
                 async for share in arrivals:
                     yield Loading(share if share < 1 else None)
         generator = await self.generator()
-        size = options.size
+        size, info = options.size, await asyncio.to_thread(generator.info)
         if size is None and options.shape is not None:
-            size = shaped(options.shape, (await asyncio.to_thread(generator.info)).size)
-        request = GenerationRequest(
-            prompt=prompt,
-            seed=secrets.randbelow(MAX_SEED) if options.seed is None else options.seed,
-            steps=options.steps,
-            guidance=options.guidance,
-            size=size,
-            adapter=options.adapter,
-            near=options.near,
-            user=user,
-            heard=heard,
-        )
-        async with aclosing(_painted_by(generator, _one_each(request, options.count))) as events:
+            size = shaped(options.shape, info)
+        seed = secrets.randbelow(MAX_SEED) if options.seed is None else options.seed
+        requests = [
+            GenerationRequest(
+                prompt=prompt,
+                seed=(seed + index) % (MAX_SEED + 1),
+                steps=options.steps,
+                guidance=options.guidance,
+                size=size,
+                adapter=options.adapter,
+                near=options.near,
+                user=user,
+                heard=heard,
+            )
+            for index in range(options.count)
+        ]
+        if options.marked and self.settings.watermark:
+            requests = await asyncio.to_thread(self._marked, requests)
+        async with aclosing(painted_by(generator, requests, info.picture_s)) as events:
             async for event in events:
                 yield event
 
-    async def enlarge(self, image: Image, recipe: Recipe, times: int, *, user: str = "") -> AsyncGenerator[Event, None]:
+    async def enlarge(
+        self, image: Image, recipe: Recipe, times: int, *, user: str = "", check: PictureCheck | None = None
+    ) -> AsyncGenerator[Event, None]:
         """`image`, which was painted by `recipe`, 2 or 4 `times` larger: as `paint`, with tiles for steps.
 
         It waits in a queue of its own, and leaves the painter alone. Raises ModelMissing where nothing enlarges it,
@@ -258,9 +288,17 @@ class Engine:
         await asyncio.to_thread(self.upscaler, recipe.model)
         yield Loading()
         thread = await self._enlarger.thread()
-        async with aclosing(_painted_by(thread, [UpscalingRequest(image, recipe, times, user)])) as events:
+        larger = painted_by(thread, [UpscalingRequest(image, recipe, times, user)])
+        async with aclosing(self._checker.checked(larger, check)) as events:
             async for event in events:
                 yield event
+
+    async def inspect(self, request: InspectionRequest) -> npt.NDArray[np.float32]:
+        """The noise that a picture may have started from; see Inspected. It waits in the painter's queue.
+
+        Raises InvalidOptions where the painter cannot tell, PaintingError, ModelError, PainterLost, ShuttingDown.
+        """
+        return await inspected_by(await self.generator(), request)
 
     def upscaler(self, painter: str) -> LocatedModel:
         """What enlarges the pictures of the model `painter`, as a recipe names it. Raises ModelMissing."""
@@ -284,14 +322,25 @@ class Engine:
         generator = self._painter.loaded
         return generator.info() if generator is not None else None
 
+    def load_failure(self) -> BaseException | None:
+        """Why nothing can be painted now, where that is known."""
+        return self._painter.failure
+
     def adapters(self) -> tuple[str, ...]:
         """The names of the LoRA adapters that may be chosen; reads a directory, so not on the event loop."""
-        return tuple(find_adapters(self.settings.adapters_dir))
+        if self.settings.painters:
+            info = self.loaded_info()
+            return () if info is None else tuple(info.adapters)
+        return tuple(choices(self.settings.adapters_dir))
 
     def queue_length(self) -> int:
         """How many pictures wait or are being painted."""
+        return 0 if self._painter.loaded is None else self._painter.loaded.queue_length()
+
+    def figures(self) -> Figures:
+        """What the painter has counted since it was loaded."""
         generator = self._painter.loaded
-        return 0 if generator is None else generator.queue_length()
+        return Figures() if generator is None else generator.figures()
 
     async def ears(self) -> EarPool:
         """The sound classifiers, loaded at the first call; a failed load is tried again at the next."""
@@ -312,7 +361,7 @@ class Engine:
         """Give up what is being painted, and free the models. Streams still being read end with ShuttingDown."""
         self._hearer.stop()
         self._understander.stop()
-        parts = (self._painter, self._hearer, self._understander, self._enlarger)
+        parts = (self._painter, self._hearer, self._understander, self._enlarger, self._checker)
         try:
             async with asyncio.timeout(LONGEST_CLOSING_S):
                 await asyncio.gather(*(part.close() for part in parts))
@@ -324,64 +373,13 @@ class Engine:
         self._after_loading()
         return made
 
+    def _marked(self, requests: Sequence[GenerationRequest]) -> list[GenerationRequest]:
+        """Each with the pattern of its composition: pictures that are near each other share one."""
+        seeds = [request.seed if request.near is None else request.near for request in requests]
+        return [
+            replace(request, pattern=self._marker.pattern_for(seed))
+            for request, seed in zip(requests, seeds, strict=True)
+        ]
+
     def _words(self, scene: Scene, options: ImagineOptions) -> Prompt:
         return told(scene, options.style or self.settings.style, options, self.loaded_info())
-
-
-def _one_each(request: GenerationRequest, count: int) -> list[GenerationRequest]:
-    """`count` requests, each with the next seed."""
-    return [replace(request, seed=(request.seed + index) % (MAX_SEED + 1)) for index in range(count)]
-
-
-async def _painted_by(
-    thread: _Takes[Request], requests: Sequence[Request]
-) -> AsyncGenerator[Loading | Queued | Painting | Painted, None]:
-    """All of `requests` at once, as one stream: where the last of them stands, until the first is begun."""
-    loop = asyncio.get_running_loop()
-    events: asyncio.Queue[tuple[int, GenerationEvent]] = asyncio.Queue()
-
-    def listen(index: int, event: GenerationEvent) -> None:
-        loop.call_soon_threadsafe(events.put_nowait, (index, event))
-
-    numbers: list[int] = []
-    left = len(requests)
-    try:
-        for index, request in enumerate(requests):
-            numbers.append(thread.submit(request, partial(listen, index)))
-        has_begun = False
-        while left:
-            index, event = await events.get()
-            match event:
-                case Failed(error):
-                    raise error
-                case Painting() | Painted():
-                    has_begun = True
-                    left -= isinstance(event, Painted)
-                    yield replace(event, index=index)
-                case Loading() | Queued() if index == len(requests) - 1 and not has_begun:
-                    yield event
-    finally:
-        for number in numbers:
-            thread.cancel(number)
-
-
-def spare_from_collections() -> None:
-    """Take all objects that are there out of Python's garbage collections.
-
-    The model libraries bring about a million objects that live as long as the program; every full collection goes
-    through all of them while the event loop stands. For programs that stay: what is frozen is never freed.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-def _default_generator(settings: CoreSettings, models: ModelStore) -> ImageGenerator:
-    from core.generation.factory import make_generator  # torch and diffusers load here, not before
-
-    return make_generator(settings, models)
-
-
-def _default_enlarger(settings: CoreSettings, models: ModelStore) -> EnlargingThread:
-    from core.generation.factory import make_enlarger
-
-    return make_enlarger(settings, models)

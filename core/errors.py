@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2
     """Bad input or settings: the person can mend it."""
     ENDED_BY_GUARD = 3
-    """A training went wrong and was stopped before anything worth keeping was learnt."""
+    """The guard ended a training; an adapter that it had judged before may have been kept."""
     RESTART = 75
     """It cannot go on, but would after a new start: the supervisor is to start it again."""
     INTERRUPTED = 130
@@ -41,6 +41,15 @@ class ImagineSoundError(Exception):
 
 class WrongSetting(ImagineSoundError):
     """A setting in the environment, in `.env` or on the command line has no valid value."""
+
+
+class KeyUnusable(WrongSetting):
+    """The key for marked pictures is there and cannot be used; the log says why."""
+
+    sentence = (
+        "I cannot read the key that my pictures are marked with, so that I cannot tell; whoever runs me finds the "
+        "reason in the log."
+    )
 
 
 class WouldOverwrite(ImagineSoundError):
@@ -95,6 +104,8 @@ class RecordingTooLarge(RecordingError):
 
     def __init__(self, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(size_mb=f"{size_bytes / 1e6:.1f}", limit_mb=f"{limit_bytes / 1e6:g}")
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
 
 
 class RecordingTooLong(RecordingError):
@@ -163,10 +174,60 @@ class InvalidOptions(PaintingError):
     """Steps, guidance, size, seed or prompt out of range."""
 
 
+class NoPicture(InvalidOptions):
+    """The bytes are no picture of a known kind, or are cut off."""
+
+    sentence = "This is not a picture that I can read, or a damaged one; please choose another."
+
+
+class PictureTooLarge(InvalidOptions):
+    """More pixels than are decoded."""
+
+    sentence = (
+        "This picture is too large ({width}x{height} pixels, at most {most_million} million); please make it smaller."
+    )
+
+
+class PictureFileTooLarge(InvalidOptions):
+    """More bytes than the limit in the settings."""
+
+    sentence = (
+        "This picture has {size_mb} MB, more than the {limit_mb} MB that I take; please make it smaller, or save it as "
+        "a JPEG."
+    )
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(size_mb=f"{size_bytes / 1e6:.1f}", limit_mb=f"{limit_bytes / 1e6:g}")
+
+
+class NotInspectedInTime(PaintingError):
+    """A picture was not looked at within the limit: others were painted for, or the model was being loaded."""
+
+    sentence = "I could not look at this picture within {seconds} seconds; please try again in a few minutes."
+
+
+class TooManyInspections(PaintingError):
+    """Other pictures are still to be looked at."""
+
+    sentence = "I am still looking at other pictures; please try again in a minute."
+
+
 class WordsRefused(PaintingError):
     """A word that is not to be painted here. The sentence does not repeat it."""
 
     sentence = "There is a word among these that is not painted here; please choose others."
+
+
+class PictureBlocked(PaintingError):
+    """The picture check takes the picture for one that should not be shown."""
+
+    sentence = "What came of this is not shown here; please try another sound or other words."
+
+
+class PictureUnchecked(PaintingError):
+    """The picture check did not look at the picture in time."""
+
+    sentence = "This picture could not be checked in time, so that it is not shown; please try again."
 
 
 class OutOfMemory(PaintingError):
@@ -216,12 +277,32 @@ class ObjectiveMismatch(FinetuningError):
     """Scheduler, VAE and objective do not belong together; training would end in noise."""
 
 
+class BaseChanged(FinetuningError):
+    """The base model answers otherwise than before, though only the adapter may change."""
+
+
+class NoLearning(FinetuningError):
+    """Steps cannot be taken any more, so nothing would be learnt."""
+
+
+class AdapterRefused(FinetuningError):
+    """What was written does not paint what was judged, or paints no pictures."""
+
+
 class InvalidHyperparameters(FinetuningError):
     """A hyperparameter is out of range, or its library is not installed."""
 
 
 class CannotResume(FinetuningError):
     """There is no checkpoint, or it belongs to a run with other settings."""
+
+
+class PlaceInUse(FinetuningError):
+    """Another run works in the same folder."""
+
+
+class DiskFull(FinetuningError):
+    """There is no room on the disk for a run's checkpoints, or for its adapter."""
 
 
 class OutOfTrainingMemory(FinetuningError):

@@ -3,6 +3,8 @@
 It knows files and addresses; which models there are is told in `official.py`, where they are looked for in `models.py`.
 """
 
+import hashlib
+import json
 import logging
 import os
 import shutil
@@ -22,6 +24,8 @@ LOCK_SECONDS = 600
 CONNECT_SECONDS = 5
 SPARE = 0.05
 """So much more than a download is large has to be free, so that the disk is not full when it has arrived."""
+HASHES = "fetched.json"
+"""The SHA-256 of each file of what was unpacked; the archive, whose own hash is published, is not kept."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,7 @@ def unpacked(official: OfficialModel, archive: Path, inside: str, target: Path) 
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with files.open(name) as source, path.open("wb") as copy:
                         shutil.copyfileobj(source, copy)
+            (place / HASHES).write_text(json.dumps(hashes_in(place)), encoding="utf-8")
             if target.exists():
                 shutil.rmtree(target)
             place.rename(target)
@@ -169,3 +174,15 @@ def unpacked(official: OfficialModel, archive: Path, inside: str, target: Path) 
             f"{2 * official.about_bytes / 1e6:.0f} MB there, or set MODEL_CACHE to another place."
         ) from error
     return target
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits. Raises OSError."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def hashes_in(directory: Path) -> dict[str, str]:
+    """The SHA-256 of each file in `directory` by its name there, but for HASHES. Raises OSError."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != HASHES)
+    return {path.relative_to(directory).as_posix(): sha256_of(path) for path in files}

@@ -13,10 +13,11 @@ from pathlib import Path
 from core.errors import HearingStopped, ShuttingDown
 from core.events import Heard, HeardSummary
 from core.hearing.acoustics import measure
-from core.hearing.audio import load_clip
-from core.hearing.ears import CROWDED_PASSES, MOST_PASSES, EarPool
+from core.hearing.audio import Clip, load_clip
+from core.hearing.ears import CROWDED_BUDGET, CROWDED_PASSES, MOST_PASSES, EarPool, Ears
 from core.hearing.listening import listen
 from core.hearing.strip import Strip, weave
+from core.importing import without_collections
 from core.models import ModelStore
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt, title_of
@@ -46,19 +47,23 @@ class Hearer:
         self._words = words
         self._after_loading = after_loading
         self._threads = ThreadPoolExecutor(settings.hearing_threads, thread_name_prefix="hearing")
-        self._ears: asyncio.Future[EarPool] | None = None
+        self._ears: EarPool | None = None
+        self._loading = threading.Lock()
         self._heard_now: set[threading.Event] = set()
         """What stops each recording that is being heard."""
         self._waiting: set[threading.Event] = set()
         """The same of those whose turn has not come."""
         self._closed = False
 
-    async def hear(self, recording: bytes | Path, options: ImagineOptions, *, begins: Callable[[], None]) -> Heard:
-        """What is in `recording`, and the prompt for it; `begins` is called in the hearing thread at its turn.
-
-        Cancelling it frees what hears it at once. Raises RecordingError, ModelError, ShuttingDown.
-        """
-        ears = await self.ears()
+    async def hear(
+        self,
+        recording: bytes | Path,
+        options: ImagineOptions,
+        *,
+        begins: Callable[[], object],
+        sounds: Callable[[], object],
+    ) -> Heard:
+        """See Engine.hear."""
         if self._closed:
             raise ShuttingDown
         loop = asyncio.get_running_loop()
@@ -69,7 +74,10 @@ class Hearer:
         def hear() -> Heard:
             self._waiting.discard(stop)
             begins()
-            return self._hear(recording, options, ears, stop)
+            clip = self._read(recording, options, stop)
+            if not clip.silent:
+                sounds()
+            return self._hear(clip, options, self._loaded_ears(stop))
 
         try:
             return await loop.run_in_executor(self._threads, hear)
@@ -91,10 +99,8 @@ class Hearer:
         """The sound classifiers, loaded at the first call; a failed load is tried again at the next."""
         if self._closed:
             raise ShuttingDown
-        if self._ears is None or _has_failed(self._ears):
-            loop = asyncio.get_running_loop()
-            self._ears = loop.run_in_executor(self._threads, self._load_ears)
-        return await asyncio.shield(self._ears)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._loaded_ears, threading.Event())
 
     def stop(self) -> None:
         """Give up what is being heard, and take nothing more."""
@@ -105,25 +111,33 @@ class Hearer:
     async def close(self) -> None:
         """After `stop`: wait for the threads, and free the models."""
         await asyncio.wrap_future(in_daemon_thread(self._threads.shutdown, "closing"))
-        if self._ears is None:
-            return
-        await asyncio.wait({self._ears})
-        if not _has_failed(self._ears):
-            await asyncio.wrap_future(in_daemon_thread(self._ears.result().close, "closing"))
+        if self._ears is not None:
+            await asyncio.wrap_future(in_daemon_thread(self._ears.close, "closing"))
 
-    def _load_ears(self) -> EarPool:
-        ears = EarPool(self._models.ears())
-        self._after_loading()
-        return ears
+    def _loaded_ears(self, stop: threading.Event) -> EarPool:
+        """The classifiers, loaded in the thread that needs them first. Raises HearingStopped, and what loading raises.
 
-    def _hear(self, recording: bytes | Path, options: ImagineOptions, pool: EarPool, stop: threading.Event) -> Heard:
+        That is after a recording was read: for one that cannot be, nothing is loaded.
+        """
+        with self._loading:
+            if self._ears is None:
+                if stop.is_set():
+                    raise HearingStopped
+                models = self._models.ears()
+                with without_collections():  # mediapipe and scipy load here, not before
+                    self._ears = EarPool(models)
+                self._after_loading()
+            return self._ears
+
+    def _read(self, recording: bytes | Path, options: ImagineOptions, stop: threading.Event) -> Clip:
         limits = self._settings.audio_limits
         if options.max_seconds is not None:
             limits = replace(limits, max_seconds=min(limits.max_seconds, options.max_seconds))
-        clip = load_clip(recording, limits, stop)
+        return load_clip(recording, limits, stop)
+
+    def _hear(self, clip: Clip, options: ImagineOptions, pool: EarPool) -> Heard:
         with pool.lent() as ears:
-            most = CROWDED_PASSES if self._is_crowded() else MOST_PASSES
-            listened = listen(clip, ears, ears.passes_for(clip, budget=self._settings.hearing_budget, most=most))
+            listened = listen(clip, ears, self._passes_for(clip, ears))
         clip, windows, top = listened.clip, listened.windows, listened.top
         scene = compose_scene(top)
         manner = measure(clip.samples, windows, scene.subjects[0].label)
@@ -144,10 +158,9 @@ class Hearer:
         )
         return Heard(summary, scene, clip, voice_in(windows))
 
-    def _is_crowded(self) -> bool:
-        """Whether so many wait to be heard that each has to do with fewer looks."""
-        return len(self._waiting) > self._settings.hearing_threads
-
-
-def _has_failed(future: asyncio.Future[EarPool]) -> bool:
-    return future.done() and (future.cancelled() or future.exception() is not None)
+    def _passes_for(self, clip: Clip, ears: Ears) -> int:
+        """Fewer looks at each where more wait to be heard than can be heard at once, fewest at long recordings."""
+        budget, most = self._settings.hearing_budget, MOST_PASSES
+        if len(self._waiting) > self._settings.hearing_threads:
+            budget, most = min(budget, CROWDED_BUDGET), CROWDED_PASSES
+        return ears.passes_for(clip, budget=budget, most=most)

@@ -5,7 +5,6 @@ with. Files end up where that client looks for them. Which models there are is t
 """
 
 import errno
-import hashlib
 import logging
 import os
 from collections.abc import Sequence
@@ -18,20 +17,23 @@ from typing import Any, Self, cast
 
 from core.arrival import Arrival, Tell, tell_nobody
 from core.errors import DownloadFailed
-from core.fetching import ModelFile, OfficialModel, by_one_only, require_space
+from core.fetching import ModelFile, OfficialModel, by_one_only, require_space, sha256_of
 
 log = logging.getLogger(__name__)
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
+FETCHING_LOCK = ".fetching.lock"
+"""Stays in the directory of a model that this program fetched."""
 
 
 @dataclass(frozen=True)
-class _Published:
-    """A file as the hub lists it. `sha256` is None for small files, which lie in the repository itself."""
+class Published:
+    """A file as the hub lists it. `sha256` is None for small files, which git knows by their `blob`, a SHA-1."""
 
     name: str
     size: int
     sha256: str | None
+    blob: str | None
 
 
 def hub_cache() -> Path:
@@ -76,6 +78,13 @@ def whole(official: OfficialModel, revision: str | None) -> Path | None:
     return None if lacks(official, directory, revision) else directory
 
 
+def pull_missing(official: OfficialModel, into: Path, *, token: str | None = None) -> Path:
+    """`pull` into the directory `into`, unless it is whole there; asks nobody then."""
+    if not lacks(official, into, official.commit):
+        return into
+    return pull(official, official.commit, token=token, into=into)
+
+
 def pull(
     official: OfficialModel,
     revision: str | None,
@@ -93,7 +102,7 @@ def pull(
 
     place = into or hub_cache() / f"models--{official.address.replace('/', '--')}"
     try:
-        with by_one_only(official, place / ".fetching.lock"):
+        with by_one_only(official, place / FETCHING_LOCK):
             return _Download(official, revision, token, place, into).fetched(tell)
     except (HTTPError, OSError) as error:
         log.debug("fetching %s failed", official.address, exc_info=True)
@@ -107,19 +116,27 @@ def pull(
         ) from error
 
 
+def listed(official: OfficialModel, revision: str | None, token: str | None) -> tuple[str, list[Published]]:
+    """The commit and the files of the model at `revision`, as the hub lists them.
+
+    Raises DownloadFailed where one of them is not there, and what the hub's client raises.
+    """
+    from huggingface_hub import HfApi
+
+    info = HfApi(token=token).model_info(official.address, revision=revision, files_metadata=True)
+    sized = revision == official.commit
+    return str(info.sha), [_published(official, file, info.siblings or [], sized=sized) for file in official.files]
+
+
 class _Download:
     """One model at one commit, on its way into the directory `into`, or `place` in the hub client's cache."""
 
     def __init__(
         self, official: OfficialModel, revision: str | None, token: str | None, place: Path, into: Path | None
     ) -> None:
-        from huggingface_hub import HfApi
-
-        info = HfApi(token=token).model_info(official.address, revision=revision, files_metadata=True)
+        commit, self._files = listed(official, revision, token)
         self._official, self._revision, self._token, self._place, self._into = official, revision, token, place, into
-        self._directory = into or place / "snapshots" / str(info.sha)
-        sized = revision == official.commit
-        self._files = [_published(official, file, info.siblings or [], sized=sized) for file in official.files]
+        self._directory = into or place / "snapshots" / commit
 
     def fetched(self, tell: Tell) -> Path:
         """The directory, with all files in it."""
@@ -134,7 +151,7 @@ class _Download:
             arrival.complete()
         return self._directory
 
-    def _is_here(self, file: _Published) -> bool:
+    def _is_here(self, file: Published) -> bool:
         """What is here and not whole is thrown away: the hub's client would take it for whole."""
         path = self._directory / file.name
         if path.exists() and path.stat().st_size == file.size:
@@ -143,14 +160,14 @@ class _Download:
         path.unlink(missing_ok=True)
         return False
 
-    def _target(self, file: _Published) -> Path:
+    def _target(self, file: Published) -> Path:
         """Where a large file has to lie: with the hub's client under the name of its hash."""
         return self._into / file.name if self._into else self._place / "blobs" / str(file.sha256)
 
-    def _part(self, file: _Published) -> Path:
+    def _part(self, file: Published) -> Path:
         return self._target(file).with_name(f"{self._target(file).name}.incomplete")
 
-    def _fetch(self, file: _Published, arrival: Arrival) -> None:
+    def _fetch(self, file: Published, arrival: Arrival) -> None:
         from huggingface_hub import hf_hub_download
 
         counted = cast("type[Any]", partial(_Counted, arrival))
@@ -166,7 +183,7 @@ class _Download:
                 tqdm_class=counted,
             )
 
-    def _fetch_large(self, file: _Published, counted: type[Any]) -> None:
+    def _fetch_large(self, file: Published, counted: type[Any]) -> None:
         from huggingface_hub import hf_hub_url
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
@@ -184,9 +201,7 @@ class _Download:
                 expected_size=file.size,
                 tqdm_class=counted,
             )
-        with part.open("rb") as content:
-            arrived = hashlib.file_digest(content, "sha256").hexdigest()
-        if arrived != file.sha256:
+        if sha256_of(part) != file.sha256:
             part.unlink()
             raise DownloadFailed(
                 f"What arrived as {file.name} of {self._official.name} is not what was published (its SHA-256 differs) "
@@ -214,7 +229,7 @@ class _Counted:
         self._arrival.update(count)
 
 
-def _published(official: OfficialModel, file: ModelFile, listed: Sequence[Any], *, sized: bool) -> _Published:
+def _published(official: OfficialModel, file: ModelFile, listed: Sequence[Any], *, sized: bool) -> Published:
     """`file` as the hub lists it. Raises DownloadFailed if it does not, or not as it was when this version was made."""
     one = next((one for one in listed if fnmatchcase(one.rfilename, file.name)), None)
     if one is None or one.size is None:
@@ -224,7 +239,7 @@ def _published(official: OfficialModel, file: ModelFile, listed: Sequence[Any], 
             f"The hub's {file.name} of {official.name} has {one.size} bytes instead of {file.size}; do not use it, and "
             "report this."
         )
-    return _Published(one.rfilename, one.size, one.lfs.sha256 if one.lfs else None)
+    return Published(one.rfilename, one.size, one.lfs.sha256 if one.lfs else None, one.blob_id)
 
 
 def _is_whole(directory: Path, file: ModelFile) -> bool:

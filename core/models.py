@@ -5,81 +5,45 @@ This module knows files and names; it never opens a model. Which models there ar
 """
 
 import logging
-import os
 import sys
-from dataclasses import dataclass
-from enum import StrEnum
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from core import hub
+from core import catalogue, hub
 from core.arrival import Tell, tell_nobody
+from core.catalogue import KnownModel
 from core.errors import DownloadFailed, ModelMissing
-from core.fetching import OfficialModel, fetched, fetched_and_unpacked
+from core.fetching import OfficialModel, fetched
+from core.located import MINIATURE_PAINTER, LocatedModel, Origin, miniature_path
 from core.official import (
-    CORES_FOR_SMALL,
-    ENGLISH,
-    ENGLISH_INSIDE,
-    ENGLISH_MARK,
+    PICTURE_CHECK,
+    PLAYGROUND,
     PLAYGROUND_MODEL,
     TAESDXL,
+    TINY_DECODERS,
     UPSCALER,
-    WHISPER,
-    WHISPER_FILES,
     YAMNET,
     pinned,
 )
-from core.settings import PLAYGROUND, CoreSettings
+from core.speech_models import SpeechModels
+
+if TYPE_CHECKING:
+    from core.settings import CoreSettings
 
 log = logging.getLogger(__name__)
 
 MINIATURE_HINT = "bundled miniature; `imagine-sound models pull` fetches what this machine can use"
-MINIATURE_PAINTER = "playground-mini"
-
-
-class Origin(StrEnum):
-    """Where a model was found."""
-
-    SETTING = "setting"
-    CACHE = "cache"
-    DOWNLOAD = "download"
-    HUB = "hub"
-    PACKAGE = "package"
-    BUNDLED = "bundled"
-
-
-@dataclass(frozen=True)
-class LocatedModel:
-    """A model that can be loaded. `source` is a path, or a hub name for a model that the hub's client fetches.
-
-    `revision` is the hub's, None for the newest.
-    """
-
-    name: str
-    source: str
-    origin: Origin
-    why: str
-    revision: str | None = None
-
-    @property
-    def path(self) -> Path:
-        """`source` as a path."""
-        return Path(self.source)
-
-    @property
-    def is_miniature(self) -> bool:
-        """Whether it is one of the small ones that come with the package."""
-        return self.origin is Origin.BUNDLED
 
 
 class ModelStore:
     """Finds models as the settings say; fetches what is missing if they allow it."""
 
-    def __init__(self, settings: CoreSettings, *, tell: Tell = tell_nobody) -> None:
+    def __init__(self, settings: "CoreSettings", *, tell: Tell = tell_nobody) -> None:
         """`tell` is told how much of the image model has arrived, where it is fetched while somebody waits for it."""
         self._settings = settings
         self._tell = tell
+        self.speech = SpeechModels(settings)
 
     def yamnet(self) -> LocatedModel:
         """The sound classifier. Raises ModelMissing or DownloadFailed."""
@@ -105,10 +69,11 @@ class ModelStore:
 
         Only the student where it stands in for YamNet. Raises ModelMissing or DownloadFailed.
         """
-        first, second = self.yamnet().path, _miniature_path("yamnet-mini") / "yamnet-mini.tflite"
+        located, second = self.yamnet(), miniature_path("yamnet-mini") / "yamnet-mini.tflite"
         if not second.is_file():
             raise ModelMissing("This package holds no yamnet-mini, which is YamNet's second ear; reinstall.")
-        return (first,) if first.samefile(second) else (first, second)
+        _tell_of_miniature(located)
+        return (located.path,) if located.path.samefile(second) else (located.path, second)
 
     def image_model(self, *, on_gpu: bool) -> LocatedModel:
         """What paints; Playground is fetched where it is wanted and not whole. `on_gpu` decides what `auto` means.
@@ -128,47 +93,100 @@ class ModelStore:
                 return self._playground("IMAGE_MODEL is auto and there is a CUDA GPU")
             except (ModelMissing, DownloadFailed) as error:
                 why = str(error)
-        return self._miniature(MINIATURE_PAINTER, "model_index.json", "Playground v2.5", why)
+        elif (known := catalogue.named(catalogue.WITHOUT_GPU)) and hub.whole(known.official, known.official.commit):
+            return self._known(known, f"IMAGE_MODEL is auto, there is no CUDA GPU, and {known.short_name} was fetched")
+        miniature = self._miniature(MINIATURE_PAINTER, "model_index.json", "Playground v2.5", why)
+        _tell_of_miniature(miniature)
+        return miniature
 
     def _named(self, wanted: str) -> LocatedModel:
         why = "IMAGE_MODEL names it"
         path = Path(wanted)
+        known = catalogue.named(wanted)
         if path.is_dir() or (path.is_file() and path.suffix == ".safetensors"):
             return LocatedModel(path.resolve().name, wanted, Origin.SETTING, why)
+        if known is not None:
+            return self._known(known, why)
         if wanted.startswith((".", "/", "~")) or wanted.count("/") != 1:
             raise ModelMissing(
                 f"IMAGE_MODEL is {wanted}, but there is no such directory or .safetensors file; correct or remove it."
             )
         return LocatedModel(wanted, wanted, Origin.HUB, why, self._settings.image_model_revision or pinned(wanted))
 
+    def _known(self, known: KnownModel, why: str) -> LocatedModel:
+        """A model of the catalogue, fetched where it is not whole; if it is not known what that is, its name."""
+        address, revision = known.official.address, self.revision(known.official)
+        if not known.can_be_pulled:
+            return LocatedModel(address, address, Origin.HUB, why, revision)
+        return self._on_hub(known.official, why, f"models pull {known.short_name}")
+
+    def known(self, known: KnownModel) -> LocatedModel:
+        """A model of the catalogue as it was fetched, whoever paints. Raises ModelMissing, which names what lacks."""
+        return self._as_fetched(known.official, known.short_name)
+
+    def pull_known(self, known: KnownModel) -> Path:
+        """Fetch what is missing of a model of the catalogue into the hub client's cache. Raises DownloadFailed."""
+        return self._pull_from_hub(known.official, tell_nobody)
+
+    def tiny_decoder(self, known: KnownModel) -> LocatedModel:
+        """The small autoencoder that the catalogue names for `known`. Raises ModelMissing, which is no harm."""
+        official = TINY_DECODERS[known.tiny_decoder]
+        place = self.cached(official)
+        if hub.lacks(official, place, official.commit):
+            pulls = known.short_name if known.can_be_pulled else known.tiny_decoder
+            raise ModelMissing(
+                f"{official.name} is not here, without which {known.official.name}'s pictures are decoded more slowly; "
+                f"`imagine-sound models pull {pulls}` fetches it."
+            )
+        return LocatedModel(official.name, str(place), Origin.CACHE, "it was fetched before", official.commit)
+
+    def pull_into_cache(self, official: OfficialModel) -> Path:
+        """Fetch what is missing of a small model from the hub into the cache. Raises DownloadFailed."""
+        return hub.pull_missing(official, self.cached(official), token=self._settings.hub_token)
+
+    def cached(self, official: OfficialModel) -> Path:
+        """Where a small model that was fetched from the hub lies."""
+        return self._settings.model_cache / PurePosixPath(official.address).name
+
     def playground(self) -> LocatedModel:
         """Playground v2.5 as it was fetched, whoever paints. Raises ModelMissing, which names what lacks."""
-        found = hub.whole(PLAYGROUND_MODEL, self._playground_revision)
+        return self._as_fetched(PLAYGROUND_MODEL, "playground")
+
+    def _as_fetched(self, official: OfficialModel, short_name: str) -> LocatedModel:
+        found = hub.whole(official, self.revision(official))
         if found is None:
-            raise ModelMissing(f"{self._playground_lacks}; run `imagine-sound models pull playground`.")
-        return LocatedModel(PLAYGROUND, str(found), Origin.CACHE, "it was fetched before", found.name)
+            raise ModelMissing(f"{self._lacks(official)}; run `imagine-sound models pull {short_name}`.")
+        return LocatedModel(official.address, str(found), Origin.CACHE, "it was fetched before", found.name)
 
     def _playground(self, why: str) -> LocatedModel:
-        revision = self._playground_revision
-        found = hub.whole(PLAYGROUND_MODEL, revision)
+        return self._on_hub(PLAYGROUND_MODEL, why, "models pull")
+
+    def _on_hub(self, official: OfficialModel, why: str, command: str) -> LocatedModel:
+        """Whole in the hub client's cache. Raises ModelMissing, which names `command`, or DownloadFailed."""
+        found = hub.whole(official, self.revision(official))
         if found is None and not self._settings.download_models:
-            raise ModelMissing(f"{self._playground_lacks}; run `imagine-sound models pull`.")
+            raise ModelMissing(f"{self._lacks(official)}; run `imagine-sound {command}`.")
         if found is None:
             try:
-                found = self.pull_playground(self._tell)
+                found = self._pull_from_hub(official, self._tell)
             except DownloadFailed as error:
-                raise DownloadFailed(f"{self._playground_lacks}. {error}") from error
-        return LocatedModel(PLAYGROUND, str(found), Origin.HUB, why, found.name)
+                raise DownloadFailed(f"{self._lacks(official)}. {error}") from error
+        return LocatedModel(official.address, str(found), Origin.HUB, why, found.name)
 
-    @property
-    def _playground_revision(self) -> str | None:
-        return self._settings.image_model_revision or PLAYGROUND_MODEL.commit
+    def _pull_from_hub(self, official: OfficialModel, tell: Tell) -> Path:
+        return hub.pull(official, self.revision(official), token=self._settings.hub_token, tell=tell)
 
-    @property
-    def _playground_lacks(self) -> str:
-        revision = self._playground_revision
-        directory = hub.snapshot(PLAYGROUND_MODEL, revision)
-        return hub.lacks_says(PLAYGROUND_MODEL, hub.lacks(PLAYGROUND_MODEL, directory, revision))
+    def revision(self, official: OfficialModel) -> str | None:
+        """IMAGE_MODEL_REVISION where it is meant for this model, which `auto` leaves to Playground."""
+        wanted = catalogue.named(self._settings.image_model)
+        address = wanted.official.address if wanted else self._settings.image_model
+        is_meant = official.address == address or (address == "auto" and official.address == PLAYGROUND)
+        return (self._settings.image_model_revision if is_meant else None) or official.commit
+
+    def _lacks(self, official: OfficialModel) -> str:
+        revision = self.revision(official)
+        directory = hub.snapshot(official, revision)
+        return hub.lacks_says(official, hub.lacks(official, directory, revision))
 
     def upscaler(self, painter: str) -> LocatedModel:
         """What enlarges the pictures of the model `painter`: the setting's, the fetched one, or for the bundled painter
@@ -176,7 +194,7 @@ class ModelStore:
         """
         libraries = ("spandrel", "torchvision")  # the first cannot be imported without the second
         if "spandrel" not in sys.modules and any(find_spec(name) is None for name in libraries):
-            raise ModelMissing("Enlarging needs the extra `upscale`; install imagine-sound[upscale].")
+            raise ModelMissing("Enlarging needs the extra `upscale`; `make upscale` installs imagine-sound[upscale].")
         setting = self._settings.upscale_model
         if setting is not None:
             setting = setting.expanduser()
@@ -186,7 +204,7 @@ class ModelStore:
         cached = self.cached_upscaler
         if cached.is_file():
             return LocatedModel(UPSCALER.name, str(cached), Origin.CACHE, "it was fetched before")
-        bundled = _miniature_path("upscaler-mini") / "upscaler-mini.safetensors"
+        bundled = miniature_path("upscaler-mini") / "upscaler-mini.safetensors"
         if painter == MINIATURE_PAINTER and self._settings.allow_miniatures and bundled.is_file():
             return LocatedModel("upscaler-mini", str(bundled), Origin.BUNDLED, "the painter is a miniature, too")
         raise ModelMissing(
@@ -194,61 +212,14 @@ class ModelStore:
             "UPSCALE_MODEL."
         )
 
-    @property
-    def whisper(self) -> OfficialModel:
-        """The recogniser that SPEECH_MODEL names by its size, or what stands for a directory."""
-        wanted = self._settings.speech_model
-        if wanted == "auto":
-            wanted = "small" if (os.cpu_count() or 1) >= CORES_FOR_SMALL else "base"
-        return WHISPER.get(wanted) or OfficialModel(wanted, wanted, 0, "its maker's", files=WHISPER_FILES)
-
-    def recogniser(self) -> LocatedModel:
-        """What recognises speech. Looks at a few names on the disk. Raises ModelMissing, also without the library."""
-        require_speech("faster_whisper")
-        wanted = Path(self._settings.speech_model).expanduser()
-        if self._settings.speech_model != "auto" and self._settings.speech_model not in WHISPER:
-            if missing := hub.lacks(self.whisper, wanted, None):
-                raise ModelMissing(
-                    f"SPEECH_MODEL is {wanted}, but there is no whole Whisper model for CTranslate2 (it lacks "
-                    f"{', '.join(missing)}); name a directory with one, or a size: {', '.join(WHISPER)}."
-                )
-            return LocatedModel(wanted.name, str(wanted), Origin.SETTING, "SPEECH_MODEL names it")
-        official, cached = self.whisper, self.cached_recogniser
-        if hub.lacks(official, cached, official.commit):
-            raise ModelMissing(f"{official.name} is not here; `imagine-sound models pull speech` fetches it.")
-        return LocatedModel(official.name, str(cached), Origin.CACHE, "it was fetched before")
-
-    def language_pipeline(self) -> LocatedModel:
-        """What rules read English with. Raises ModelMissing, also without the library."""
-        require_speech("spacy")
-        if (self.cached_pipeline / ENGLISH_MARK).is_file():
-            return LocatedModel(ENGLISH.name, str(self.cached_pipeline), Origin.CACHE, "it was fetched before")
-        if installed := _installed_pipeline():
-            return LocatedModel(ENGLISH.name, str(installed), Origin.PACKAGE, "it is installed")
-        raise ModelMissing(f"{ENGLISH.name} is not here; `imagine-sound models pull speech` fetches it.")
-
-    @property
-    def cached_recogniser(self) -> Path:
-        """Where a fetched recogniser lies."""
-        return self._settings.model_cache / self.whisper.name.lower().replace(" ", "-")
-
-    @property
-    def cached_pipeline(self) -> Path:
-        """Where a fetched English pipeline lies."""
-        return self._settings.model_cache / PurePosixPath(ENGLISH_INSIDE).name
-
-    def pull_recogniser(self) -> Path:
-        """Fetch the recogniser that the settings name by its size into the cache, also without the library for it.
-
-        Raises DownloadFailed, and ModelMissing where they name a directory that holds none.
-        """
-        if self._settings.speech_model not in ("auto", *WHISPER):
-            return self.recogniser().path
-        return self._pull(self.whisper, into=self.cached_recogniser)
-
-    def pull_language_pipeline(self, official: OfficialModel = ENGLISH) -> Path:
-        """Fetch the English pipeline into the cache and unpack it, unless it is there. Raises DownloadFailed."""
-        return fetched_and_unpacked(official, ENGLISH_INSIDE, self.cached_pipeline, ENGLISH_MARK)
+    def picture_check(self) -> LocatedModel:
+        """What tells pictures that should not be shown. Raises ModelMissing."""
+        place = self.cached(PICTURE_CHECK)
+        if hub.lacks(PICTURE_CHECK, place, PICTURE_CHECK.commit):
+            raise ModelMissing(
+                f"{PICTURE_CHECK.name} is not here; `imagine-sound models pull picture-check` fetches it."
+            )
+        return LocatedModel(PICTURE_CHECK.name, str(place), Origin.CACHE, "it was fetched before")
 
     def taesdxl(self) -> LocatedModel:
         """What decodes previews. Raises ModelMissing, which is no harm."""
@@ -277,23 +248,14 @@ class ModelStore:
     @property
     def cached_taesdxl(self) -> Path:
         """Where a fetched TAESDXL lies."""
-        return self._settings.model_cache / "taesdxl"
+        return self.cached(TAESDXL)
 
     def pull_playground(self, tell: Tell = tell_nobody) -> Path:
         """Fetch what is missing of Playground v2.5 into the hub client's cache. Raises DownloadFailed."""
-        return hub.pull(PLAYGROUND_MODEL, self._playground_revision, token=self._settings.hub_token, tell=tell)
-
-    def pull_taesdxl(self) -> Path:
-        """Fetch what is missing of TAESDXL into the cache. Raises DownloadFailed."""
-        return self._pull(TAESDXL, into=self.cached_taesdxl)
-
-    def _pull(self, official: OfficialModel, into: Path) -> Path:
-        if not hub.lacks(official, into, official.commit):
-            return into
-        return hub.pull(official, official.commit, token=self._settings.hub_token, into=into)
+        return self._pull_from_hub(PLAYGROUND_MODEL, tell)
 
     def _miniature(self, directory: str, file: str, instead_of: str, why: str) -> LocatedModel:
-        path = _miniature_path(directory)
+        path = miniature_path(directory)
         if not self._settings.allow_miniatures:
             raise ModelMissing(
                 f"{instead_of} is missing ({why}) and ALLOW_MINIATURES is off; run `imagine-sound models pull`, or "
@@ -305,31 +267,10 @@ class ModelStore:
                 f"{instead_of} is missing ({why}), and this package holds no miniature of it; reinstall."
             )
         source = found if file.endswith(".tflite") else path
-        log.warning("%s: %s", directory, MINIATURE_HINT)
         return LocatedModel(directory, str(source), Origin.BUNDLED, why)
 
 
-def require_speech(library: str) -> None:
-    """Raises ModelMissing without a library of the extra."""
-    if find_spec(library) is None:
-        raise ModelMissing("Recognising speech needs the extra `speech`; install imagine-sound[speech].")
-
-
-def _installed_pipeline() -> Path | None:
-    """The English pipeline where it is installed as a package of its own; nothing is imported."""
-    package = find_spec(PurePosixPath(ENGLISH_INSIDE).parts[0])
-    places = (package.submodule_search_locations if package else None) or ()
-    return next((mark.parent for place in places for mark in Path(place).glob(f"*/{ENGLISH_MARK}")), None)
-
-
-def _miniature_path(directory: str) -> Path:
-    return Path(str(resources.files("core"))) / "miniatures" / directory
-
-
-def find_adapters(directory: Path) -> dict[str, Path]:
-    """The LoRA adapters in `directory` by name: `name.safetensors`, or `name/pytorch_lora_weights.safetensors`."""
-    if not directory.is_dir():
-        return {}
-    files = {path.stem: path for path in sorted(directory.glob("*.safetensors"))}
-    folders = {path.parent.name: path for path in sorted(directory.glob("*/pytorch_lora_weights.safetensors"))}
-    return folders | files
+def _tell_of_miniature(located: LocatedModel) -> None:
+    """Once it is to be loaded; who only asks which it is writes nothing into the log."""
+    if located.is_miniature:
+        log.warning("%s: %s", located.name, MINIATURE_HINT)

@@ -1,10 +1,13 @@
 """The models that can be fetched, as their makers publish them: where, which version, how large, under which licence.
 
 Values only; how they are fetched is the business of `fetching.py` and `hub.py`, which is wanted that of `models.py`.
+Other painters than Playground stand in `catalogue.toml`.
 """
 
+from core import catalogue
 from core.fetching import ModelFile, OfficialModel
-from core.settings import PLAYGROUND
+
+PLAYGROUND = "playgroundai/playground-v2.5-1024px-aesthetic"
 
 YAMNET = OfficialModel(
     name="YamNet",
@@ -54,6 +57,17 @@ TAESDXL = OfficialModel(
     files=(ModelFile("config.json"), ModelFile("diffusion_pytorch_model.safetensors")),
 )
 """A small decoder for previews; without it they are simpler."""
+TAESD = OfficialModel(
+    name="TAESD",
+    address="madebyollin/taesd",
+    commit="614f76814bbe30edbe2e627ace1c2234c81a2c0e",
+    about_bytes=9_800_000,
+    licence="MIT",
+    files=(ModelFile("config.json"), ModelFile("diffusion_pytorch_model.safetensors", 9_793_292)),
+)
+"""The same for Stable Diffusion's latents, which it decodes on a processor."""
+TINY_DECODERS = {"taesd": TAESD, "taesdxl": TAESDXL}
+"""By what the catalogue calls them."""
 UPSCALER = OfficialModel(
     name="realesr-general-x4v3",
     address="https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0/realesr-general-x4v3.pth",
@@ -62,6 +76,14 @@ UPSCALER = OfficialModel(
     licence="BSD-3-Clause",
 )
 """A super-resolution network that makes pictures larger; fetched only where somebody asks for it."""
+PICTURE_CHECK = OfficialModel(
+    name="NSFW image detection",
+    address="Falconsai/nsfw_image_detection",
+    about_bytes=343_000_000,
+    licence="Apache-2.0",
+    files=tuple(map(ModelFile, ("config.json", "preprocessor_config.json", "model.safetensors"))),
+)
+"""A vision transformer with the labels normal and nsfw. No commit is pinned: the newest is taken."""
 WHISPER_FILES = tuple(map(ModelFile, ("config.json", "model.bin", "tokenizer.json", "vocabulary.*")))
 WHISPER = {
     size: OfficialModel(
@@ -101,4 +123,5 @@ PINNED = {official.address: official.commit for official in (PLAYGROUND_MODEL, T
 
 def pinned(name: str) -> str | None:
     """The commit at which the hub model `name` is taken where no setting says otherwise; None: the newest."""
-    return PINNED.get(name)
+    known = catalogue.named(name)
+    return known.official.commit if known else PINNED.get(name)

@@ -22,6 +22,8 @@ class Painter:
     def __init__(self, load: Callable[[], ImageGenerator]) -> None:
         self._load = load
         self._loading: asyncio.Future[ImageGenerator] | None = None
+        self._is_ahead = False
+        """Whether it was begun before anybody asked for it, and nobody has yet."""
         self._lost = asyncio.Event()
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -36,6 +38,15 @@ class Painter:
         return self._loading.result()
 
     @property
+    def failure(self) -> BaseException | None:
+        """Why there is none, where the last attempt to make it failed or it was lost."""
+        if self._lost.is_set():
+            return PainterLost()
+        if self._loading is None or not self._loading.done() or self._loading.cancelled():
+            return None
+        return self._loading.exception()
+
+    @property
     def is_awaited(self) -> bool:
         """Whether who asks for it now has to wait."""
         return self._loading is None or not self._loading.done()
@@ -46,6 +57,14 @@ class Painter:
         Raises PainterLost, ShuttingDown, and what loading raises.
         """
         return await asyncio.shield(self._begun())
+
+    def begin(self) -> None:
+        """Begin to make the generator, for whoever will ask for it; what fails is raised to the first who does."""
+        if self._closed or self._lost.is_set():
+            return
+        if self._loading is None or _has_failed(self._loading):
+            self._begun()
+            self._is_ahead = True
 
     async def arrivals(self) -> AsyncGenerator[float, None]:
         """How much of the model has been fetched, from 0 to 1, each time that more has, until it is loaded.
@@ -66,12 +85,13 @@ class Painter:
             raise PainterLost
         if self._closed:
             raise ShuttingDown
-        if self._loading is None or _has_failed(self._loading):
+        if self._loading is None or (_has_failed(self._loading) and not self._is_ahead):
             self._loop = asyncio.get_running_loop()
             load = partial(self._load_and_listen, self._loop)
             self._loading = asyncio.wrap_future(in_daemon_thread(load, "loading"))
             self._loading.add_done_callback(_has_failed)  # whoever asked may have gone before it fails
             self._loading.add_done_callback(lambda _: self._wake())
+        self._is_ahead = False
         return self._loading
 
     def tell(self, share: float) -> None:

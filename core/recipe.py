@@ -14,11 +14,21 @@ from core.prompting.prompt import Prompt
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Which pattern of which secret key is in a picture's noise; `key` names the key, and tells nothing of it."""
+
+    key: str
+    pattern: int
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What was painted and how; `size` in pixels, width and height, before any enlarging.
 
     `near`: the seed of the picture whose composition was kept. `enlarged`: how many times it was enlarged along each
-    side after it was painted: 1 for not at all, 2 or 4.
+    side after it was painted: 1 for not at all, 2 or 4. `mark`: how its noise is marked, None for not at all.
+    `guided_by`: the adapter that stood for guidance in one evaluation a step (the first 16 digits of its file's
+    SHA-256), None for two evaluations.
     """
 
     prompt: Prompt
@@ -33,6 +43,8 @@ class Recipe:
     speed: str = "exact"
     near: int | None = None
     enlarged: int = 1
+    mark: Mark | None = None
+    guided_by: str | None = None
 
 
 def to_json(recipe: Recipe) -> str:
@@ -60,6 +72,8 @@ def _plain(recipe: Recipe) -> dict[str, object]:
         "speed": recipe.speed,
         **({} if recipe.near is None else {"near": recipe.near}),
         **({} if recipe.enlarged == 1 else {"enlarged": recipe.enlarged}),
+        **({} if recipe.mark is None else {"mark": {"key": recipe.mark.key, "pattern": recipe.mark.pattern}}),
+        **({} if recipe.guided_by is None else {"guided_by": recipe.guided_by}),
     }
 
 
@@ -79,6 +93,8 @@ def from_json(text: str) -> Recipe:
         speed=stated.speed,
         near=stated.near,
         enlarged=stated.enlarged,
+        mark=None if stated.mark is None else Mark(stated.mark.key, stated.mark.pattern),
+        guided_by=stated.guided_by,
     )
 
 
@@ -112,6 +128,13 @@ Times = Annotated[int, AfterValidator(_one_two_or_four)]
 Side = Annotated[int, Field(ge=1, le=16_384)]
 
 
+class _StatedMark(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    key: Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
+    pattern: Annotated[int, Field(ge=0, lt=256)]
+
+
 class _Stated(BaseModel):
     """The JSON. Wider than what any model takes (`generation/limits.py` knows that), but no wider than what can be."""
 
@@ -130,3 +153,5 @@ class _Stated(BaseModel):
     speed: Name = "exact"
     near: Seed | None = None
     enlarged: Times = 1
+    mark: _StatedMark | None = None
+    guided_by: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None

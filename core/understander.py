@@ -68,7 +68,7 @@ class Understander:
 
     def _look(self) -> bool:
         try:
-            self._models.recogniser()
+            self._models.speech.recogniser()
         except ModelMissing as error:
             level = logging.INFO if self._settings.speech is Speech.AUTO else logging.WARNING
             log.log(level, "what is said is not recognised: %s", error)

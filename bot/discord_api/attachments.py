@@ -1,6 +1,6 @@
-"""The recordings in a message: voice notes, audio and video attachments, forwarded ones; and their addresses.
+"""The recordings and the pictures in a message, also in what it forwards; and their addresses.
 
-Names and content types only sort out what is certainly no sound: whether a file can be heard is for `core` to say.
+Names and content types only sort out what is certainly none: whether a file can be heard or seen is for `core` to say.
 Nothing here fetches a file.
 """
 
@@ -23,6 +23,9 @@ ENDINGS = frozenset(
 
 VIDEOS = frozenset({".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
 """The endings of those that show something, where Discord does not say what a file is."""
+
+
+PICTURES = frozenset({".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 class Kind(Enum):
@@ -68,6 +71,17 @@ def find_recordings(message: discord.Message) -> list[discord.Attachment]:
     if message.flags.voice:
         return attachments
     return [attachment for attachment in attachments if looks_like_sound(attachment)]
+
+
+def find_pictures(message: discord.Message) -> list[discord.Attachment]:
+    """The pictures in `message`, also in what it forwards."""
+    return [attachment for attachment in attachments_of(message) if looks_like_picture(attachment)]
+
+
+def looks_like_picture(attachment: discord.Attachment) -> bool:
+    """Whether an attachment may be a picture, by what Discord says of it."""
+    kind = (attachment.content_type or "").partition("/")[0]
+    return kind == "image" or PurePosixPath(attachment.filename.lower()).suffix in PICTURES
 
 
 def is_forwarded(message: discord.Message, recording: discord.Attachment) -> bool:

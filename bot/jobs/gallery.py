@@ -210,7 +210,9 @@ class Gallery:
             raise Gone("the picture is gone")
         picture, attachment = found
         data = await calls.fetch_own_file(client, attachment.url)
-        file = await asyncio.to_thread(without_recipe, PictureFile(data, picture.name.rpartition(".")[2]))
+        model = job.outcome.recipe.model if job.outcome is not None else ""
+        shown = PictureFile(data, picture.name.rpartition(".")[2])
+        file = await asyncio.to_thread(without_recipe, shown, self._services.engine.sign, model)
         t = await self._language_of(copy.guild_id)
         view = build_copy(
             told_in_copy(picture, job, t),

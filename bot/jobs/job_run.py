@@ -19,6 +19,7 @@ from pathlib import Path
 from bot.discord_api.attachments import CouldNotFetch
 from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
 from bot.discord_api.markdown import Markdown, link_to
+from bot.jobs.choices import TIMES_LARGER, check_for, controls_of
 from bot.jobs.keeping import Keeping
 from bot.jobs.last_word import tell_asker
 from bot.jobs.live_message import LiveMessage
@@ -30,10 +31,11 @@ from bot.storage.writer import CannotWrite
 from bot.views.layouts import Controls, Screen, ShownPicture, with_pictures
 from bot.views.texts import Translation
 from bot.views.wording import loading_line, painted_line, picture_alt_text, waiting_line
-from core.errors import ImagineSoundError, PainterLost, PaintingError, WordsRefused
+from core.checker import COVERED
+from core.errors import ImagineSoundError, PainterLost, PaintingError, PictureBlocked, WordsRefused
 from core.events import Event, Heard, HeardSummary, Understood
-from core.generation.enlarging import MOST_TIMES
 from core.generation.protocol import Loading, Note, Painted, Painting, Picture, Queued
+from core.metrics import measured
 from core.pictures import PictureFile
 from core.prompting.words import WordList
 from core.telling import can_be_painted
@@ -46,8 +48,6 @@ LABELS_A_WINDOW = 5
 NOT_PAINTED = "🔇"
 """On a recording that nobody asked about and that cannot be painted."""
 SIZE_ATTEMPTS = 3
-TIMES_LARGER = 2
-"""What *Larger* does to each side; it can be pressed again."""
 
 
 @lru_cache(256)
@@ -115,8 +115,10 @@ class JobRun:
             except PainterLost:
                 await self.announce_restart()
                 raise
-            except WordsRefused as error:
+            except (WordsRefused, PictureBlocked) as error:
                 self._is_refused = True
+                if isinstance(error, PictureBlocked):
+                    await self._services.store.note_refused(self._job.id)
                 await self._fail(self._t.error(error))
             except ImagineSoundError as error:
                 log.info("job %d failed: %s (%r)", self._job.id, error, error.__cause__)
@@ -187,17 +189,21 @@ class JobRun:
         engine, user = self._services.engine, str(self._job.user_id)
         if isinstance(source, Encoded):
             (picture,) = source.pictures
-            return engine.enlarge(picture.image, picture.recipe, TIMES_LARGER, user=user)
+            return engine.enlarge(
+                picture.image, picture.recipe, TIMES_LARGER, user=user, check=await check_for(self._services, self._job)
+            )
         here = await self._services.store.servers.settings(self._job.guild_id)
         refused = self._services.refused_words | _list_of(here.refused_words)
-        return engine.imagine(
+        events = engine.imagine(
             source,
             self._job.options,
             user=user,
             hearing_begins=partial(self._services.store.mark_as_begun, self._job.id),
             refuses=refused.holds,
             allows_words=partial(self._services.speakers.allow, self._job.speaker_id),
+            check=await check_for(self._services, self._job),
         )
+        return measured("discord", events)
 
     async def _recording(self) -> Path:
         """The file to be heard; it is fetched unless an earlier run did that. Raises CouldNotFetch."""
@@ -219,12 +225,12 @@ class JobRun:
                 await self._keep_understood(event)
             case Loading(arrived):
                 self._change(status=loading_line(self._t, arrived))
-            case Queued(position):
+            case Queued(position, picture_s):
                 now = asyncio.get_running_loop().time()
                 seconds = None
                 if self._how is not How.LARGER:  # which waits in a queue of its own
                     self._queued = self._queued or (position, now)
-                    seconds = self._services.pace.seconds_until(position)
+                    seconds = self._services.pace.seconds_until(position, picture_s)
                 self._change(status=waiting_line(self._t, position, seconds))
             case Painting(step=0):
                 self._progress.note(event)
@@ -277,7 +283,9 @@ class JobRun:
     async def _keep_and_show(self, pictures: Sequence[Picture]) -> None:
         """Pictures are kept before anybody sees them: after a crash they are shown, and no others painted."""
         await self._keeping.finish()  # what was heard is written down first, or the picture would be of nothing
-        encoded = await asyncio.to_thread(encode, pictures, self._services.places.file_limit(self._job))
+        encoded = await asyncio.to_thread(
+            encode, pictures, self._services.places.file_limit(self._job), self._services.engine.sign
+        )
         kept = await asyncio.to_thread(packed, encoded)
         await self._services.store.keep_picture(self._job.id, encoded.outcome, kept.data, kept.ending)
         await asyncio.to_thread(self._services.store.unmark, self._job.id)
@@ -303,29 +311,23 @@ class JobRun:
             self._screen,
             status=await self._painted_line(),
             notes=await self._said_once(encoded.pictures[0]),
-            controls=await self._controls_of(encoded),
+            controls=await controls_of(self._services, encoded),
             palette=encoded.palette,
         )
         alt_text = picture_alt_text(self._t, self._job.shown or self._job.heard, self._job.options)
         for _ in range(SIZE_ATTEMPTS):
-            self._screen, self._files = with_pictures(self._screen, encoded.files, alt_text)
+            self._screen, self._files = with_pictures(
+                self._screen, encoded.files, alt_text, is_covered=COVERED in encoded.outcome.notes
+            )
             try:
                 await self._message.finish(self._screen, self._files)
                 break
             except TooLarge:
                 log.info("job %d: Discord takes no %s bytes", self._job.id, [len(file.data) for file in encoded.files])
-                encoded = await asyncio.to_thread(halved, encoded)
+                encoded = await asyncio.to_thread(halved, encoded, self._services.engine.sign)
         else:
             raise PaintingError("This picture is too large for this server; please ask for a smaller one.")
         await self._services.store.finish(self._job.id, JobState.DONE)
-
-    async def _controls_of(self, encoded: Encoded) -> Controls:
-        if len(encoded.pictures) > 1:
-            return Controls.SEVERAL
-        recipe = encoded.pictures[0].recipe
-        may_grow = recipe.enlarged * TIMES_LARGER <= MOST_TIMES
-        is_possible = may_grow and await asyncio.to_thread(self._services.engine.can_enlarge, recipe.model)
-        return Controls.ENLARGEABLE if is_possible else Controls.PICTURE
 
     async def _painted_line(self) -> Markdown:
         """For whom the picture is, and what it comes from."""

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.storage.records import Outcome
+from core.checker import COVERED
 from core.errors import PaintingError
 from core.generation.protocol import Picture
 from core.hearing.palette import Palette, palette_of
 from core.pictures import PictureFile, encode_picture, read_image
+from core.provenance.manifest import Sign, unsigned
 
 SEVERAL = "zip"
 """The ending of a file that holds more than one picture."""
@@ -36,20 +38,22 @@ class Encoded:
     def outcome(self) -> Outcome:
         """What is written down of them."""
         first, *others = self.pictures
+        is_covered = COVERED not in first.notes and any(COVERED in picture.notes for picture in others)
+        notes = (*first.notes, COVERED) if is_covered else first.notes
         recipes = tuple(picture.recipe for picture in others)
-        return Outcome(first.recipe, first.seconds, first.is_miniature, first.notes, self.palette, recipes)
+        return Outcome(first.recipe, first.seconds, first.is_miniature, notes, self.palette, recipes)
 
 
-def encode(pictures: Sequence[Picture], most_bytes: int) -> Encoded:
+def encode(pictures: Sequence[Picture], most_bytes: int, sign: Sign = unsigned) -> Encoded:
     """`pictures`, each in the best file of at most `most_bytes`."""
-    files = tuple(encode_picture(picture, most_bytes) for picture in pictures)
+    files = tuple(encode_picture(picture, most_bytes, sign) for picture in pictures)
     return Encoded(tuple(pictures), files, palette_of(pictures[0].image))
 
 
-def halved(encoded: Encoded) -> Encoded:
+def halved(encoded: Encoded, sign: Sign) -> Encoded:
     """The same in files of half as many bytes."""
     pairs = zip(encoded.pictures, encoded.files, strict=True)
-    return replace(encoded, files=tuple(encode_picture(picture, len(file.data) // 2) for picture, file in pairs))
+    return replace(encoded, files=tuple(encode_picture(picture, len(file.data) // 2, sign) for picture, file in pairs))
 
 
 def packed(encoded: Encoded) -> PictureFile:

@@ -160,6 +160,10 @@ class Places:
         guild = self._client.get_guild(job.guild_id) if job.guild_id is not None else None
         return guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
+    def is_age_restricted(self, job: Job) -> bool:
+        """Whether the job's message is in a place that Discord shows to adults only; False where that is not known."""
+        return job.guild_id is not None and _is_nsfw(self._client.get_channel(job.channel_id))
+
     async def deliver_late(self, job: Job, view: ui.LayoutView, files: Files, *, nonce: str) -> Reply | None:
         """Send the result to the asker where the interaction that it belongs to has expired. None: it went nowhere.
 
@@ -208,6 +212,9 @@ def _belongs_to(place: Place, message: discord.Message) -> bool:
 
 def is_confined(channel: object) -> bool:
     """Whether what belongs into `channel` may be shown nowhere else: it is age-restricted or a private thread."""
-    if isinstance(channel, discord.Thread):
-        return channel.is_private() or channel.is_nsfw()
-    return isinstance(channel, discord.TextChannel | discord.VoiceChannel | discord.StageChannel) and channel.is_nsfw()
+    return (isinstance(channel, discord.Thread) and channel.is_private()) or _is_nsfw(channel)
+
+
+def _is_nsfw(channel: object) -> bool:
+    kinds = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread | discord.ForumChannel
+    return isinstance(channel, kinds) and channel.is_nsfw()

@@ -21,6 +21,7 @@ from bot.discord_api.files import ReadFile
 from bot.discord_api.verdicts import TROUBLE, passes
 from bot.jobs.painted import PictureGone
 from bot.storage.records import AttachmentAddress, Job
+from core.errors import PictureFileTooLarge, RecordingTooLarge
 from core.pictures import PictureFile
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,15 @@ class Recordings:
             except TROUBLE as error:
                 log.warning("a recording could not be fetched: %s", error)
                 raise CouldNotFetch from error
+
+    async def fetch_picture_for(self, user_id: int, address: AttachmentAddress) -> bytes:
+        """A picture of anybody's whose address Discord has just told. Raises PictureGone, PictureFileTooLarge."""
+        try:
+            return await self.fetch_for(user_id, address)
+        except CouldNotFetch as error:
+            raise PictureGone from error
+        except RecordingTooLarge as error:
+            raise PictureFileTooLarge(error.size_bytes, error.limit_bytes) from error
 
     async def posted_again(self, job: Job) -> tuple[discord.Message, discord.Attachment]:
         """Where the job's recording was posted, long after it was heard. Raises CouldNotFetch, NotNow."""

@@ -8,7 +8,6 @@ import discord
 
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.recent_tokens import RecentTokens
-from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.speakers import Speakers
@@ -16,6 +15,7 @@ from bot.jobs.turns import Turns
 from bot.storage.store import Store
 from bot.views.texts import Texts
 from core.engine import Engine
+from core.pace import Pace
 from core.prompting.words import WordList
 
 

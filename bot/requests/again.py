@@ -51,4 +51,4 @@ async def imagine_again(interaction: Interaction, job: Job, options: ImagineOpti
 
 async def another(interaction: Interaction, job: Job) -> None:
     """The same once more, whatever comes of it."""
-    await imagine_again(interaction, job, replace(job.options, seed=None, near=None), How.AGAIN)
+    await imagine_again(interaction, job, job.options.anew(), How.AGAIN)

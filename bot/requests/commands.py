@@ -11,6 +11,7 @@ from bot.discord_api.markdown import Markdown, formatted, inert, joined, link_to
 from bot.requests.answering import answer_request, language_of, recordings_of, request_for
 from bot.requests.gallery import show_gallery
 from bot.requests.hearing import tell_what_is_heard
+from bot.requests.inspecting import tell_who_painted
 from bot.requests.intake import Accepted, Asker, Declined, may_be_chosen
 from bot.requests.mine import show_mine
 from bot.requests.privacy import show_privacy
@@ -155,6 +156,11 @@ async def what_is_this_sound(interaction: Interaction, message: discord.Message)
     await tell_what_is_heard(interaction, message)
 
 
+async def did_this_bot_paint_it(interaction: Interaction, message: discord.Message) -> None:
+    """The message menu: whether this bot painted the pictures of a message."""
+    await tell_who_painted(interaction, message)
+
+
 def _link(job: Job) -> Markdown:
     """The job's message, for the one who may see it: the asker."""
     if job.reply is None:
@@ -162,21 +168,22 @@ def _link(job: Job) -> Markdown:
     return link_to(job.guild_id, job.reply.channel_id, job.reply.message_id)
 
 
-def new_commands() -> tuple[app_commands.Group, app_commands.ContextMenu, app_commands.ContextMenu]:
-    """The slash commands and the message menus."""
+def new_commands() -> tuple[app_commands.Group | app_commands.ContextMenu, ...]:
+    """The slash commands and the message menus, of which Discord takes five."""
     group = ImagineSound(
         name="imagine-sound",
         description=translatable("command.root.description"),
         allowed_installs=INSTALLS,
         allowed_contexts=CONTEXTS,
     )
-    painting, hearing = (
+    menus = (
         app_commands.ContextMenu(
             name=translatable(name), callback=callback, allowed_installs=INSTALLS, allowed_contexts=CONTEXTS
         )
         for name, callback in (
             ("command.menu.name", imagine_this_sound),
             ("command.sound.name", what_is_this_sound),
+            ("command.painted.name", did_this_bot_paint_it),
         )
     )
-    return group, painting, hearing
+    return group, *menus

@@ -77,7 +77,8 @@ async def show_recipe(interaction: Interaction, job: Job) -> None:
         f"**{t('recipe.prompt')}**: {inert(recipe.prompt.text, 1000)}",
         f"**{t('recipe.negative')}**: {inert(recipe.prompt.negative_text)}",
         f"**{t('recipe.seed')}**: `{recipe.seed}`",
-        f"**{t('recipe.steps')}**: {recipe.steps} · **{t('recipe.guidance')}**: {recipe.guidance:g}",
+        f"**{t('recipe.steps')}**: {recipe.steps} · **{t('recipe.guidance')}**: {recipe.guidance:g}"
+        + ("" if recipe.guided_by is None else f" ({t('recipe.guided_once')})"),
         f"**{t('recipe.size')}**: {recipe.size[0]} × {recipe.size[1]}" + (f" × {times}" if times > 1 else ""),
         f"**{t('recipe.model')}**: {inert(recipe.model)} {inert(recipe.revision)}".rstrip(),
         f"**{t('recipe.adapter')}**: {inert(recipe.adapter or '–')}",

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import display, formatted
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.services import Interaction
+from bot.storage.copies import BACKUPS_LIVE
 from bot.storage.records import Job, SpeechChoice
 from bot.views.buttons import PRIVACY_BUTTON, SPEECH_SELECT, privacy_button, speech_select
 from bot.views.layouts import new_layout
@@ -30,7 +32,9 @@ async def show_privacy(interaction: Interaction) -> None:
     """What is kept, how long, and the buttons."""
     t, services = language_of(interaction), interaction.client.services
     view = new_layout()
-    view.add_item(display(t("privacy", days=formatted(services.settings.keep_days, "g"))))
+    days = services.settings.keep_days
+    kept_days = math.ceil(max(days, BACKUPS_LIVE.days))
+    view.add_item(display(t("privacy", days=formatted(days, "g"), kept_days=kept_days)))
     url = services.engine.settings.scene_url
     if url is not None and not is_local(url):
         view.add_item(display(t("privacy.words_leave")))
@@ -92,7 +96,7 @@ class SpeechSelect(ui.DynamicItem[ui.Select[Any]], template=SPEECH_SELECT):
             services.speakers.silence(user_id)
         else:
             services.speakers.unsilence(user_id)
-        await services.store.people.set_speech(user_id, choice)
+        await services.store.people.set_speech(user_id, choice, services.now())
         await calls.answer(interaction, t(f"speech_chosen.{choice.value}"))
 
 

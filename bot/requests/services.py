@@ -21,6 +21,7 @@ from bot.requests.intake import Intake
 from bot.settings import BotSettings
 from bot.storage.store import Store
 from bot.views.texts import Texts
+from core.attribution import Inspector
 from core.engine import Engine
 
 
@@ -39,6 +40,7 @@ class Services:
     places: Places
     tokens: RecentTokens
     speakers: Speakers
+    inspector: Inspector
     now: Callable[[], datetime]
 
 

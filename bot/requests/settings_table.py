@@ -3,7 +3,7 @@
 Each item has the custom id `settings:<name>`. How the panel is shown and turned, and who may use it, is not known here.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -15,7 +15,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, channel_mention, formatted, mention
 from bot.requests.answering import language_of
 from bot.requests.services import Interaction, Services, choosable_adapters
-from bot.storage.records import GuildSettings, Listening, OwnWords, SpeechUse, Taken
+from bot.storage.records import GuildSettings, Listening, OwnWords, RestrictedCheck, SpeechUse, Taken
 from bot.views.editors import numbers_editor, words_editor
 from bot.views.texts import Texts, Translation, one_locale_each
 from bot.views.wording import names_of
@@ -87,16 +87,6 @@ class Setting:
     act: Act
 
 
-def _listening(state: PanelState, t: Translation) -> ui.Item[Any]:
-    return ui.Select(
-        options=_options("listening", Listening, state.chosen.listening, t), custom_id="settings:listening"
-    )
-
-
-async def _choose_listening(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
-    return {"listening": Listening(item.values[0])}
-
-
 def _channels(state: PanelState, t: Translation) -> ui.Item[Any]:
     kinds = [discord.ChannelType.text, discord.ChannelType.news, discord.ChannelType.voice]
     kinds += [discord.ChannelType.forum, discord.ChannelType.stage_voice]
@@ -117,23 +107,6 @@ async def _choose_channels(_: Interaction, item: ui.ChannelSelect[Any]) -> Mappi
     return {"channels": chosen, **listening}
 
 
-def _taken(state: PanelState, t: Translation) -> ui.Item[Any]:
-    return ui.Select(options=_options("taken", Taken, state.chosen.taken, t), custom_id="settings:taken")
-
-
-async def _choose_taken(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
-    return {"taken": Taken(item.values[0])}
-
-
-def _style(state: PanelState, t: Translation) -> ui.Item[Any]:
-    options = _options("style", Style, state.chosen.style, t)
-    return ui.Select(options=options, placeholder=t("settings.style"), custom_id="settings:style")
-
-
-async def _choose_style(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
-    return {"style": Style(item.values[0])}
-
-
 def _language(state: PanelState, t: Translation) -> ui.Item[Any]:
     """Each language by its own name."""
     chosen = state.chosen.language
@@ -150,14 +123,6 @@ def _language(state: PanelState, t: Translation) -> ui.Item[Any]:
 async def _choose_language(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
     (chosen,) = item.values
     return {"language": None if chosen == ASKERS else chosen}
-
-
-def _speech(state: PanelState, t: Translation) -> ui.Item[Any]:
-    return ui.Select(options=_options("speech", SpeechUse, state.chosen.speech, t), custom_id="settings:speech")
-
-
-async def _choose_speech(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
-    return {"speech": SpeechUse(item.values[0])}
 
 
 def _speech_language(state: PanelState, t: Translation) -> ui.Item[Any]:
@@ -217,15 +182,6 @@ def _numbers(_: PanelState, t: Translation) -> ui.Item[Any]:
 
 def _current_numbers(state: PanelState, t: Translation) -> Markdown:
     return t("settings.current_numbers", seconds=formatted(state.seconds, "g"), hour=state.pictures_per_user_hour)
-
-
-def _own_words(state: PanelState, t: Translation) -> ui.Item[Any]:
-    options = _options("own_words", OwnWords, state.chosen.own_words, t)
-    return ui.Select(options=options, custom_id="settings:own_words")
-
-
-async def _choose_own_words(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
-    return {"own_words": OwnWords(item.values[0])}
 
 
 def _own_words_roles(state: PanelState, t: Translation) -> ui.Item[Any]:
@@ -346,13 +302,30 @@ def _named(key: str) -> Callable[[PanelState, Translation], Markdown]:
     return lambda _, t: t(key)
 
 
+def _choice(name: str, members: type[StrEnum]) -> Setting:
+    """One of `members`, each called by the text `<name>.<value>`; nothing is chosen where the server chose none."""
+
+    def item(state: PanelState, t: Translation) -> ui.Item[Any]:
+        chosen = getattr(state.chosen, name)
+        options = [
+            discord.SelectOption(label=t(f"{name}.{member.value}"), value=member.value, default=member is chosen)
+            for member in members
+        ]
+        return ui.Select(options=options, placeholder=t(f"settings.{name}"), custom_id=f"settings:{name}")
+
+    async def choose(_: Interaction, item: ui.Select[Any]) -> Mapping[str, object]:
+        return {name: members(item.values[0])}
+
+    return Setting(name, _named(f"settings.{name}"), item, choose)
+
+
 SETTINGS: Sequence[Setting] = (
-    Setting("listening", _named("settings.listening"), _listening, _choose_listening),
+    _choice("listening", Listening),
     Setting("channels", _named("settings.channels"), _channels, _choose_channels),
-    Setting("taken", _named("settings.taken"), _taken, _choose_taken),
-    Setting("style", _named("settings.style"), _style, _choose_style),
+    _choice("taken", Taken),
+    _choice("style", Style),
     Setting("roles", _named("settings.roles"), _roles, _choose_roles),
-    Setting("own_words", _named("settings.own_words"), _own_words, _choose_own_words),
+    _choice("own_words", OwnWords),
     Setting("own_words_roles", _named("settings.own_words_roles"), _own_words_roles, _choose_own_words_roles),
     Setting("words", _current_words, _words, _opens(words_editor)),
     Setting("adapters", _named("settings.adapters"), _adapters, _choose_adapters),
@@ -361,7 +334,8 @@ SETTINGS: Sequence[Setting] = (
     Setting("log_channel", _named("settings.log_channel"), _log_channel, _choose_log_channel),
     Setting("gallery", _named("settings.gallery"), _gallery, _choose_gallery),
     Setting("gallery_stars", _named("settings.gallery_stars"), _stars, _choose_stars),
-    Setting("speech", _named("settings.speech"), _speech, _choose_speech),
+    _choice("restricted_check", RestrictedCheck),
+    _choice("speech", SpeechUse),
     Setting("speech_language", _named("settings.speech_language"), _speech_language, _choose_speech_language),
     Setting("language", _named("settings.language"), _language, _choose_language),
     Setting("numbers", _current_numbers, _numbers, _opens(numbers_editor)),
@@ -377,16 +351,6 @@ def _role_select(name: str, chosen: Sequence[int], t: Translation) -> ui.Item[An
         default_values=_picked(chosen, discord.SelectDefaultValueType.role),
         custom_id=f"settings:{name}",
     )
-
-
-def _options(
-    key: str, members: Iterable[StrEnum], chosen: StrEnum | None, t: Translation
-) -> list[discord.SelectOption]:
-    """One for each member, called by the text `<key>.<value>`."""
-    return [
-        discord.SelectOption(label=t(f"{key}.{member.value}"), value=member.value, default=member is chosen)
-        for member in members
-    ]
 
 
 def _picked(ids: Sequence[int], kind: discord.SelectDefaultValueType) -> list[discord.SelectDefaultValue]:

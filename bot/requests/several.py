@@ -32,7 +32,7 @@ async def offer_four(interaction: Interaction, job: Job) -> None:
 
 async def paint_four(interaction: Interaction, job: Job) -> None:
     """Four pictures of the same, from new seeds."""
-    await imagine_again(interaction, job, replace(job.options, seed=None, near=None, count=FOUR), How.FOUR)
+    await imagine_again(interaction, job, replace(job.options.anew(), count=FOUR), How.FOUR)
 
 
 async def paint_closer(interaction: Interaction, job: Job) -> None:
@@ -45,4 +45,5 @@ async def paint_closer(interaction: Interaction, job: Job) -> None:
         origin = before
     recipe = origin.outcome.recipe if origin.outcome is not None else job.outcome.recipe
     near = recipe.seed if recipe.near is None else recipe.near  # whose composition that one kept
-    await imagine_again(interaction, job, replace(job.options, seed=None, near=near, count=FOUR), How.CLOSER)
+    options = replace(job.options.anew(), near=near, marked=recipe.mark is not None, count=FOUR)
+    await imagine_again(interaction, job, options, How.CLOSER)

@@ -122,7 +122,7 @@ async def paint_what_is_said(interaction: Interaction, job: Job) -> None:
         source_id=message.id,
         author_id=message.author.id,
         attachment=address_of(recording),
-        options=replace(job.options, seed=None, near=None, prompt=None, spoken_words=True),
+        options=replace(job.options.anew(), prompt=None, spoken_words=True),
         request_key=f"i:{interaction.id}",
         origin=Origin(job.id, How.SAID) if job.outcome is not None else None,
     )
@@ -134,5 +134,5 @@ async def paint_the_sounds(interaction: Interaction, job: Job) -> None:
     if not of_the_speaker(interaction, job):
         await calls.answer(interaction, language_of(interaction)("speech.not_yours"))
         return
-    options = replace(job.options, seed=None, near=None, prompt=None, said=None, spoken_words=False)
+    options = replace(job.options.anew(), prompt=None, said=None, spoken_words=False)
     await imagine_again(interaction, job, options, How.SOUNDS)

@@ -143,9 +143,11 @@ def is_picture(name: str) -> bool:
     return name.startswith((f"{PICTURE}.", f"{PICTURE}-"))
 
 
-def with_pictures(screen: Screen, files: Sequence[PictureFile], alt_text: str) -> tuple[Screen, dict[str, bytes]]:
+def with_pictures(
+    screen: Screen, files: Sequence[PictureFile], alt_text: str, *, is_covered: bool = False
+) -> tuple[Screen, dict[str, bytes]]:
     """`screen` with the pictures in `files`, numbered where there are several; and the files by their names."""
     names = [picture_name(file.ending, index, len(files)) for index, file in enumerate(files)]
     alt_texts = [alt_text] if len(files) == 1 else [f"{number}. {alt_text}" for number in range(1, len(files) + 1)]
-    shown = tuple(ShownPicture(name, text) for name, text in zip(names, alt_texts, strict=True))
+    shown = tuple(ShownPicture(name, text, is_covered) for name, text in zip(names, alt_texts, strict=True))
     return replace(screen, pictures=shown), {name: file.data for name, file in zip(names, files, strict=True)}

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from bot.discord_api.markdown import Markdown, inert, joined, mention, shortened, stripped
 from bot.storage.records import Outcome
-from bot.views.naming import BETWEEN, listed, name_of, things, worth_saying
+from bot.views.naming import BETWEEN, listed, name_of
 from bot.views.texts import Translation
 from core.events import HeardSummary
 from core.generation.protocol import Note, Picture
 from core.hearing.categories import CLEARLY, PERHAPS, PROBABLY, TopCategory
+from core.hearing.naming import things, worth_saying
 from core.hearing.timeline import WINDOW_S, clock, when_heard
 from core.options import ImagineOptions
 from core.prompting.styles import Style
@@ -56,8 +57,7 @@ def said_title(heard: HeardSummary) -> str:
     said = heard.spoken.said if heard.spoken is not None else None
     if said is None or not said.subjects:
         return ""
-    scene = " ".join(filter(None, (", ".join(said.subjects), said.place, said.weather, said.light)))
-    return shortened(scene[:1].upper() + scene[1:], LONGEST_SCENE)
+    return shortened(said.title, LONGEST_SCENE)
 
 
 def _thing(t: Translation, thing: TopCategory) -> Markdown:

@@ -6,12 +6,14 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from core.env_file import complaints
 from core.errors import WrongSetting
 from core.events import HeardSummary, Understood
 from core.generation.protocol import Note
 from core.log_lines import one_line
 from core.prompting.styles import Style
-from core.settings import CoreSettings, read_settings
+from core.reading_settings import problems_in, read_settings
+from core.settings import CoreSettings
 from core.speech.spoken import Outcome
 
 UNHEARD = MappingProxyType(
@@ -33,13 +35,24 @@ NOTES = MappingProxyType({"prompt_cut": "The prompt was too long for the model a
 
 
 def load_settings() -> CoreSettings:
-    """The settings from the environment and `.env`. Raises WrongSetting."""
+    """The settings from the environment and `.env`; says which names there no setting has. Raises WrongSetting."""
+    for complaint in complaints():
+        print(f"imagine-sound: {complaint}", file=sys.stderr)
     try:
         return read_settings(CoreSettings)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise WrongSetting(f"the setting {name} is wrong: {first['msg']}; see .env.example.") from error
+        said = "; ".join(f"the setting {problem}" for problem in problems_in(error))
+        raise WrongSetting(f"{said}; see .env.example.") from error
+
+
+def require_file(path: Path) -> None:
+    """Raises WrongSetting if there is no file at `path`, or it cannot be read."""
+    if not path.is_file():
+        raise WrongSetting(f"there is no file {path}.")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise WrongSetting(f"{path} cannot be read: {error.strerror}; let this user read it.") from error
 
 
 def read_style(name: str | None) -> Style | None:

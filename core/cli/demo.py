@@ -2,27 +2,30 @@
 
 import argparse
 import asyncio
-import shutil
+import re
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from urllib.parse import unquote
 
 import jinja2
 from rich.console import Console
 
-from core.cli.common import load_settings
+from core.cli.common import load_settings, require_file
 from core.cli.imagine import watch_events
-from core.cli.output import written_whole
+from core.cli.output import OwnNames, check_directory
 from core.engine import Engine
-from core.errors import ExitCode, WrongSetting
+from core.errors import ExitCode, RecordingTooLarge
 from core.events import HeardSummary
+from core.files import written_whole
 from core.hearing.palette import palette_of
-from core.hearing.samples import DEMO, write_wav
+from core.hearing.samples import DEMO, make_wav
 from core.hearing.strip import strip_png
 from core.hearing.timeline import clock, when_heard
-from core.options import ImagineOptions
+from core.options import ImagineOptions, PictureCheck
 from core.pictures import to_png
+from core.settings import CoreSettings
 from core.speech.spoken import Outcome, SaidScene, Spoken
 from core.telling import scene_of
 
@@ -31,6 +34,9 @@ SEEN = SaidScene(("a dog running into the water",), place="at the beach", kind="
 """What the rules see in it; the demo has neither their library nor a recogniser's, since it is to be small."""
 SEED = 7
 """So that the demo paints the same pictures everywhere."""
+PAGE = "index.html"
+TITLE = "<title>imagine-sound</title>"
+"""By this an earlier demo's page is known."""
 
 
 @dataclass(frozen=True)
@@ -69,61 +75,89 @@ class ShownWords:
 
 def run(options: argparse.Namespace) -> int:
     """Make the page. Raises ImagineSoundError."""
-    if options.sound is not None and not options.sound.is_file():
-        raise WrongSetting(f"there is no file {options.sound}.")
-    asyncio.run(_make(options.out, options.sound))
-    return ExitCode.DONE
-
-
-async def _make(directory: Path, sound: Path | None) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    sounds = await asyncio.to_thread(_lay_out, directory, sound)
-    shown: list[Shown] = []
     # The demo shows what is there and fetches nothing, whatever the settings allow.
     settings = load_settings().model_copy(update={"download_models": False})
     if settings.image_model == "auto":
         settings = settings.model_copy(update={"device": "cpu"})
-    async with Engine(settings) as engine:
-        for title, path in sounds.items():
-            console.rule(title, align="left")
-            shown.append(await _show(engine, title, path, directory))
-            console.print(f"Picture: {directory / shown[-1].picture}", markup=False)
-        said = None
-        if sound is None:
-            console.rule("somebody speaks", align="left")
-            said = await _show_words(engine, directory)
-            console.print(f"Said:   {said.words}\nScene:  {said.scene}\nPrompt: {said.prompt}", markup=False)
-            console.print(f"Picture: {directory / said.picture}", markup=False)
-    page = directory / "index.html"
-    page.write_text(render(shown, said), encoding="utf-8")
+    if options.sound is not None:
+        require_file(options.sound)
+        size, most = options.sound.stat().st_size, settings.audio_limits.max_bytes
+        if size > most:
+            raise RecordingTooLarge(size, most)
+    check_directory(options.out)
+    names = _names_in(options.out)
+    page = names.take(PAGE)
+    sounds = _lay_out(options.out, names, options.sound)
+    shown, said = asyncio.run(_make(settings, names, sounds, speaks=options.sound is None))
+    _write(page, render(shown, said).encode())
+    console = Console(highlight=False, soft_wrap=True)
     console.rule()
     console.print(f"All on one page: {page}", markup=False)
     console.print(f"[dim]Painted by {shown[0].model}. `imagine-sound imagine FILE` paints your own.[/]")
+    return ExitCode.DONE
 
 
-def _lay_out(directory: Path, sound: Path | None) -> dict[str, Path]:
-    """The sounds by title, in `directory`: the samples, or a copy of `sound`."""
-    directory.mkdir(parents=True, exist_ok=True)
+async def _make(
+    settings: CoreSettings, names: OwnNames, sounds: dict[str, Path], *, speaks: bool
+) -> tuple[list[Shown], ShownWords | None]:
+    """What was heard in `sounds` and painted, and where somebody `speaks`, what they said."""
+    console = Console(highlight=False, soft_wrap=True)
+    shown: list[Shown] = []
+    async with Engine(settings) as engine:
+        for title, path in sounds.items():
+            console.rule(title, align="left")
+            shown.append(await _show(engine, title, path, names))
+            console.print(f"Picture: {path.with_name(shown[-1].picture)}", markup=False)
+        if not speaks:
+            return shown, None
+        console.rule("somebody speaks", align="left")
+        said, picture = await _show_words(engine, names)
+        console.print(f"Said:   {said.words}\nScene:  {said.scene}\nPrompt: {said.prompt}", markup=False)
+        console.print(f"Picture: {picture}", markup=False)
+        return shown, said
+
+
+def _names_in(directory: Path) -> OwnNames:
+    """Names for files in `directory`; those of an earlier demo's page and its pictures may be used again."""
+    try:
+        earlier = (directory / PAGE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        earlier = ""
+    if TITLE not in earlier:
+        return OwnNames(directory)
+    pictures = re.findall(r'<img[^>]* src="([^"/]+)"', earlier)
+    return OwnNames(directory, [PAGE, *map(unquote, pictures)])
+
+
+def _lay_out(directory: Path, names: OwnNames, sound: Path | None) -> dict[str, Path]:
+    """The sounds by title, in `directory`: the samples, or a copy of `sound`, unless it is there itself."""
     if sound is None:
-        return {name: write_wav(directory / f"{name}.wav", make()) for name, make in DEMO.items()}
-    copy = directory / sound.name
-    if not (copy.exists() and copy.samefile(sound)):
-        shutil.copy(sound, copy)
-    return {sound.stem: copy}
+        recordings = {f"{title}.wav": make_wav(make()) for title, make in DEMO.items()}
+    elif (directory / sound.name).exists() and (directory / sound.name).samefile(sound):
+        return {sound.stem: names.take_as_it_is(directory / sound.name)}
+    else:
+        recordings = {sound.name: sound.read_bytes()}
+    return {
+        Path(name).stem: _write(names.take(name, content=recording), recording)
+        for name, recording in recordings.items()
+    }
 
 
-async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Shown:
-    async with aclosing(engine.imagine(path, ImagineOptions(seed=SEED))) as events:
+def _write(path: Path, content: bytes) -> Path:
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+async def _show(engine: Engine, title: str, path: Path, names: OwnNames) -> Shown:
+    async with aclosing(engine.imagine(path, ImagineOptions(seed=SEED), check=PictureCheck.OFF)) as events:
         heard, picture = await watch_events(events)
     assert heard is not None  # the stream of a recording begins with it
     summary = heard.summary
-    strip = directory / f"{path.stem}-strip.png"
-    strip.write_bytes(strip_png(await engine.weave(heard), palette_of(picture.image)))
-    out = directory / f"{path.stem}.png"
-    if out == path:  # a sound file may be called .png
-        out = directory / f"{path.stem}-imagined.png"
-    with written_whole(out) as temporary:
-        temporary.write_bytes(to_png(picture))
+    strip = _write(
+        names.take(f"{path.stem}-strip.png"), strip_png(await engine.weave(heard), palette_of(picture.image))
+    )
+    out = _write(names.take(f"{path.stem}.png"), to_png(picture, engine.sign))
     return Shown(
         title=title,
         sound=path.name,
@@ -139,17 +173,16 @@ async def _show(engine: Engine, title: str, path: Path, directory: Path) -> Show
     )
 
 
-async def _show_words(engine: Engine, directory: Path) -> ShownWords:
-    """SAID as if it had been recognised: the row does without any recording."""
+async def _show_words(engine: Engine, names: OwnNames) -> tuple[ShownWords, Path]:
+    """SAID as if it had been recognised, and its picture: the row does without any recording."""
     heard = replace(HeardSummary.of_nothing(), spoken=Spoken(SAID, Outcome.SEEN, SEEN))
     options = ImagineOptions(seed=SEED)
     _, left_out = scene_of(heard, options, await engine.info())
-    async with aclosing(engine.imagine(heard, options)) as events:
+    async with aclosing(engine.imagine(heard, options, check=PictureCheck.OFF)) as events:
         _, picture = await watch_events(events)
-    out = directory / "said.png"
-    with written_whole(out) as temporary:
-        temporary.write_bytes(to_png(picture))
-    return ShownWords(SAID, ", ".join(SEEN.phrases), ", ".join(left_out), out.name, picture.recipe.prompt.text)
+    out = _write(names.take("said.png"), to_png(picture, engine.sign))
+    said = ShownWords(SAID, ", ".join(SEEN.phrases), ", ".join(left_out), out.name, picture.recipe.prompt.text)
+    return said, out
 
 
 def render(shown: list[Shown], said: ShownWords | None = None) -> str:

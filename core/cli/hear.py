@@ -12,10 +12,11 @@ from rich.table import Table
 
 from core.cli.common import load_settings, read_style, remarks, spoken_lines
 from core.cli.figure import draw_heard
-from core.cli.output import check_output, written_whole
+from core.cli.output import check_output
 from core.engine import Engine
 from core.errors import ExitCode, ModelError, RecordingError, WrongSetting
 from core.events import Heard, HeardSummary, Understood
+from core.files import written_whole
 from core.log_lines import one_line
 from core.options import ImagineOptions
 from core.speech.spoken import Spoken
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if options.figure is not None:
         if len(options.files) != 1:
             raise WrongSetting("A figure shows one recording; name only one FILE with --figure.")
-        check_output(options.figure, options.files, replace=options.force)
+        check_output(options.figure, options.files, [".png"], replace=options.force)
     return asyncio.run(_hear_all(options))
 
 

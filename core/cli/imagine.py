@@ -19,56 +19,65 @@ from core.cli.common import (
     note_text,
     read_style,
     remarks,
+    require_file,
     show_progress,
     shown_path,
     spoken_lines,
 )
-from core.cli.output import check_output, free_name, written_whole
+from core.cli.output import check_output, free_name
 from core.engine import Engine
 from core.errors import ExitCode, PaintingError, WrongSetting
 from core.events import Event, Heard, HeardSummary, Understood
+from core.files import written_whole
+from core.generation.before_loading import check_enlarging, check_options
 from core.generation.limits import size_again
-from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
+from core.generation.protocol import Loading, Painted, Painting, Picture, Queued, about
 from core.log_lines import one_line
-from core.options import ImagineOptions
-from core.pictures import read_recipe, to_png
+from core.options import ImagineOptions, PictureCheck
+from core.pictures import ENDINGS, read_recipe, to_file
+from core.provenance.key_file import read
 from core.recipe import Recipe, to_json
+from core.settings import CoreSettings
 from core.speech.spoken import Spoken
 
 
 def run(options: argparse.Namespace) -> int:
-    """Paint one picture. Raises ImagineSoundError."""
+    """Paint one picture. Raises ImagineSoundError; for what is wrong with `options` before any model is loaded."""
     if options.file is not None and options.recipe is not None:
         raise WrongSetting("name a recording, or a picture to paint again with --recipe.")
     if options.file is None and options.recipe is None and options.said is None and options.prompt is None:
         raise WrongSetting("name a recording, words with --said or --prompt, or a picture with --recipe.")
     source: Path | None = options.file or options.recipe
-    out: Path = options.out or free_name(f"{source.stem}-imagined" if source else "imagined", "png")
-    check_output(out, [source] if source else [], replace=options.force)
-    asyncio.run(_imagine(options, out))
+    if source is not None:
+        require_file(source)
+    _check_out(options)
+    recipe = read_recipe(options.recipe) if options.recipe else None
+    settings, chosen = load_settings(), _chosen(options)
+    check_options(replace(chosen, adapter=chosen.adapter or recipe.adapter) if recipe else chosen, settings)
+    if options.larger is not None:
+        check_enlarging(settings)
+    asyncio.run(_imagine(options, chosen, recipe, settings))
     return ExitCode.DONE
 
 
-async def _imagine(options: argparse.Namespace, out: Path) -> None:
-    recipe = read_recipe(options.recipe) if options.recipe else None
-    async with Engine(load_settings()) as engine:
-        events = _again(engine, recipe, options) if recipe else _from_recording(engine, options)
-        times = await _times(engine, recipe, options.larger)
-        if times is not None:
-            events = _larger(engine, events, times)
-        async with aclosing(events):
-            picture = await (print_events(options.file, events) if options.json else _watch(events))
-    sources = [source for source in (options.file, options.recipe) if source is not None]
-    check_output(out, sources, replace=options.force)  # painting takes a while
-    with written_whole(out) as temporary:
-        temporary.write_bytes(to_png(picture))
-    print(json.dumps({"event": "saved", "path": str(out)}) if options.json else shown_path(out))
+def _out(options: argparse.Namespace) -> Path:
+    """Where the picture goes by now: a free name may be taken while it is painted."""
+    source: Path | None = options.file or options.recipe
+    chosen: Path | None = options.out
+    return chosen or free_name(f"{source.stem}-imagined" if source else "imagined", "png")
 
 
-async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
-    if options.file is not None and not options.file.is_file():
-        raise WrongSetting(f"there is no file {options.file}.")
-    chosen = ImagineOptions(
+def _check_out(options: argparse.Namespace) -> Path:
+    """The same, if it can be written. Raises WouldOverwrite, WrongSetting."""
+    out = _out(options)
+    inputs = [source for source in (options.file, options.recipe) if source is not None]
+    check_output(out, inputs, ENDINGS, replace=options.force)
+    return out
+
+
+def _chosen(options: argparse.Namespace) -> ImagineOptions:
+    """Raises WrongSetting for an unknown style."""
+    return ImagineOptions(
         style=read_style(options.style),
         prompt=options.prompt,
         seed=options.seed,
@@ -79,13 +88,28 @@ async def _from_recording(engine: Engine, options: argparse.Namespace) -> AsyncG
         near=options.near,
         said=options.said,
     )
-    source: Path | HeardSummary = options.file or HeardSummary.of_nothing()
-    async with aclosing(engine.imagine(source, chosen)) as events:
-        async for event in events:
-            yield event
 
 
-async def _again(engine: Engine, recipe: Recipe, options: argparse.Namespace) -> AsyncGenerator[Event, None]:
+async def _imagine(
+    options: argparse.Namespace, chosen: ImagineOptions, recipe: Recipe | None, settings: CoreSettings
+) -> None:
+    async with Engine(settings) as engine:
+        if recipe is None:
+            events = engine.imagine(options.file or HeardSummary.of_nothing(), chosen, check=PictureCheck.OFF)
+        else:
+            events = _again(engine, recipe, chosen)
+        times = await _times(engine, recipe, options.larger)
+        if times is not None:
+            events = _larger(engine, events, times)
+        async with aclosing(events):
+            picture = await (print_events(options.file, events) if options.json else _watch(events))
+        out = _check_out(options)
+        with written_whole(out) as temporary:
+            temporary.write_bytes(await asyncio.to_thread(to_file, picture, out.suffix, engine.sign))
+    print(json.dumps({"event": "saved", "path": str(out)}) if options.json else shown_path(out))
+
+
+async def _again(engine: Engine, recipe: Recipe, chosen: ImagineOptions) -> AsyncGenerator[Event, None]:
     info = await engine.info()
     painted_by = f"{recipe.model} {recipe.revision} (SPEED={recipe.speed})"
     paints_now = f"{info.model} {info.revision} (SPEED={info.speed})"
@@ -94,24 +118,51 @@ async def _again(engine: Engine, recipe: Recipe, options: argparse.Namespace) ->
             f"imagine-sound: painted by {painted_by}, to be painted by {paints_now}: it will look different.",
             file=sys.stderr,
         )
-    size = options.size or size_again(recipe, info)
-    if options.size is None and size != recipe.size:
+    size = chosen.size or size_again(recipe, info)
+    if chosen.size is None and size != recipe.size:
         print(
             f"imagine-sound: to be painted at {size[0]}x{size[1]}: {recipe.size[0]}x{recipe.size[1]} would be a part "
             "of a picture by now; --size chooses another size.",
             file=sys.stderr,
         )
-    chosen = ImagineOptions(
-        seed=recipe.seed if options.seed is None else options.seed,
-        steps=recipe.steps if options.steps is None else options.steps,
-        guidance=recipe.guidance if options.guidance is None else options.guidance,
+    again = ImagineOptions(
+        seed=recipe.seed if chosen.seed is None else chosen.seed,
+        steps=recipe.steps if chosen.steps is None else chosen.steps,
+        guidance=recipe.guidance if chosen.guidance is None else chosen.guidance,
         size=size,
-        adapter=options.adapter or recipe.adapter,
-        near=recipe.near if options.near is None else options.near,
+        adapter=chosen.adapter or recipe.adapter,
+        near=recipe.near if chosen.near is None else chosen.near,
+        marked=await asyncio.to_thread(_can_mark, engine.settings, recipe),
     )
-    async with aclosing(engine.paint(recipe.prompt, chosen, heard=recipe.heard)) as events:
+    async with aclosing(engine.paint(recipe.prompt, again, heard=recipe.heard, check=PictureCheck.OFF)) as events:
         async for event in events:
+            if isinstance(event, Painted) and event.picture.recipe.guided_by != recipe.guided_by:
+                print(
+                    f"imagine-sound: it was {_guided(recipe)}, and now {_guided(event.picture.recipe)}.",
+                    file=sys.stderr,
+                )
             yield event
+
+
+def _guided(recipe: Recipe) -> str:
+    """How guidance was made, for a sentence."""
+    once = "guided in one evaluation a step"
+    return "guided in two evaluations a step" if recipe.guided_by is None else f"{once} ({recipe.guided_by})"
+
+
+def _can_mark(settings: CoreSettings, recipe: Recipe) -> bool:
+    """Whether `recipe` is of a marked picture that can be marked again so; if it cannot, that is said."""
+    if recipe.mark is None:
+        return False
+    key = read(settings.data_dir) if settings.watermark else None
+    if key is not None and key.name == recipe.mark.key:
+        return True
+    print(
+        "imagine-sound: its noise was marked with another key, or WATERMARK is off: it is painted without a mark, and "
+        "will look different.",
+        file=sys.stderr,
+    )
+    return False
 
 
 async def _times(engine: Engine, recipe: Recipe | None, wanted: int | None) -> int | None:
@@ -124,7 +175,7 @@ async def _times(engine: Engine, recipe: Recipe | None, wanted: int | None) -> i
         return None
     painter = (await engine.info()).model
     if wanted is not None:
-        engine.upscaler(painter)  # said before anything is painted
+        engine.upscaler(painter)  # said before anything is painted, where it was not known before
         return wanted
     if engine.can_enlarge(painter):
         return in_recipe
@@ -144,7 +195,7 @@ async def _larger(engine: Engine, events: AsyncGenerator[Event, None], times: in
                 yield event
                 continue
             small = event.picture
-            async with aclosing(engine.enlarge(small.image, small.recipe, times)) as enlarging:
+            async with aclosing(engine.enlarge(small.image, small.recipe, times, check=PictureCheck.OFF)) as enlarging:
                 async for step in enlarging:
                     yield Painted(replace(step.picture, notes=small.notes)) if isinstance(step, Painted) else step
 
@@ -157,6 +208,7 @@ async def _watch(events: AsyncGenerator[Event, None]) -> Picture:
 async def watch_events(events: AsyncGenerator[Event, None]) -> tuple[Heard | None, Picture]:
     """Show what was heard and a progress bar; returns what was heard (None of a recipe) and the picture."""
     heard: Heard | None = None
+    is_told = False
     out = Console(highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not show_progress()) as progress:
@@ -177,13 +229,18 @@ async def watch_events(events: AsyncGenerator[Event, None]) -> tuple[Heard | Non
                 case Loading(arrived):
                     doing = "loading the model" if arrived is None else f"fetching the model, {arrived:.0%}"
                     progress.update(task, description=doing)
-                case Queued(position):
+                case Queued(position, picture_s):
+                    if picture_s is not None and not is_told:
+                        out.print(f"Time:   {about(picture_s)} a picture here", markup=False)
+                        is_told = True
                     progress.update(task, description=f"waiting, number {position}")
                 case Painting(step, steps):
                     progress.update(task, description="painting", completed=step, total=steps)
                 case Painted(picture):
                     for note in picture.notes:
                         out.print(f"Note:   {one_line(note_text(note))}", markup=False)
+                    if picture.recipe.guided_by is not None:
+                        out.print("Note:   Guided in one evaluation a step.", markup=False)
                     return heard, picture
     raise PaintingError("The painting ended without a picture; please try again.")
 
@@ -200,8 +257,10 @@ async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -
                 line = {"event": "understood", "spoken": said, "prompt": prompt.text, "left_out": left_out}
             case Loading(arrived):
                 line = {"event": "loading"} | ({} if arrived is None else {"arrived": arrived})
-            case Queued(position):
+            case Queued(position, picture_s):
                 line = {"event": "queued", "position": position}
+                if picture_s is not None:
+                    line["picture_s"] = round(picture_s, 1)
             case Painting(step, steps, preview):
                 line = {"event": "painting", "step": step, "steps": steps}
                 if preview is not None:

@@ -10,19 +10,26 @@ from importlib import import_module
 
 from core.cli.arguments import build_parser
 from core.errors import ExitCode, ImagineSoundError
+from core.importing import silence_libraries
 from core.log_lines import BARE, SHORT, one_line, set_up_log
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = build_parser().parse_args(arguments)
+    silence_libraries()
     set_up_logging()
     try:
         run: Callable[[argparse.Namespace], int] = import_module(options.module).run
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()  # here, where it is known what to do if nobody reads it
+        return code
     except ImagineSoundError as error:
         print(f"imagine-sound: {one_line(str(error))}", file=sys.stderr)
         return ExitCode.BAD_INPUT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` is no error
+        return ExitCode.DONE
     except Exception as error:
         logging.getLogger(__name__).debug("a fault of the program", exc_info=True)
         fault = one_line(f"{type(error).__name__}: {error}")
@@ -30,9 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.FAULT
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` is no error
-        return ExitCode.DONE
 
 
 def set_up_logging() -> None:
@@ -51,6 +55,5 @@ def set_up_logging() -> None:
         os.dup2(nowhere, 2)
         os.close(nowhere)
         faulthandler.enable(sys.stderr)
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     set_up_log(level, BARE if level == "WARNING" else SHORT)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ plus one STFT window)."""
 
 CATEGORIES_PER_WINDOW = 25
 """All 521 take twice as long and change no score that counts."""
+
+DRAWING = ("matplotlib", "matplotlib.pyplot", "cv2")
+"""What MediaPipe imports and is never used here."""
 
 QUIETEST_DBFS = -120.0
 """The loudness that digital silence is given, in dB relative to full scale."""
@@ -61,6 +65,10 @@ class SoundClassifier:
 
     def __init__(self, model_path: Path, *, categories_per_window: int = CATEGORIES_PER_WINDOW) -> None:
         self._classifier = _load(model_path, categories_per_window)
+        # Left to the garbage collector, MediaPipe's own __del__ may wait for ever: for a thread that has ended, since
+        # the collector had told it that nobody needs it any more. This holds it until it is closed.
+        self._close = weakref.finalize(self, self._classifier.close)
+        self._close.atexit = False
 
     def classify(self, clip: Clip) -> tuple[Prediction, ...]:
         """One Prediction for each 0.975 s of `clip`; a clip shorter than one window is tiled to fill it."""
@@ -84,7 +92,7 @@ class SoundClassifier:
 
     def close(self) -> None:
         """Free the model; the classifier cannot be used afterwards."""
-        self._classifier.close()
+        self._close()
 
 
 def fill_windows(samples: Samples) -> Samples:
@@ -110,7 +118,7 @@ def loudness_dbfs(samples: Samples) -> float:
 
 
 def _load(model_path: Path, categories_per_window: int) -> AudioClassifier:
-    with _without_matplotlib():
+    with without_drawing():
         from mediapipe.tasks.python import BaseOptions, audio
 
     try:
@@ -132,16 +140,15 @@ def _load(model_path: Path, categories_per_window: int) -> AudioClassifier:
 
 
 @contextmanager
-def _without_matplotlib() -> Iterator[None]:
-    """What is imported within takes an empty module for Matplotlib, unless that is loaded already.
+def without_drawing() -> Iterator[None]:
+    """What is imported within takes empty modules for Matplotlib and OpenCV, unless they are loaded already.
 
-    Whatever of MediaPipe is imported, it imports Matplotlib for a helper that plots landmarks: 37 MB and 0.3 s of CPU.
+    Whatever of MediaPipe is imported, it imports both for a helper that draws landmarks: 37 MB and 0.3 s of CPU for the
+    one, and the other need not be installed (`deploy/without-opencv`).
     """
-    if "matplotlib" in sys.modules:
-        yield
-        return
-    empty = {name: ModuleType(name) for name in ("matplotlib", "matplotlib.pyplot")}
-    vars(empty["matplotlib"])["pyplot"] = empty["matplotlib.pyplot"]
+    empty = {name: ModuleType(name) for name in DRAWING if name.partition(".")[0] not in sys.modules}
+    if "matplotlib.pyplot" in empty:
+        vars(empty["matplotlib"])["pyplot"] = empty["matplotlib.pyplot"]
     sys.modules.update(empty)
     try:
         yield

@@ -41,8 +41,9 @@ FASTER = (5, 7)
 """A window takes 1.365 s of the sound, which is heard almost half an octave higher."""
 
 MOST_PASSES = 8
-CROWDED_PASSES = 3
-"""What each recording gets while many wait; what that is worth, `python -m benchmarks.crowd` shows."""
+CROWDED_PASSES, CROWDED_BUDGET = 3, 20
+"""What each recording gets while many wait, in passes and in windows; what that is worth, `python -m benchmarks.crowd`
+and `python -m benchmarks.page` show. Of a recording that takes more windows than that, each is looked at once."""
 
 
 class View(Enum):

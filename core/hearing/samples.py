@@ -4,6 +4,7 @@ Each is a small physical sketch (a swept tone, drops, noise through a filter) tu
 of the classifier.
 """
 
+import io
 import wave
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -85,12 +86,19 @@ DEMO: Mapping[str, Callable[[], Samples]] = MappingProxyType(
 def write_wav(path: Path, samples: Samples) -> Path:
     """Write `samples` as a 16-bit WAV file and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
+    path.write_bytes(make_wav(samples))
+    return path
+
+
+def make_wav(samples: Samples) -> bytes:
+    """`samples` as the content of a 16-bit WAV file."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
         file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return path
+    return content.getvalue()
 
 
 def _time(seconds: float) -> Signal:

@@ -24,6 +24,8 @@ LOOK_ALIKES = str.maketrans(
 _WITHIN = re.compile(r"(?<=[^\W_])[@!|](?=[^\W_])")
 """Signs that stand for letters within a word, and for themselves around it."""
 _WORD = re.compile(r"[^\W_]+")
+BLOCKED_WORDS = "blocked-words.txt"
+"""In the data directory: what whoever runs the program lets nobody paint."""
 LONGEST_LIST = 2000
 LONGEST_WORD = 100
 

@@ -20,7 +20,7 @@ def said_at_start(settings: CoreSettings, models: ModelStore) -> Iterator[str]:
     from core.speech.served import is_local
 
     if settings.speech is Speech.ON:
-        locators = [models.recogniser, *([] if settings.scene_url else [models.language_pipeline])]
+        locators = [models.speech.recogniser, *([] if settings.scene_url else [models.speech.language_pipeline])]
         for locate in locators:
             try:
                 locate()
@@ -34,7 +34,7 @@ def make_recogniser(settings: CoreSettings, models: ModelStore) -> Recogniser:
     """Whisper, loaded. Raises ModelError."""
     from core.speech.whisper import load_whisper, threads_beside_painter
 
-    return load_whisper(models.recogniser().path, threads=threads_beside_painter(settings.device))
+    return load_whisper(models.speech.recogniser().path, threads=threads_beside_painter(settings.device))
 
 
 def make_writer(settings: CoreSettings, models: ModelStore) -> "SceneWriter":
@@ -47,7 +47,7 @@ def make_writer(settings: CoreSettings, models: ModelStore) -> "SceneWriter":
     if settings.scene_url and settings.scene_model:
         served = ServedWriter(settings.scene_url, settings.scene_model, settings.scene_key)
     try:
-        rules = load_rules(models.language_pipeline().path).write
+        rules = load_rules(models.speech.language_pipeline().path).write
     except ModelError as error:
         log.warning("no rules tell what is said: %s", error)
         return SceneWriter(rules=None, served=served)

@@ -347,7 +347,7 @@ def load_rules(pipeline: Path) -> Rules:
         import spacy
     except ImportError as error:
         raise ModelMissing(
-            "Finding scenes in speech needs the extra `speech`; install imagine-sound[speech]."
+            "Finding scenes in speech needs the extra `speech`; `make speech` installs imagine-sound[speech]."
         ) from error
     try:
         return Rules(spacy.load(pipeline, exclude=["senter"]))

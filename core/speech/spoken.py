@@ -32,6 +32,12 @@ class SaidScene:
         """All that it would put into a prompt."""
         return tuple(filter(None, (*self.subjects, self.place, self.weather, self.light, self.mood)))
 
+    @property
+    def title(self) -> str:
+        """What is seen, as a line that begins with a capital letter."""
+        scene = " ".join(filter(None, (", ".join(self.subjects), self.place, self.weather, self.light)))
+        return scene[:1].upper() + scene[1:]
+
 
 class Outcome(StrEnum):
     """What became of somebody's words."""

@@ -16,8 +16,6 @@ VOICE_FROM = 0.3
 """The score of any label of speech from which a window is handed over."""
 MUSIC_FROM = 0.5
 """The score of music from which it is not: lyrics over a band are no speech."""
-WORTH_S = 0.8
-"""So many seconds of voice are worth recognising."""
 MARGIN_S = 0.5
 """So much is handed over beside each window, since words do not keep to windows."""
 
@@ -30,7 +28,7 @@ _WINDOW_S = WINDOW_SAMPLES / SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Voice:
-    """Where somebody speaks: `spans` of begin and end in seconds, in order and apart, and how many they are."""
+    """Where somebody speaks: `spans` of begin and end in seconds, in order and apart from each other."""
 
     spans: tuple[tuple[float, float], ...]
 
@@ -41,9 +39,9 @@ class Voice:
 
 
 def voice_in(windows: Sequence[Prediction]) -> Voice | None:
-    """The voice in a recording of these windows; None where there is none that is worth recognising."""
+    """The voice in a recording of these windows; None where nobody speaks in any."""
     spoken = [window.timestamp_ms / 1000 for window in windows if _is_spoken(window)]
-    if len(spoken) * _WINDOW_S < WORTH_S:
+    if not spoken:
         return None
     return Voice(tuple(_merged((max(0.0, at - MARGIN_S), at + _WINDOW_S + MARGIN_S) for at in spoken)))
 

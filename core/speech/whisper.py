@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from core.errors import ModelMissing, ModelUnusable
 from core.hearing.audio import Samples
@@ -30,7 +30,8 @@ def load_whisper(directory: Path, *, threads: int) -> "Whisper":
         from faster_whisper import WhisperModel
     except ImportError as error:
         raise ModelMissing(
-            "Speech cannot be recognised without the extra `speech`; install imagine-sound[speech], or set SPEECH=off."
+            "Speech cannot be recognised without the extra `speech`: `make speech` installs imagine-sound[speech], "
+            "SPEECH=off does without."
         ) from error
     logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it tells of each recording
     try:
@@ -50,7 +51,7 @@ def translates(name: str) -> bool:
     return not any(part in name.lower() for part in CANNOT_TRANSLATE)
 
 
-def threads_beside_painter(device: Literal["auto", "cpu", "cuda"]) -> int:
+def threads_beside_painter(device: str) -> int:
     """How many threads recognition takes: one beside a painter on the processor, else half of the cores.
 
     `device` is where the painter paints, as the settings say.

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import IO
 
-from imageio_ffmpeg import get_ffmpeg_exe
-
 from core.errors import (
     DecoderUnusable,
     DecodingTimedOut,
@@ -78,6 +76,8 @@ def find_ffmpeg() -> str:
 
     Raises DecoderUnusable.
     """
+    from imageio_ffmpeg import get_ffmpeg_exe
+
     try:
         named: str = get_ffmpeg_exe()
     except RuntimeError as error:

@@ -7,18 +7,45 @@ import asyncio
 import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from core.errors import ExitCode
 from core.threads import stacks
 
 log = logging.getLogger(__name__)
 
+LOOP_STALL_S = 60.0
+"""The event loop comes round many times a second; one that stands for so long never will."""
 SLICES = 20
+
+
+def stop_signal() -> asyncio.Event:
+    """Set once SIGTERM or SIGINT comes. To be called in the event loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # on Windows, where Ctrl+C is a KeyboardInterrupt
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def stopped_or_lost(stop: asyncio.Event, lost: Coroutine[Any, Any, None]) -> ExitCode:
+    """Wait for `stop`, or until the painter is `lost`: RESTART then."""
+    tasks = [asyncio.create_task(task) for task in (_set(stop), lost)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    status = ExitCode.RESTART if tasks[1].done() else ExitCode.DONE
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return status
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 def end_now(status: int) -> NoReturn:
@@ -46,8 +73,10 @@ def end_within(seconds: float, status: int) -> threading.Timer:
 class LoopWatch:
     """Ends the process with RESTART once the running event loop has stood for `seconds`. Use as a context manager."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, before_end: Callable[[], object] = lambda: None) -> None:
+        """`before_end` is called from another thread, just before the process ends."""
         self._seconds = seconds
+        self._before_end = before_end
         self._loop = asyncio.get_running_loop()
         self._stopped = threading.Event()
 
@@ -74,6 +103,7 @@ class LoopWatch:
                 log.critical(
                     "the event loop stands for %g s; what all threads do:", self._seconds, extra={"stacks": stacks()}
                 )
+                self._before_end()
                 end_now(ExitCode.RESTART)
             self._stopped.wait(slice_s)
 
