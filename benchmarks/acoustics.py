@@ -31,7 +31,8 @@ from core.hearing.ears import Ears
 from core.hearing.listening import listen
 from core.hearing.size import FEWEST_RECORDINGS, centroid_hz
 from core.hearing.sound import Samples
-from core.models import ModelStore, Origin
+from core.located import Origin
+from core.models import ModelStore
 from core.prompting.phrasebook import Telling, load_phrasebook
 from core.prompting.prompt import describe
 from core.prompting.scene import Scene, compose_scene, with_manner

@@ -1,12 +1,6 @@
-"""Playground v2.5's architecture as constructor arguments: SDXL's UNet and autoencoder, EDM's latent statistics."""
+"""Playground v2.5's parts as constructor arguments: SDXL's UNet, autoencoder and text encoders; EDM's statistics."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-
-from tests.tiny_pipeline import build_tiny_tokenizer
 
 PLAYGROUND_UNET: dict[str, Any] = {
     "sample_size": 128,
@@ -38,23 +32,19 @@ PLAYGROUND_VAE: dict[str, Any] = {
     "latents_std": [8.4927, 5.9022, 6.5498, 5.2299],
 }
 
-
-def text_encoders() -> tuple[CLIPTokenizer, CLIPTextModel, CLIPTextModelWithProjection]:
-    """One-layer text encoders whose outputs have the true shapes: 768 and 1280 wide, 77 tokens, pooled 1280."""
-    with TemporaryDirectory() as directory:
-        tokenizer = build_tiny_tokenizer(Path(directory))
-
-    def config(width: int) -> CLIPTextConfig:
-        return CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=width,
-            intermediate_size=width,
-            num_hidden_layers=1,
-            num_attention_heads=8,
-            projection_dim=1280,
-            bos_token_id=0,
-            eos_token_id=1,
-            pad_token_id=1,
-        )
-
-    return tokenizer, CLIPTextModel(config(768)), CLIPTextModelWithProjection(config(1280))
+CLIP_L: dict[str, Any] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+}
+CLIP_BIG_G: dict[str, Any] = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+    "projection_dim": 1280,
+    "hidden_act": "gelu",
+}
+"""SDXL's two text encoders, CLIP's ViT-L and OpenCLIP's ViT-bigG."""

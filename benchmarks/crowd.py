@@ -19,9 +19,10 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bot.loop_lag import Lag, LoopLag
-from core.engine import Engine, spare_from_collections
+from core.engine import Engine
 from core.events import Heard
+from core.importing import spare_from_collections
+from core.loop_lag import Lag, LoopLag
 from core.options import ImagineOptions
 from core.settings import CoreSettings
 

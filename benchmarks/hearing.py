@@ -35,6 +35,7 @@ from benchmarks.hearing_scores import Count, Heard, calibrate, phantoms
 from benchmarks.hearing_sounds import Group, Sound, from_esc10, from_packages, load_table
 from core.errors import RecordingError
 from core.hearing.audio import AudioLimits, Clip, load_clip
+from core.hearing.classifier import without_drawing
 from core.hearing.ears import MOST_PASSES, Ears
 from core.hearing.labels import Role, load_labels
 from core.hearing.listening import listen
@@ -95,7 +96,8 @@ def _recordings(options: argparse.Namespace) -> Iterator[tuple[Sound, bytes]]:
     if options.packages:
         yield from from_packages(options.packages, (s for s in load_table() if options.half in (None, s.group)))
     if options.recordings:
-        from training.yamnet_mini.evaluate import ACCEPTED
+        with without_drawing():
+            from training.yamnet_mini.evaluate import ACCEPTED
 
         yield from from_esc10(options.recordings, ACCEPTED)
 

@@ -2,12 +2,12 @@
 
     python -m benchmarks.speech MODEL --without ESC-10 [--every 4] [--speech DIR] [--numbers DIR]
 
-MODEL is a directory with a Whisper model for faster-whisper (`pip install 'imagine-sound[speech]'`). In ESC-10 next to
-nobody speaks: whatever is believed there was invented; it is heard whole, and only where the labels say that somebody
-speaks. In `--speech DIR` lie recordings, with `transcription.txt` beside them: a line of words and, in brackets, the
-name of their file. In `--numbers DIR` lie Asterisk's prompts, a folder a language (`en_US_f_Allison/digits/30.wav`,
-Debian's asterisk-core-sounds-*-wav): single words, hard to recognise. Printed: how often words were found and believed,
-how many were wrong, and how much dearer it is than the library's own call.
+MODEL is a directory with a Whisper model for faster-whisper (`make speech`). In ESC-10 next to nobody speaks: whatever
+is believed there was invented; it is heard whole, and only where the labels say that somebody speaks. In `--speech DIR`
+lie recordings, with `transcription.txt` beside them: a line of words and, in brackets, the name of their file. In
+`--numbers DIR` lie Asterisk's prompts, a folder a language (`en_US_f_Allison/digits/30.wav`, Debian's asterisk-core-
+sounds-*-wav): single words, hard to recognise. Printed: how often words were found and believed, how many were wrong,
+and how much dearer it is than the library's own call.
 """
 
 import argparse

@@ -160,7 +160,7 @@ async def paint(engine: Engine, prompt: Prompt) -> Image.Image:
 
 async def make_sheet(recordings: Path, target: Path) -> None:
     """Hear, paint and lay out all pairs."""
-    settings = CoreSettings().model_copy(update={"download_models": False, "device": "cpu", "compile_model": False})
+    settings = CoreSettings().model_copy(update={"download_models": False, "device": "cpu"})
     tile = SIDE + GAP
     rows = -(-len(KINDS) // PAIRS_A_ROW)
     sheet = Image.new("RGB", (PAIRS_A_ROW * (2 * tile + GAP), rows * (tile + CAPTION)), "white")

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings
 
 from bot.settings import BotSettings
-from core.settings import CoreSettings
+from core.settings import CoreSettings, ServiceSettings
 
 HEAD = """\
 # Every setting of imagine-sound. Copy this file to .env and change what you like; only DISCORD_TOKEN is needed,
@@ -17,13 +17,25 @@ HEAD = """\
 
 def render() -> str:
     """The whole file."""
-    parts = [HEAD, "# ---- Discord", *_lines(BotSettings), "# ---- Hearing and painting", *_lines(CoreSettings)]
+    parts = [
+        HEAD,
+        "# ---- Discord",
+        *_lines(BotSettings),
+        "# ---- Discord and the page",
+        *_lines(ServiceSettings),
+        "# ---- Hearing, painting, and the page alone",
+        *_lines(CoreSettings),
+    ]
     return "\n".join(parts)
 
 
 def _lines(settings: type[BaseSettings]) -> list[str]:
+    """The settings that a class has of its own, or all of what others share."""
+    shared = ServiceSettings.model_fields.keys() if settings is not ServiceSettings else ()
     lines: list[str] = []
     for name, field in settings.model_fields.items():
+        if name in shared:
+            continue
         lines += textwrap.wrap(field.description or "", 118, initial_indent="# ", subsequent_indent="# ")
         default = None if field.default_factory is not None else field.default
         needed = "" if name == "discord_token" else "#"

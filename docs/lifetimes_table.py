@@ -1,8 +1,8 @@
-"""Prints the table of docs/security.md: how long each column of the database is kept:
+"""Prints the table of docs/security.md: how long each column of the database and each file beside it is kept:
 `python -m docs.lifetimes_table`.
 """
 
-from bot.storage.lifetimes import LIFETIMES, Lifetime
+from bot.storage.lifetimes import FILES, LIFETIMES, Lifetime
 
 
 def render() -> str:
@@ -13,6 +13,9 @@ def render() -> str:
             names = [f"`{name}`" for name, kept in columns.items() if kept is lifetime]
             if names:
                 lines.append(f"| {lifetime.value} | {table} | {', '.join(names)} |")
+        names = [f"`{name}`" for name, kept in FILES.items() if kept is lifetime]
+        if names:
+            lines.append(f"| {lifetime.value} | (beside the database) | {', '.join(names)} |")
     return "\n".join(lines)
 
 

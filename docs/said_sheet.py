@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("docs/said.webp"))
     chosen = parser.parse_args()
-    settings = CoreSettings().model_copy(update={"download_models": False, "device": "cpu", "compile_model": False})
+    settings = CoreSettings().model_copy(update={"download_models": False, "device": "cpu"})
     with UTTERANCES.open(encoding="utf-8", newline="") as file:
         utterances = [row["words"] for row in csv.DictReader(file, delimiter="|")]
 

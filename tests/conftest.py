@@ -10,13 +10,22 @@ from imageio_ffmpeg import get_ffmpeg_exe
 
 from core.hearing.classifier import SoundClassifier
 from core.hearing.samples import siren, write_wav
+from core.importing import silence_libraries
 from core.models import ModelStore
 from core.settings import CoreSettings
 
+silence_libraries()
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a processor, and shall not take the others'
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a long table runs through, shorter tests run through too; to measure it would take as long again."""
+    for item in items:
+        if item.get_closest_marker("table"):
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +36,7 @@ def _no_settings_from_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_fac
     monkeypatch.setitem(CoreSettings.model_config, "env_file", None)
     monkeypatch.setenv("DOWNLOAD_MODELS", "off")
     monkeypatch.setenv("MODEL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path_factory.getbasetemp() / "data"))
     monkeypatch.setenv("DEVICE", "cpu")
 
 
@@ -41,7 +51,7 @@ def tiny_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(tiny_pipeline: Path, tmp_path: Path) -> CoreSettings:
     """Settings with the tiny pipeline and no adapters."""
-    return CoreSettings(image_model=str(tiny_pipeline), adapters_dir=tmp_path / "adapters", compile_model=False)
+    return CoreSettings(image_model=str(tiny_pipeline), adapters_dir=tmp_path / "adapters")
 
 
 @pytest.fixture(scope="session")

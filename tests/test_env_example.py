@@ -5,6 +5,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from bot.settings import BotSettings
+from core.env_file import known_names
 from core.settings import CoreSettings
 from docs.env_example import render
 
@@ -26,6 +27,11 @@ def test_every_line_switched_on_it_parses_to_the_defaults(tmp_path: Path) -> Non
         if field.default_factory is None:
             assert getattr(core, name) == field.default, name
     assert BotSettings(_env_file=path).discord_token is None
+
+
+def test_every_setting_may_stand_in_the_file_and_nothing_else_but_what_compose_reads() -> None:
+    settings = {name.upper() for kind in (CoreSettings, BotSettings) for name in kind.model_fields}
+    assert known_names() == settings | {"COMPOSE_PROFILES"}
 
 
 def test_every_setting_is_described() -> None:

@@ -13,13 +13,17 @@ from bot.client import ImagineBot
 from bot.settings import BotSettings
 from core.engine import DEFAULTS, Engine
 from core.events import Event
-from core.options import ImagineOptions
+from core.hearing.ears import EarPool
+from core.models import ModelStore
+from core.options import ImagineOptions, PictureCheck
 from core.prompting.prompt import Prompt
 from core.recipe import Recipe
 from core.settings import CoreSettings
+from tests.bot.database import empty_database
 from tests.bot.flaky import flaky  # noqa: F401
 from tests.bot.gallery import server  # noqa: F401
 from tests.bot.painter import ScriptedPainter
+from tests.bot.picture_check import takes_red_for_unfit
 from tests.bot.world import World
 from tests.speech.scripted import Said
 
@@ -32,14 +36,22 @@ class ParkedEngine(Engine):
     env: Env | None = None
 
     async def paint(
-        self, prompt: Prompt, options: ImagineOptions = DEFAULTS, *, heard: tuple[str, ...] = (), user: str = ""
+        self,
+        prompt: Prompt,
+        options: ImagineOptions = DEFAULTS,
+        *,
+        heard: tuple[str, ...] = (),
+        user: str = "",
+        check: PictureCheck | None = None,
     ) -> AsyncGenerator[Event, None]:
-        async with aclosing(super().paint(prompt, options, heard=heard, user=user)) as events:
+        async with aclosing(super().paint(prompt, options, heard=heard, user=user, check=check)) as events:
             async for event in self._parked(events):
                 yield event
 
-    async def enlarge(self, image: Image, recipe: Recipe, times: int, *, user: str = "") -> AsyncGenerator[Event, None]:
-        async with aclosing(super().enlarge(image, recipe, times, user=user)) as events:
+    async def enlarge(
+        self, image: Image, recipe: Recipe, times: int, *, user: str = "", check: PictureCheck | None = None
+    ) -> AsyncGenerator[Event, None]:
+        async with aclosing(super().enlarge(image, recipe, times, user=user, check=check)) as events:
             async for event in self._parked(events):
                 yield event
 
@@ -64,11 +76,13 @@ def painter() -> ScriptedPainter:
 
 @pytest.fixture
 def bot_settings(request: pytest.FixtureRequest, tmp_path: Path) -> BotSettings:
-    """Settings for tests; `@pytest.mark.bot(edit_interval_s=2)` changes some."""
+    """Settings for tests, with a new database; `@pytest.mark.bot(edit_interval_s=2)` changes some."""
     marker = request.node.get_closest_marker("bot")
     chosen: dict[str, Any] = {"edit_interval_s": 0, "drain_seconds": 0, "shard_count": 1, "data_dir": tmp_path}
     chosen |= marker.kwargs if marker else {}
-    return BotSettings(_env_file=None, **chosen)
+    settings = BotSettings(_env_file=None, **chosen)
+    settings.database.write_bytes(empty_database())
+    return settings
 
 
 @pytest.fixture
@@ -84,6 +98,12 @@ def core_settings(tmp_path: Path) -> CoreSettings:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ears_are_loaded_quickly() -> None:
+    """MediaPipe is imported before the first test's clock runs: on a busy machine that takes longer than it waits."""
+    EarPool(ModelStore(CoreSettings(_env_file=None, download_models=False)).ears()).close()
+
+
 @pytest.fixture
 def said() -> Said | None:
     """What recognises speech and what makes scenes of it; None where nothing does."""
@@ -96,9 +116,12 @@ async def make_bot(
     core_settings: CoreSettings,
     painter: ScriptedPainter,
     said: Said | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Callable[[], ImagineBot]]:
     """Makes bots on the same data directory, and closes them all in the end."""
+    monkeypatch.setattr("core.engine.picture_check_of", lambda *_: takes_red_for_unfit)
     bots: list[ImagineBot] = []
+    engines: list[Engine] = []
 
     def make() -> ImagineBot:
         painter.closed = False
@@ -112,6 +135,7 @@ async def make_bot(
             make_recogniser=said.recogniser if said else None,
             make_writer=said.writer if said else None,
         )
+        engines.append(engine)
         bot = ImagineBot(bot_settings, engine, read_file=read_file)
         bot._take_up.change_interval(seconds=60)  # each of its rounds costs real time, however fast the clock goes
         bots.append(bot)
@@ -120,6 +144,8 @@ async def make_bot(
     yield make
     for bot in bots:
         await bot.close()
+    for engine in engines:
+        await engine.close()
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def main(what: str) -> int:
         await hanging
 
     program.make_engine = make_engine
-    program.LOOP_STALL_S = 2.0
+    program.LOOP_STALL_S = 2.0  # type: ignore[attr-defined]  # where the bot looks it up
     with patch.object(ImagineBot, "start", new=start):
         return program.main([])
 

@@ -4,13 +4,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from core.errors import Cancelled, ImagineSoundError, ShuttingDown
+from core.errors import Cancelled, ImagineSoundError, InvalidOptions, ShuttingDown
 from core.generation.protocol import (
     Failed,
+    Figures,
     GenerationRequest,
     GeneratorInfo,
+    Inspected,
+    InspectionRequest,
     Listener,
     Note,
     Painted,
@@ -42,6 +47,9 @@ class ScriptedPainter:
         self.image: Callable[[], Image.Image] = lambda: Image.new("RGB", (64, 64), "teal")
         self.is_miniature = False
         self.notes: tuple[Note, ...] = ()
+        self.told = Figures()
+        self.noise: npt.NDArray[np.float32] | None = None
+        self.inspected: list[InspectionRequest] = []
         self.closed = False
         self.on_lost: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
@@ -62,6 +70,15 @@ class ScriptedPainter:
             self.finish(order)
         return order.number
 
+    def inspect(self, request: InspectionRequest, listener: Listener) -> int:
+        """Finds `noise` in any picture, at once; while `held`, nothing."""
+        self.inspected.append(request)
+        if self.noise is None:
+            listener(Failed(InvalidOptions("I cannot tell whether I painted this picture.")))
+        elif not self.held:
+            listener(Inspected(self.noise))
+        return -1
+
     def cancel(self, number: int) -> None:
         order = self.open.pop(number, None)
         if order is not None:
@@ -73,6 +90,9 @@ class ScriptedPainter:
 
     def queue_length(self) -> int:
         return len(self.open)
+
+    def figures(self) -> Figures:
+        return self.told
 
     def close(self) -> None:
         self.closed = True

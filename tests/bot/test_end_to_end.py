@@ -27,6 +27,7 @@ async def test_birdsong_becomes_a_picture_of_a_bird(bot_settings: BotSettings, c
                 await env.settle()
         message = world.reply(world.channel)
     await bot.close()
+    await engine.close()
 
     assert world.thread_of(world.channel).name in {"Bird", "Birdsong", "Chirping"}
     assert text_of(message).startswith(f"**{world.thread_of(world.channel).name}")

@@ -1,8 +1,11 @@
 """Starting: without a token, with a wrong one, without the intent, with a database from the future."""
 
 import asyncio
+import itertools
 import os
+import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,8 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import create_autospec
 
+import aiohttp
 import discord
 import pytest
+import requests
 
 from bot import __main__ as start
 from bot.client import ImagineBot
@@ -20,21 +25,65 @@ from bot.settings import BotSettings
 from bot.storage.database import StoreUnusable
 from bot.storage.lock import InstanceLock
 from bot.storage.store import Store
+from core.errors import WrongSetting
 from core.settings import CoreSettings
 
 
-def test_without_a_token_three_lines_tell_how_to_get_one(tmp_path: Path) -> None:
+def test_without_a_token_there_is_the_page_and_three_lines_tell_how_to_get_one(tmp_path: Path, free_port: int) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "DISCORD_TOKEN"}
-    environment["PYTHONPATH"] = os.getcwd()
+    environment |= {"PYTHONPATH": os.getcwd(), "DATA_DIR": str(tmp_path), "WEB_BIND": f"127.0.0.1:{free_port}"}
 
-    done = subprocess.run(
-        [sys.executable, "-m", "bot"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        lines = list(itertools.takewhile(lambda line: "The page is at" not in line, process.stderr))
+        told = requests.get(f"http://127.0.0.1:{free_port}/readyz", timeout=10).json()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 3
-    assert "https://discord.com/developers/applications" in done.stderr
-    assert "DISCORD_TOKEN" in done.stderr
+    shown = [line for line in lines if not re.match(r"\d{4}-", line)]
+    assert len(shown) == 3
+    assert "https://discord.com/developers/applications" in shown[1]
+    assert "DISCORD_TOKEN" in shown[2]
+    assert told["ready"]
+    assert "no token is set" in told["parts"]["Discord"]["sentence"]
+
+
+async def test_page_is_there_while_discord_is_away_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, settings: BotSettings, core_settings: CoreSettings, free_port: int
+) -> None:
+    connect(monkeypatch, started := Started(ConnectionRefusedError("no route"), None))
+    monkeypatch.setattr(start, "FIRST_PAUSE_S", 0.01)
+    here = core_settings.model_copy(update={"web_bind": f"127.0.0.1:{free_port}", "data_dir": settings.data_dir})
+
+    running = asyncio.create_task(start.run(settings, here))
+    await asyncio.wait_for(started.connected.wait(), 10)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{free_port}") as browser:
+        async with browser.get("/readyz") as answer:
+            status, told = answer.status, await answer.json()
+        async with browser.get("/healthz") as answer:
+            assert answer.status == 200
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    assert await asyncio.wait_for(running, 10) == 0
+    assert status == 503
+    assert "I keep trying" in told["parts"]["Discord"]["sentence"]
+    assert told["parts"]["Painting"]["ready"]
+
+
+async def test_page_that_cannot_listen_is_told_in_a_sentence(
+    settings: BotSettings, core_settings: CoreSettings, free_port: int
+) -> None:
+    here = core_settings.model_copy(update={"web_bind": f"127.0.0.1:{free_port}", "data_dir": settings.data_dir})
+    with socket.create_server(("127.0.0.1", free_port)), pytest.raises(WrongSetting, match="cannot listen"):
+        await start.run(settings, here)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def test_setting_that_makes_no_sense_is_named(
@@ -206,6 +255,7 @@ from core.events import Heard
 from core.hearing.palette import palette_of
 from core.hearing.strip import strip_png
 from core.options import ImagineOptions
+from core.errors import WrongSetting
 from core.settings import CoreSettings
 
 async def answer():
@@ -217,18 +267,20 @@ async def answer():
         assert strip_png(strip, palette_of(event.picture.image))
 
 asyncio.run(answer())
-print([name for name in sys.modules if name.split(".")[0] in ("mediapipe", "torch", "diffusers", "matplotlib")])
+print([name for name in sys.modules if name.split(".")[0] in ("mediapipe", "torch", "diffusers", "matplotlib", "cv2")])
 """
 
 
-def test_bot_that_hears_and_paints_has_no_matplotlib(siren_wav: Path) -> None:
-    """MediaPipe would load it, for helpers that nobody here uses: 37 MB, and 0.3 s of CPU before the first answer."""
+def test_bot_that_hears_and_paints_has_neither_matplotlib_nor_opencv(siren_wav: Path) -> None:
+    """MediaPipe would load them for helpers that nobody here uses: 37 MB, and 0.3 s of CPU before the first answer; and
+    OpenCV need not be installed."""
     command = [sys.executable, "-c", PAINTING_BOT, str(siren_wav)]
 
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert all(f"'{name}'" in loaded for name in ("mediapipe", "torch", "diffusers"))
     assert "matplotlib" not in loaded
+    assert "cv2" not in loaded
 
 
 async def test_data_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:

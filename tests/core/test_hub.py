@@ -20,11 +20,12 @@ from core.fetching import ModelFile, OfficialModel
 from core.finetuning.model import network
 from core.generation.factory import make_generator
 from core.generation.protocol import GeneratorInfo, Loading, Painted
-from core.models import ModelStore, Origin
-from core.official import PLAYGROUND_FILES, PLAYGROUND_MODEL
+from core.located import Origin
+from core.models import ModelStore
+from core.official import PLAYGROUND, PLAYGROUND_FILES, PLAYGROUND_MODEL
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
-from core.settings import PLAYGROUND, CoreSettings
+from core.settings import CoreSettings
 from tests.hub_server import COMMIT, Fault, Hub, half, half_and_silence, other_bytes, refused, serving
 
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"

@@ -13,9 +13,10 @@ import pytest
 
 from core.errors import DownloadFailed, ModelMissing
 from core.fetching import OfficialModel
-from core.models import ModelStore, Origin
-from core.official import YAMNET
-from core.settings import PLAYGROUND, CoreSettings
+from core.located import Origin
+from core.models import ModelStore
+from core.official import PLAYGROUND, YAMNET
+from core.settings import CoreSettings
 
 CONTENT = b"a model" * 1000
 
@@ -98,6 +99,8 @@ def test_without_anything_the_miniature_stands_in_and_one_line_says_so(
     assert located.origin is Origin.BUNDLED
     assert located.is_miniature
     assert located.path.is_file()
+    assert not caplog.records, "nothing is loaded yet"
+    store.ears()
     [line] = [record.getMessage() for record in caplog.records]
     assert "imagine-sound models pull" in line
 

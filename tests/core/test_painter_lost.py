@@ -50,6 +50,11 @@ async def paint(engine: Engine, text: str) -> list[Event]:
         return [event async for event in events]
 
 
+async def begun(model: ScriptedModel, text: str) -> None:
+    while ("step", (text,)) not in model.log:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0.01)
+
+
 async def closing_takes(engine: Engine) -> float:
     began = time.monotonic()
     await engine.close()
@@ -64,7 +69,9 @@ async def test_painter_that_hangs_is_told_to_whoever_asks_and_to_the_owner(
     assert isinstance((await paint(engine, "a dog"))[-1], Painted)
     assert not losing.done()
 
-    askers = [asyncio.create_task(paint(engine, text)) for text in ("hangs", "beside", "waiting")]
+    askers = [asyncio.create_task(paint(engine, "hangs"))]
+    await begun(model, "hangs")
+    askers += [asyncio.create_task(paint(engine, text)) for text in ("beside", "waiting")]
     await asyncio.wait_for(losing, 10)
     for asker in askers:
         with pytest.raises(PainterLost):
@@ -82,8 +89,7 @@ async def test_step_that_hangs_does_not_keep_the_engine_from_closing(
 ) -> None:
     engine = Engine(settings, make_generator=painted_by(model, PATIENT))
     asker = asyncio.create_task(paint(engine, "hangs"))
-    while ("step", ("hangs",)) not in model.log:  # noqa: ASYNC110 - there is no event for it
-        await asyncio.sleep(0.01)
+    await begun(model, "hangs")
     assert await closing_takes(engine) < LONGEST_CLOSING_S
     with pytest.raises(ShuttingDown):
         await asker
@@ -130,7 +136,7 @@ def test_command_line_says_it_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
     model: ScriptedModel,
 ) -> None:
-    monkeypatch.setattr(core.engine, "_default_generator", painted_by(model, IMPATIENT))
+    monkeypatch.setattr(core.engine, "painter_of", painted_by(model, IMPATIENT))
     options = ["--prompt", "hangs", "--out", str(tmp_path / "out.png")]
 
     assert main(["imagine", str(siren_wav), *options]) == 2

@@ -63,6 +63,22 @@ def in_nested_lists(depth: int) -> bytes:
     return to_json(GOOD).encode().replace(b'["Dog (0.90)"]', b"[" * depth + b"]" * depth)
 
 
+def bomb(megabytes: int) -> bytes:
+    """So many megabytes of spaces, packed: each by itself, and so alike that one is packed and stands there often."""
+    megabyte = b" " * (1 << 20)
+    packing = zlib.compressobj(9)
+    first, again = (packing.compress(megabyte) + packing.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    end = packing.flush()[:-4]  # and a checksum of all of it
+    return first + again * (megabytes - 1) + end + struct.pack(">I", adler32_of(megabyte, megabytes))
+
+
+def adler32_of(part: bytes, times: int) -> int:
+    checksum = 1
+    for _ in range(times):
+        checksum = zlib.adler32(part, checksum)
+    return checksum
+
+
 HOSTILE = {
     "a huge seed": with_json(seed=10**400),
     "more digits than Python takes": png(itxt(BIG_SEED)),
@@ -88,14 +104,15 @@ HOSTILE = {
     "escape codes in the model": with_json(model="\x1b[2J\x1b]0;mine\x07"),
     "C1 in the revision": with_json(revision="\x9b2J"),
     "a line break in the adapter": with_json(adapter="hands\nimagine-sound: all is well"),
+    "a word for what guided it": with_json(guided_by="all is well, really"),
     "turned letters in the prompt": with_json(prompt="gpj.\u202eexe"),
     "escape codes in the prompt": with_json(prompt="\x1b[31mred"),
     "half a character": with_json(prompt="\ud800"),
     "a long prompt": with_json(prompt="a" * 30_000),
     "a long text": png(itxt(to_json(GOOD).encode() + b" " * MOST_BYTES)),
     "a chunk of 64 megabytes": png(itxt(b" " * (64 << 20))),
-    "a bomb in iTXt": png(itxt(zlib.compress(b" " * (500 << 20), 9), compressed=True)),
-    "a bomb in zTXt": png(chunk(b"zTXt", KEY.encode() + b"\0\0" + zlib.compress(b" " * (500 << 20), 9))),
+    "a bomb in iTXt": png(itxt(bomb(500), compressed=True)),
+    "a bomb in zTXt": png(chunk(b"zTXt", KEY.encode() + b"\0\0" + bomb(500))),
     "a damaged bomb": png(itxt(b"x\x9cnot zlib", compressed=True)),
     "no UTF-8": png(itxt(b"\xff\xfe")),
     "no language": png(chunk(b"iTXt", KEY.encode() + b"\0\0\0")),

@@ -20,6 +20,7 @@ from core.hearing.classifier import (
 )
 from core.hearing.samples import birdsong, silence, siren
 from core.prompting.prompt import build_prompt
+from tests.tables import WHOLE, part
 
 # The ten classes of ESC-10: folder, the words that name the thing in a prompt, YamNet's labels that are right.
 ESC10 = {
@@ -160,15 +161,20 @@ def test_quiet_things_are_known_to_be_quiet() -> None:
     assert {c.name: c.level_db for c in top} == {"Dog": 0.0, "Car": -30.0}
 
 
+@pytest.mark.table
 def test_real_recordings_get_prompts_that_name_the_right_thing(real_yamnet: Path, recordings: Path) -> None:
-    """Where YamNet's label is right, the thing is in the prompt in at least 9 of 10 recordings."""
+    """Where YamNet's label is right, the thing is in the prompt in at least 9 of 10 recordings.
+
+    A hundred of the four hundred are right by chance a little more or less often than all.
+    """
     classifier = SoundClassifier(real_yamnet)
-    right, named, all_named, lines = 0, 0, 0, []
+    heard, right, named, all_named, lines = 0, 0, 0, 0, []
     for folder, (words, labels) in ESC10.items():
         files = sorted((recordings / folder).glob("*.ogg"))
         assert len(files) == 40
         here_right = here_named = 0
-        for path in files:
+        for path in part(files, every=4):
+            heard += 1
             top = get_top_categories(classifier.classify(load_clip(path)))
             in_prompt = bool(re.search(words, build_prompt(top).text))
             is_right = bool(re.match(labels, top[0].name))
@@ -176,8 +182,8 @@ def test_real_recordings_get_prompts_that_name_the_right_thing(real_yamnet: Path
             here_named += in_prompt and is_right
             all_named += in_prompt
         right, named = right + here_right, named + here_named
-        lines.append(f"{folder}: label right {here_right}/40, of these named in the prompt {here_named}")
-    print("\n".join(lines), f"\nnamed in the prompt: {named}/{right} of the right ones, {all_named}/400 of all")
-    assert right >= 200
+        lines.append(f"{folder}: label right {here_right}, of these named in the prompt {here_named}")
+    print("\n".join(lines), f"\nnamed in the prompt: {named}/{right} of the right ones, {all_named}/{heard} of all")
+    assert right / heard >= 0.5
     assert named / right >= 0.9
-    assert all_named >= 280
+    assert all_named / heard >= (0.7 if WHOLE else 0.6)

@@ -20,9 +20,10 @@ from discord import asset, gateway, http
 
 from bot import __main__ as program
 from bot.discord_api import files
-from core.engine import Engine, spare_from_collections
+from core.engine import Engine
 from core.generation.batcher import Batcher
 from core.generation.watch import STALL_SECONDS, Patience
+from core.importing import spare_from_collections
 from core.settings import CoreSettings
 from tests.generation.scripted import skipping_clock
 from tests.loopback.painter import ScriptedModel, State
@@ -48,6 +49,10 @@ def main() -> int:
 
 
 def _make_engine(settings: CoreSettings) -> Engine:
+    """Painted by whom PAINTERS names, if it names anybody."""
+    if settings.painters:
+        return Engine(settings, after_loading=spare_from_collections)
+
     def make(settings: CoreSettings, _: object) -> Batcher[State]:
         return Batcher(
             ScriptedModel,

@@ -6,13 +6,16 @@ It is a StepModel, so that the real batcher drives it.
 import hashlib
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from core.errors import OutOfMemory
-from core.generation.protocol import GenerationRequest, GeneratorInfo, Painting, Picture
+from core.generation.protocol import GenerationRequest, GeneratorInfo, Inspected, InspectionRequest, Painting, Picture
 from core.recipe import Recipe
 
 STEPS = 10
@@ -38,8 +41,13 @@ class ScriptedModel:
         """What paints."""
         return GeneratorInfo("scripted", "1", STEPS, 3.0, SIZE)
 
-    def warm_up(self, batch_size: int) -> None:
+    def compile_next(self) -> bool:
         """Nothing is to be compiled."""
+        return False
+
+    def begin_encoding(self, _: GenerationRequest) -> Sequence[Future[Any]]:
+        """At once, in `prepare`."""
+        return ()
 
     def prepare(self, request: GenerationRequest) -> State:
         """Begin."""
@@ -95,6 +103,10 @@ class ScriptedModel:
     def park(self) -> bool:
         """Nothing is there."""
         return False
+
+    def inspect(self, _: InspectionRequest) -> Inspected:
+        """Nothing is found."""
+        return Inspected(np.zeros((1, 1, 1), np.float32))
 
     def picture(self, state: State, image: Image.Image, seconds: float) -> Picture:
         """With its recipe."""

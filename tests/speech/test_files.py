@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from core import models
+from core import speech_models
 from core.cli.common import load_settings
 from core.cli.doctor_speech import speech
 from core.errors import DownloadFailed, ModelMissing, ModelUnusable, WrongSetting
-from core.fetching import unpacked
-from core.models import ModelStore, Origin
+from core.fetching import HASHES, unpacked
+from core.findings import Finding, Mark
+from core.located import Origin
+from core.models import ModelStore
 from core.official import ENGLISH, ENGLISH_INSIDE, WHISPER
 from core.settings import CoreSettings, Speech
 from core.speech.factory import said_at_start
@@ -37,9 +39,9 @@ def test_a_recogniser_is_there_only_when_it_is_whole(store: ModelStore, tmp_path
     for count in range(len(WHOLE)):
         lay(tmp_path / "whisper-base", *WHOLE[:count])
         with pytest.raises(ModelMissing, match="models pull speech"):
-            store.recogniser()
+            store.speech.recogniser()
     lay(tmp_path / "whisper-base", *WHOLE)
-    located = store.recogniser()
+    located = store.speech.recogniser()
     assert (located.name, located.path, located.origin) == ("Whisper base", tmp_path / "whisper-base", Origin.CACHE)
 
 
@@ -47,28 +49,28 @@ def test_the_largest_recogniser_is_whole_only_with_the_number_of_its_mel_bands(t
     store = ModelStore(CoreSettings(model_cache=tmp_path, speech_model="large-v3"))
     lay(tmp_path / "whisper-large-v3", *WHOLE)
     with pytest.raises(ModelMissing, match="models pull speech"):
-        store.recogniser()
+        store.speech.recogniser()
     lay(tmp_path / "whisper-large-v3", "preprocessor_config.json")
-    assert store.recogniser().name == "Whisper large-v3"
+    assert store.speech.recogniser().name == "Whisper large-v3"
 
 
 def test_a_recogniser_may_be_any_directory_with_a_whole_model(tmp_path: Path) -> None:
     own = lay(tmp_path / "own", *WHOLE)
     store = ModelStore(CoreSettings(speech_model=str(own)))
-    assert store.recogniser().path == own
+    assert store.speech.recogniser().path == own
     (own / "tokenizer.json").unlink()
     with pytest.raises(ModelMissing, match=r"it lacks tokenizer\.json"):
-        store.recogniser()
+        store.speech.recogniser()
     with pytest.raises(ModelMissing, match="a size: tiny, base"):
-        ModelStore(CoreSettings(speech_model=str(tmp_path / "nothing"))).recogniser()
+        ModelStore(CoreSettings(speech_model=str(tmp_path / "nothing"))).speech.recogniser()
 
 
 @pytest.mark.parametrize(("cores", "size"), [(2, "base"), (4, "small"), (None, "base")])
 def test_the_recogniser_is_as_large_as_the_processor_allows(
     cores: int | None, size: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.models.os.cpu_count", lambda: cores)
-    assert ModelStore(CoreSettings()).whisper is WHISPER[size]
+    monkeypatch.setattr("core.speech_models.os.cpu_count", lambda: cores)
+    assert ModelStore(CoreSettings()).speech.whisper is WHISPER[size]
 
 
 def test_what_is_fetched_is_pinned() -> None:
@@ -77,9 +79,9 @@ def test_what_is_fetched_is_pinned() -> None:
 
 
 def test_without_the_extra_it_is_said_how_to_install_it(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "find_spec", lambda name: None)
-    for locate in (store.recogniser, store.language_pipeline):
-        with pytest.raises(ModelMissing, match=r"install imagine-sound\[speech\]"):
+    monkeypatch.setattr(speech_models, "find_spec", lambda name: None)
+    for locate in (store.speech.recogniser, store.speech.language_pipeline):
+        with pytest.raises(ModelMissing, match=r"`make speech` installs imagine-sound\[speech\]"):
             locate()
 
 
@@ -104,7 +106,7 @@ def test_the_pipeline_is_unpacked_whole_and_nothing_else_of_its_wheel_is(tmp_pat
     )
     target = unpacked(ENGLISH, archive, ENGLISH_INSIDE, tmp_path / "cache" / "pipeline")
     found = sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file())
-    assert found == ["config.cfg", "vocab/strings.json"]
+    assert found == ["config.cfg", HASHES, "vocab/strings.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "pipeline.whl"]
     assert [path.name for path in target.parent.iterdir()] == ["pipeline"]
 
@@ -126,10 +128,10 @@ def test_a_pipeline_that_is_installed_as_a_package_is_found_and_a_fetched_one_co
     inside = lay(package / "en_core_web_sm-3.8.1", "config.cfg")
     monkeypatch.syspath_prepend(package.parent)
     store = ModelStore(CoreSettings(model_cache=tmp_path))
-    located = store.language_pipeline()
+    located = store.speech.language_pipeline()
     assert (located.path, located.origin) == (inside, Origin.PACKAGE)
-    lay(store.cached_pipeline, "config.cfg")
-    assert store.language_pipeline().origin is Origin.CACHE
+    lay(store.speech.cached_pipeline, "config.cfg")
+    assert store.speech.language_pipeline().origin is Origin.CACHE
 
 
 def test_at_the_start_it_is_said_what_speech_lacks_and_where_words_go(tmp_path: Path) -> None:
@@ -147,11 +149,14 @@ def test_at_the_start_it_is_said_what_speech_lacks_and_where_words_go(tmp_path: 
 
 def test_the_doctor_says_what_is_missing_and_only_with_speech_on_that_it_is_wrong(tmp_path: Path) -> None:
     settings = CoreSettings(model_cache=tmp_path, speech_model="base")
-    assert "models pull speech" in speech(settings, ModelStore(settings))
+    missing = speech(settings, ModelStore(settings))
+    assert isinstance(missing, Finding)
+    assert (missing.mark, "models pull speech" in missing.sentence) == (Mark.BETTER, True)
     wanted = settings.model_copy(update={"speech": Speech.ON})
     with pytest.raises(ModelMissing, match="models pull speech"):
         speech(wanted, ModelStore(wanted))
-    assert speech(settings.model_copy(update={"speech": Speech.OFF}), ModelStore(settings)).endswith("SPEECH is off")
+    off = speech(settings.model_copy(update={"speech": Speech.OFF}), ModelStore(settings))
+    assert off == "not recognised: SPEECH is off"
 
 
 def test_the_doctor_loads_what_is_there(whisper_model: Path, language_pipeline: Path, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from core import models
+from core import speech_models
 from core.cli.main import main
 from core.errors import DownloadFailed, ExitCode
-from core.fetching import OfficialModel
+from core.fetching import HASHES, OfficialModel
 from core.models import ModelStore
 from core.official import ENGLISH, ENGLISH_INSIDE
 from core.settings import CoreSettings
@@ -81,24 +81,24 @@ def kept(cache: Path) -> list[str]:
 
 def test_several_at_once_fetch_the_pipeline_once(store: ModelStore, publisher: Publisher, tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: store.pull_language_pipeline(publisher.pipeline()), range(4)))
-    assert found == [store.cached_pipeline] * 4
+        found = list(pool.map(lambda _: store.speech.pull_language_pipeline(publisher.pipeline()), range(4)))
+    assert found == [store.speech.cached_pipeline] * 4
     assert publisher.asked == 1
-    assert kept(tmp_path) == [store.cached_pipeline.name]
-    assert (store.cached_pipeline / "vocab" / "strings.json").read_bytes() == b"[]" * 10_000
+    assert kept(tmp_path) == [store.speech.cached_pipeline.name]
+    assert (store.speech.cached_pipeline / "vocab" / "strings.json").read_bytes() == b"[]" * 10_000
 
 
 def test_what_is_left_of_a_damaged_pipeline_is_replaced(store: ModelStore, publisher: Publisher) -> None:
-    store.pull_language_pipeline(publisher.pipeline())
-    (store.cached_pipeline / "config.cfg").unlink()
-    (store.cached_pipeline / "left over").write_bytes(b"x")
-    store.pull_language_pipeline(publisher.pipeline())
-    assert sorted(path.name for path in store.cached_pipeline.iterdir()) == ["config.cfg", "vocab"]
+    store.speech.pull_language_pipeline(publisher.pipeline())
+    (store.speech.cached_pipeline / "config.cfg").unlink()
+    (store.speech.cached_pipeline / "left over").write_bytes(b"x")
+    store.speech.pull_language_pipeline(publisher.pipeline())
+    assert sorted(path.name for path in store.speech.cached_pipeline.iterdir()) == ["config.cfg", HASHES, "vocab"]
 
 
 def test_a_pipeline_with_a_wrong_hash_is_thrown_away(store: ModelStore, publisher: Publisher, tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match="SHA-256 differs"):
-        store.pull_language_pipeline(publisher.pipeline(content=b"something else"))
+        store.speech.pull_language_pipeline(publisher.pipeline(content=b"something else"))
     assert kept(tmp_path) == []
 
 
@@ -107,22 +107,22 @@ def test_a_pipeline_that_breaks_off_is_no_pipeline_and_comes_the_next_time(
 ) -> None:
     publisher.sends = len(WHEEL) // 2
     with pytest.raises(DownloadFailed, match="could not be fetched"):
-        store.pull_language_pipeline(publisher.pipeline())
+        store.speech.pull_language_pipeline(publisher.pipeline())
     assert kept(tmp_path) == []
     publisher.sends = len(WHEEL)
-    assert (store.pull_language_pipeline(publisher.pipeline()) / "config.cfg").is_file()
+    assert (store.speech.pull_language_pipeline(publisher.pipeline()) / "config.cfg").is_file()
 
 
 def test_a_cache_that_cannot_be_written_is_said_so(publisher: Publisher, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DownloadFailed, match="set MODEL_CACHE to another place"):
-        ModelStore(CoreSettings(model_cache=tmp_path / "file")).pull_language_pipeline(publisher.pipeline())
+        ModelStore(CoreSettings(model_cache=tmp_path / "file")).speech.pull_language_pipeline(publisher.pipeline())
 
 
 def test_what_is_fetched_without_the_extra_is_fetched_whole_before_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    monkeypatch.setattr(speech_models, "find_spec", lambda name: None)
     monkeypatch.setenv("MODEL_CACHE", str(tmp_path))
     monkeypatch.setenv("SPEECH_MODEL", "base")
     for directory, names in (
@@ -138,4 +138,4 @@ def test_what_is_fetched_without_the_extra_is_fetched_whole_before_that_is_said(
     said = capsys.readouterr()
     assert f"is in {tmp_path / 'whisper-base'}" in said.out
     assert f"is in {tmp_path / Path(ENGLISH_INSIDE).name}" in said.out
-    assert "install imagine-sound[speech]" in said.err
+    assert "`make speech` installs imagine-sound[speech]" in said.err

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from core.official import ENGLISH_INSIDE
-from tests.cli.test_command_line import run_here
+from tests.cli.running import run_here
 
 
 @pytest.fixture

@@ -2,22 +2,8 @@
 
 import pytest
 
-from core.hearing.classifier import Category, Prediction
 from core.speech.tone import Tone, tone_of
-
-
-def windows(text: str) -> list[Prediction]:
-    """Windows by `|`, labels by `;`, each with its score behind it."""
-    return [
-        Prediction(
-            number * 975,
-            tuple(
-                Category(name.strip(), float(score))
-                for name, _, score in (label.strip().rpartition(" ") for label in window.split(";") if label.strip())
-            ),
-        )
-        for number, window in enumerate(text.split("|"))
-    ]
+from tests.speech.written_windows import windows
 
 
 @pytest.mark.parametrize(

@@ -23,16 +23,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from core.generation.loading import load_pipeline, read_defaults
+from core.generation.defaults import read_defaults
+from core.generation.loading import load_pipeline
 from core.generation.playground import ModelIdentity, PlaygroundModel, PlaygroundOptions
 from core.generation.presets import PRESETS
 from core.generation.protocol import GenerationRequest
 from core.hearing.categories import TopCategory
 from core.models import ModelStore
+from core.options import Speed
 from core.prompting.prompt import Prompt
 from core.prompting.scene import compose_scene
 from core.prompting.styles import Style
-from core.settings import CoreSettings, Speed
+from core.settings import CoreSettings
 
 from .captions import composition_of, product_prompt
 from .contact_sheet import one_label_an_icon, paint_all, sheet
@@ -117,7 +119,6 @@ def product_model(directory: Path) -> PlaygroundModel:
         speed=PRESETS[Speed.EXACT],
         adapters_dir=Path("no-adapters"),
         preview_every=0,
-        compile_model=False,
     )
     return PlaygroundModel(pipeline, ModelIdentity("playground-mini", "", is_miniature=True), options)
 

@@ -19,7 +19,8 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 
-from core.generation.loading import quiet_libraries, read_defaults
+from core.generation.defaults import read_defaults
+from core.generation.loading import quiet_libraries
 from core.hearing.categories import TopCategory
 from core.models import ModelStore
 from core.prompting.phrasebook import Role, load_phrasebook

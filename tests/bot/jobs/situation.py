@@ -19,6 +19,7 @@ from unittest import mock
 from bot.jobs.identity import place_of
 from bot.storage.records import AttachmentAddress, Job, NewJob, ReplyAddress
 from core.options import ImagineOptions
+from tests.bot.database import empty_database
 from tests.bot.jobs.answered_request import Request, check_answers
 from tests.bot.jobs.discord_model import DiscordModel
 from tests.bot.jobs.one_start import OneStart
@@ -44,6 +45,7 @@ class Situation:
         self._left = ExitStack()
         self._left.callback(self.loop.close)
         self._database = Path(self._left.enter_context(tempfile.TemporaryDirectory())) / "bot.sqlite3"
+        self._database.write_bytes(empty_database())
         self._left.enter_context(sqlite_in_the_same_thread())
         clock = SimpleNamespace(time=lambda: EPOCH.timestamp() + self.loop.now, monotonic=self.loop.time)
         self._left.enter_context(mock.patch.object(loopback_state, "time", clock))

@@ -9,6 +9,7 @@ import gc
 import sys
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,6 +23,7 @@ from hypothesis.stateful import (
 
 from tests.bot.jobs.situation import Situation
 from tests.loopback.faults import Fault, Point, What
+from tests.tables import some
 
 MOST_REQUESTS = 3
 FURTHEST_STEP = timedelta(hours=6)
@@ -35,7 +37,7 @@ TROUBLE = st.builds(
 )
 STEPS = st.integers(0, 40)
 FEW = settings(
-    max_examples=30,
+    max_examples=some(30, of=300),
     stateful_step_count=15,
     deadline=None,
     derandomize=True,
@@ -134,6 +136,7 @@ def run(how: settings) -> None:
         gc.unfreeze()
 
 
+@pytest.mark.table
 def test_every_request_is_answered_once_whatever_happens() -> None:
     run(FEW)
 

@@ -113,7 +113,7 @@ async def test_forget_button_works_after_a_restart(world: World) -> None:
 async def test_commands_can_be_installed_by_servers_and_by_people_and_used_everywhere(world: World) -> None:
     commands = {command.name: command.to_dict(world.bot.tree) for command in world.bot.tree.get_commands()}
 
-    assert set(commands) == {"imagine-sound", "Imagine this sound", "What is this sound?"}
+    assert set(commands) == {"imagine-sound", "Imagine this sound", "What is this sound?", "Did this bot paint it?"}
     for command in commands.values():
         assert set(command["integration_types"]) == {0, 1}
         assert set(command["contexts"]) == {0, 1, 2}

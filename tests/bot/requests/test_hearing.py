@@ -67,7 +67,7 @@ async def test_three_times_as_many_recordings_are_heard_as_pictures_painted(worl
 
     texts = [text_of(one.response) for one in told if one.response is not None]
     assert ["Waterfall" in text for text in texts] == [True, True, False]
-    assert "You have had 3 recordings heard" in texts[-1]
+    assert "You have had 3 recordings or pictures looked into" in texts[-1]
 
 
 @pytest.mark.bot(pictures_per_user_hour=1, pictures_per_server_hour=1, pictures_per_hour=1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from pathlib import Path
 
 import discord
@@ -31,7 +32,8 @@ async def painted(world: World) -> World:
 
 async def enlarged(world: World, count: int = 2) -> discord.Message:
     """The last of so many messages, once its picture is there; enlarging takes a thread some time."""
-    for _ in range(400):
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
         await world.env.settle()
         messages = world.said(world.thread_of(world.channel))
         if len(messages) == count and any(name.startswith("picture.") for name in names_of(messages[-1])):

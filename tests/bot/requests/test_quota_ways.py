@@ -1,10 +1,9 @@
 """A person's limit holds whichever ways they take, alone and in pairs.
 
-Every way alone and a part of the pairs; QUOTA_PAIRS=all takes all of them (`make quotas`).
+Every way alone and a part of the pairs; TABLES=all takes all of them (`make quotas`).
 """
 
 import itertools
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from simcord.builders import ChannelHandle
 from bot.storage.records import Listening
 from tests.bot.sounds import noise
 from tests.bot.world import World, filled
+from tests.tables import part
 
 MOST = 2
 ROUNDS = 2
@@ -153,7 +153,6 @@ WAYS: Mapping[str, Way] = {
     )
 }
 PAIRS = list(itertools.combinations(WAYS, 2))
-TAKEN = PAIRS if os.environ.get("QUOTA_PAIRS") == "all" else PAIRS[::13]
 
 
 async def limit_holds(world: World, *ways: str) -> None:
@@ -166,13 +165,15 @@ async def limit_holds(world: World, *ways: str) -> None:
     assert 1 <= len(world.painter.orders) - before <= MOST
 
 
+@pytest.mark.table
 @pytest.mark.bot(pictures_per_user_hour=MOST)
 @pytest.mark.parametrize("way", WAYS)
 async def test_limit_holds_one_way(world: World, way: str) -> None:
     await limit_holds(world, way, way)
 
 
+@pytest.mark.table
 @pytest.mark.bot(pictures_per_user_hour=MOST)
-@pytest.mark.parametrize(("one", "other"), TAKEN)
+@pytest.mark.parametrize(("one", "other"), part(PAIRS, every=13))
 async def test_limit_holds_two_ways(world: World, one: str, other: str) -> None:
     await limit_holds(world, one, other)

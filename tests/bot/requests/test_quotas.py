@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +22,8 @@ from bot.storage.store import Store
 from core.events import HeardSummary
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
+from tests.bot.database import empty_database
+from tests.tables import some
 
 USER, HERE, GUILD, PROCESS, WAITING = 3, 2, 5, 8, 4
 """The limits: a person's, a person's in the server that allows less, a server's, everybody's; unfinished ones."""
@@ -179,21 +181,6 @@ async def try_out(sequence: Sequence[tuple[str, object]], database: bytes) -> No
             await crowd.store.close()
 
 
-@cache
-def empty_database() -> bytes:
-    """A new one, which takes longer to make than a sequence does to try."""
-
-    async def make(path: Path) -> None:
-        store = Store(path)
-        await store.open()
-        await store.close()
-
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "new.sqlite3"
-        asyncio.run(make(path))
-        return path.read_bytes()
-
-
 CLOCK_SET_BACK = [
     ("ask", [(1, None, 0), (2, None, 0)]), ("ask", [(1, None, 0), (3, 3, 0)]), ("clock set back", 13),
     ("withdrawn", 27), ("time passes", 14), ("ask", [(1, None, 0)]), ("ask", [(1, None, 0)]),
@@ -208,8 +195,9 @@ def limits_hold(sequence: list[tuple[str, object]]) -> None:
     asyncio.run(try_out(sequence, empty_database()))
 
 
+@pytest.mark.table
 def test_limits_hold_whatever_people_do() -> None:
-    settings(max_examples=30, deadline=None, derandomize=True)(limits_hold)()
+    settings(max_examples=some(30, of=300), deadline=None, derandomize=True)(limits_hold)()
 
 
 if __name__ == "__main__":

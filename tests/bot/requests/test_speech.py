@@ -98,7 +98,7 @@ async def test_the_speaker_is_shown_what_was_understood_and_nobody_else_is(world
 
 async def test_others_may_read_it_where_the_speaker_allows_it(world: World) -> None:
     message = await spoken(world)
-    await world.bot.services.store.people.set_speech(world.alice.id, SpeechChoice.ANYONE)
+    await world.bot.services.store.people.set_speech(world.alice.id, SpeechChoice.ANYONE, world.env.now())
     shown = answer_of(await in_menu(world.bob, message, "👂 What I understood"))
     assert WORDS in text_of(shown)
     assert list(buttons_of(shown)) == []
@@ -181,7 +181,7 @@ async def test_somebody_elses_note_is_recognised_only_where_they_allow_it(
 ) -> None:
     quiet = world.guild.create_text_channel("quiet")
     await world.bot.services.store.servers.change(world.guild.id, speech=SpeechUse.PAINTED)
-    await world.bot.services.store.people.set_speech(world.bob.id, choice)
+    await world.bot.services.store.people.set_speech(world.bob.id, choice, world.env.now())
     recording = await world.post(world.bob, quiet, ("talk.wav", NOTE))
     before = len(recogniser.asked)
     await world.alice.context_menu(quiet, "Imagine this sound", recording)
@@ -219,7 +219,7 @@ async def spoken_again(world: World) -> None:
 
 async def test_forgetting_leaves_no_word_and_keeps_that_nothing_is_to_be_recognised(world: World) -> None:
     await spoken(world)
-    await world.bot.services.store.people.set_speech(world.alice.id, SpeechChoice.NEVER)
+    await world.bot.services.store.people.set_speech(world.alice.id, SpeechChoice.NEVER, world.env.now())
     await world.bot.services.jobs.forget_user(world.alice.id)
     assert "Rumpelstiltskin" not in await everything_kept(world)
     assert await world.bot.services.store.people.speech(world.alice.id) is SpeechChoice.NEVER

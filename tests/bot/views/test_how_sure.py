@@ -2,12 +2,12 @@
 
 import pytest
 
-from bot.views.naming import MOST_LABELS, worth_saying
 from bot.views.texts import LANGUAGES, Texts
 from bot.views.wording import label_lines, strip_alt_text
 from core.events import HeardSummary
 from core.hearing.categories import TopCategory, get_top_categories
 from core.hearing.classifier import Category, Prediction
+from core.hearing.naming import MOST_LABELS, worth_saying
 from core.prompting.prompt import Prompt
 
 ENGLISH = Texts.load().translation("en-US")

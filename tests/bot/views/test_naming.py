@@ -7,12 +7,13 @@ import pytest
 
 from bot.discord_api.markdown import Markdown
 from bot.views.layouts import Controls, Screen, ShownPicture, build_layout
-from bot.views.naming import LONGEST_TITLE, things, title_of
+from bot.views.naming import LONGEST_TITLE, title_of
 from bot.views.texts import LANGUAGES, Texts, Translation
 from bot.views.wording import label_lines, picture_alt_text, strip_alt_text
 from core.events import HeardSummary
 from core.hearing.categories import TopCategory
 from core.hearing.labels import load_labels
+from core.hearing.naming import things
 from core.options import ImagineOptions
 from core.prompting.prompt import Prompt
 from core.prompting.styles import Style

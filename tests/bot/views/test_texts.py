@@ -33,7 +33,7 @@ def test_text_is_there_in_every_language_with_the_same_placeholders(key: str) ->
     assert all(placeholders(text) == placeholders(found["en"]) for text in found.values())
 
 
-MENUS = frozenset({"command.menu.name", "command.sound.name"})
+MENUS = frozenset({"command.menu.name", "command.sound.name", "command.painted.name"})
 
 
 @pytest.mark.parametrize("key", sorted(key for key in TEXTS.keys if key.startswith("command.")))
@@ -60,7 +60,7 @@ def test_labels_fit_into_discords_limits() -> None:
 def test_every_text_is_used_and_every_used_text_is_there() -> None:
     code = "\n".join(path.read_text() for path in Path("bot").rglob("*.py"))
     computed = (*re.findall(r'f"([a-z_]+\.)\{', code), "sure.", "permission.")
-    computed += tuple(f"{key}." for key in re.findall(r'_options\("([a-z_]+)"', code))
+    computed += tuple(f"{key}." for key in re.findall(r'_choice\("([a-z_]+)"', code))
     used = {key for key in TEXTS.keys if f'"{key}"' in code or f"'{key}'" in code or key.startswith(computed)}
     written = set(re.findall(r'\b(?:t|_t|texts\.find|translatable|Sentence|_named)\(\s*"([a-z_.]+)"', code))
 

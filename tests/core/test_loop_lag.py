@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import loop_lag
-from bot.loop_lag import Lag, LoopLag
+from core import loop_lag
+from core.loop_lag import Lag, LoopLag
 
 
 async def test_loop_that_stands_is_measured() -> None:

@@ -1,6 +1,6 @@
 """How long people are told to wait: learnt from the pictures painted last."""
 
-from bot.jobs.pace import LOOKED_BACK, Pace
+from core.pace import LOOKED_BACK, Pace
 
 
 def test_nothing_is_claimed_before_a_picture_has_been_painted() -> None:
@@ -24,3 +24,10 @@ def test_what_is_long_past_does_not_count() -> None:
         pace.learn(1, 2.0)
 
     assert pace.seconds_until(1) == 2.0
+
+
+def test_until_a_picture_was_painted_the_painter_s_own_estimate_counts() -> None:
+    pace = Pace()
+    assert pace.seconds_until(3, estimate=10.0) == 30
+    pace.learn(position=1, seconds=4.0)
+    assert pace.seconds_until(3, estimate=10.0) == 12
