@@ -1,5 +1,6 @@
 """In real Chromium: recording, dropping, cancelling, reloading, correcting; without script, and by keyboard alone."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 from core.generation.protocol import Loading, Queued
 from core.options import ImagineOptions
@@ -41,8 +42,7 @@ async def test_microphone_is_recorded_unfiltered_and_painted_by_keyboard_alone(
         await page.keyboard.press("Space")
         await visit.state("recording")
         assert await page.evaluate("document.activeElement.dataset.does") == "stop"
-        await page.wait_for_timeout(3000)
-        assert await page.locator('[data-shows="clock"]').text_content() in ("0:02", "0:03")
+        await page.locator('[data-shows="clock"]', has_text="0:03").wait_for()
         assert await page.locator('[data-shows="level"] rect:not(.zero)').count() > 10
         await page.keyboard.press("Space")
         await visit.state("painted")
@@ -52,7 +52,7 @@ async def test_microphone_is_recorded_unfiltered_and_painted_by_keyboard_alone(
         }
         job = await only_job(site, page)
         assert job.heard is not None
-        assert 2 < job.heard.duration_s < 4
+        assert 2 < job.heard.duration_s < 10  # on a busy machine the key takes its time
         assert job.heard.top[0].name in ("Rain", "Thunder", "Raindrop", "Rain on surface", "Thunderstorm")
         assert await page.evaluate("document.activeElement.tagName") == "H1"
         await page.locator('[data-does="play"]').focus()
@@ -238,6 +238,24 @@ async def test_microphone_that_is_not_allowed_is_told_in_a_sentence(
         await visit.state("error")
         assert await visit.page.locator(".stage").get_by_text("allow it beside the address").is_visible()
         assert await visit.page.locator("label", has_text="Choose a file").is_visible()
+
+
+async def test_file_that_is_chosen_before_the_page_is_complete_is_painted(
+    chromium: Chromium, site: Site, gallery: ScriptedPainter
+) -> None:
+    async with visiting(chromium, 1280) as (visit, _):
+        page, chosen = visit.page, asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            await chosen.wait()
+            await route.continue_()
+
+        await page.route("**/main.js", hold)
+        await page.goto(str(site.url), wait_until="commit")
+        await page.locator("#file").set_input_files([SIREN])
+        chosen.set()
+        await visit.state("painted")
+        assert (await only_job(site, page)).heard is not None
 
 
 async def test_file_that_is_too_large_is_told_before_it_is_sent(

@@ -31,8 +31,11 @@ main.addEventListener("submit", (event) => {
   if (form.dataset.does === "again") request.again(new FormData(form, submitter));
 });
 
+const choose = ({ files }) => {
+  if (files.length) request.send(files[0], files[0].name);
+};
 main.addEventListener("change", ({ target }) => {
-  if (target.dataset.does === "choose" && target.files.length) request.send(target.files[0], target.files[0].name);
+  if (target.dataset.does === "choose") choose(target);
 });
 main.addEventListener("input", ({ target }) => {
   if (target.dataset.does === "seek") player.seek(target);
@@ -92,3 +95,5 @@ settle(piece());
 say(piece().dataset.say);
 request.follow();
 player.offer();
+// On a slow line somebody may have chosen before this script was here to see it.
+piece().querySelectorAll('[data-does="choose"]').forEach(choose);
