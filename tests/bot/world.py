@@ -25,6 +25,7 @@ class World:
 
     def __init__(self, env: Env, painter: ScriptedPainter, make_bot: Callable[[], ImagineBot]) -> None:
         self.env = env
+        env.settle_timeout = 60  # real seconds; what takes them is a busy machine, and only what hangs takes all
         self.painter = painter
         self.make_bot = make_bot
         self.bot = self._adopt(cast(ImagineBot, env.bot))
