@@ -40,11 +40,11 @@ class Loop:
         self._loop.close()
 
     async def _end_all(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # what was aborted is closed in the next turn
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection may still come in meanwhile
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # what was aborted is closed in one of the next turns
 
 
 @dataclass
