@@ -242,6 +242,28 @@ class UpscalingStalled(PaintingError):
     sentence = "Enlarging this picture took too long and was given up; please try again."
 
 
+class StoryError(ImagineSoundError):
+    """The pictures are painted, and no film comes of them."""
+
+
+class FilmFailed(StoryError):
+    """The encoder ended with an error, or took too long."""
+
+    sentence = "The film could not be made of these pictures and this sound; please try again."
+
+
+class FilmTooLarge(StoryError):
+    """Even at the lowest quality worth seeing, the film is larger than it may be."""
+
+    sentence = "The film does not fit into {megabytes:g} MB; please take a shorter recording."
+
+
+class NoSpaceForFilm(StoryError):
+    """The disk is full."""
+
+    sentence = "There is no space left for the film; please try again later."
+
+
 class Cancelled(PaintingError):
     """The request was cancelled before its picture was finished."""
 
