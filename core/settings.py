@@ -114,6 +114,9 @@ class CoreSettings(ServiceSettings):
     max_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
         60, description="Of longer recordings the liveliest stretch of this many seconds is heard."
     )
+    story_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
+        180, description="A sound story is at most so many seconds long: that much of a longer recording is filmed."
+    )
     decode_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
         30, description="How many seconds ffmpeg may take for one recording."
     )
