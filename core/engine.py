@@ -60,7 +60,7 @@ from core.settings import CoreSettings
 from core.speech.recognise import Recogniser
 from core.speech.spoken import Spoken
 from core.streams import inspected_by, painted_by
-from core.telling import can_be_painted, check_words, chosen, is_told_in, scene_of, told
+from core.telling import can_be_painted, check_words, chosen, is_told_in, labels_in_recipe, scene_of, told
 from core.understander import Understander
 
 if TYPE_CHECKING:
@@ -70,8 +70,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_CLOSING_S = 3.0
 """How long closing takes altogether; a model that is being loaded, or hangs, ends with the process."""
-
-LABELS_IN_RECIPE = 5
 
 DEFAULTS = ImagineOptions()
 """Nobody has chosen anything."""
@@ -165,7 +163,7 @@ class Engine:
             raise NothingHeard
         prompt = await self.prompt_for(summary, options)
         check_words(refuses, prompt.text, prompt.negative_text)
-        labels = tuple(f"{category.name} ({category.certainty:.2f})" for category in summary.top[:LABELS_IN_RECIPE])
+        labels = labels_in_recipe(summary.top)
         async with aclosing(self.paint(prompt, options, heard=labels, user=user, check=check)) as events:
             async for event in events:
                 yield event
@@ -177,13 +175,22 @@ class Engine:
         *,
         begins: Callable[[], object] = lambda: None,
         sounds: Callable[[], object] = lambda: None,
+        longest_s: float | None = None,
     ) -> Heard:
         """What is in `recording`, and the prompt for it. Cancelling it frees what hears it at once.
 
-        In the hearing thread, `begins` is called at its turn, `sounds` once it could be read and is not silent. Raises
-        RecordingError, ModelError, ShuttingDown.
+        In the hearing thread, `begins` is called at its turn, `sounds` once it could be read and is not silent.
+        `longest_s`: how many seconds of it are heard, None: as many as the settings say. Raises RecordingError,
+        ModelError, ShuttingDown.
         """
-        heard = await self._hearer.hear(recording, options, begins=begins, sounds=sounds)
+        heard = await self._hearer.hear(recording, options, begins=begins, sounds=sounds, longest_s=longest_s)
+        return self._with_voice(heard, options)
+
+    async def part(self, heard: Heard, begins_s: float, ends_s: float, options: ImagineOptions = DEFAULTS) -> Heard:
+        """What was heard in a part of it, as if that were a recording of its own. Raises ShuttingDown."""
+        return self._with_voice(await self._hearer.part(heard, begins_s, ends_s, options), options)
+
+    def _with_voice(self, heard: Heard, options: ImagineOptions) -> Heard:
         may_understand = options.said is None and self._understander.may_understand(options)
         return heard if may_understand else replace(heard, voice=None)
 
@@ -214,6 +221,10 @@ class Engine:
     async def weave(self, heard: Heard) -> Strip:
         """The strip of what was heard, woven in a hearing thread. Raises ShuttingDown."""
         return await self._hearer.weave(heard)
+
+    async def words_for(self, scene: Scene, options: ImagineOptions) -> Prompt:
+        """A scene in words, as somebody chose their style."""
+        return await asyncio.to_thread(self._words, scene, options)
 
     async def prompt_for(self, heard: HeardSummary, options: ImagineOptions) -> Prompt:
         """The words that are painted for what was heard: those it was told in already, unless `options` change them."""

@@ -14,9 +14,12 @@ from core.errors import HearingStopped, ShuttingDown
 from core.events import Heard, HeardSummary
 from core.hearing.acoustics import measure
 from core.hearing.audio import Clip, load_clip
+from core.hearing.categories import get_top_categories
 from core.hearing.ears import CROWDED_BUDGET, CROWDED_PASSES, MOST_PASSES, EarPool, Ears
-from core.hearing.listening import listen
+from core.hearing.listening import Listened, listen
+from core.hearing.sound import SAMPLE_RATE
 from core.hearing.strip import Strip, weave
+from core.hearing.timeline import WINDOW_S
 from core.importing import without_collections
 from core.models import ModelStore
 from core.options import ImagineOptions
@@ -62,6 +65,7 @@ class Hearer:
         *,
         begins: Callable[[], object],
         sounds: Callable[[], object],
+        longest_s: float | None = None,
     ) -> Heard:
         """See Engine.hear."""
         if self._closed:
@@ -74,7 +78,7 @@ class Hearer:
         def hear() -> Heard:
             self._waiting.discard(stop)
             begins()
-            clip = self._read(recording, options, stop)
+            clip = self._read(recording, options, longest_s, stop)
             if not clip.silent:
                 sounds()
             return self._hear(clip, options, self._loaded_ears(stop))
@@ -87,6 +91,16 @@ class Hearer:
             stop.set()
             self._heard_now.discard(stop)
             self._waiting.discard(stop)  # it may have been given up before its turn
+
+    async def part(self, heard: Heard, begins_s: float, ends_s: float, options: ImagineOptions) -> Heard:
+        """What was heard in a part of it, as if that were a recording of its own. Raises ShuttingDown."""
+        if self._closed:
+            raise ShuttingDown
+
+        def cut_out() -> Heard:
+            return self._told(part_of(heard, begins_s, ends_s), options)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, cut_out)
 
     async def weave(self, heard: Heard) -> Strip:
         """The strip of what was heard. Raises ShuttingDown."""
@@ -129,15 +143,21 @@ class Hearer:
                 self._after_loading()
             return self._ears
 
-    def _read(self, recording: bytes | Path, options: ImagineOptions, stop: threading.Event) -> Clip:
+    def _read(
+        self, recording: bytes | Path, options: ImagineOptions, longest_s: float | None, stop: threading.Event
+    ) -> Clip:
         limits = self._settings.audio_limits
+        if longest_s is not None:
+            limits = replace(limits, max_seconds=longest_s)
         if options.max_seconds is not None:
             limits = replace(limits, max_seconds=min(limits.max_seconds, options.max_seconds))
         return load_clip(recording, limits, stop)
 
     def _hear(self, clip: Clip, options: ImagineOptions, pool: EarPool) -> Heard:
         with pool.lent() as ears:
-            listened = listen(clip, ears, self._passes_for(clip, ears))
+            return self._told(listen(clip, ears, self._passes_for(clip, ears)), options)
+
+    def _told(self, listened: Listened, options: ImagineOptions) -> Heard:
         clip, windows, top = listened.clip, listened.windows, listened.top
         scene = compose_scene(top)
         manner = measure(clip.samples, windows, scene.subjects[0].label)
@@ -164,3 +184,20 @@ class Hearer:
         if len(self._waiting) > self._settings.hearing_threads:
             budget, most = min(budget, CROWDED_BUDGET), CROWDED_PASSES
         return ears.passes_for(clip, budget=budget, most=most)
+
+
+def part_of(heard: Heard, begins_s: float, ends_s: float) -> Listened:
+    """What was heard from `begins_s` to `ends_s`: the windows that lie there by more than half, one at least."""
+    summary, clip = heard.summary, heard.clip
+    windows = [window for window in summary.windows if begins_s <= window.timestamp_ms / 1000 + WINDOW_S / 2 < ends_s]
+    if not windows:
+        windows = [min(summary.windows, key=lambda window: abs(window.timestamp_ms / 1000 - begins_s))]
+    first_ms = windows[0].timestamp_ms
+    windows = [replace(window, timestamp_ms=window.timestamp_ms - first_ms) for window in windows]
+    samples = clip.samples[round(begins_s * SAMPLE_RATE) : round(ends_s * SAMPLE_RATE)]
+    return Listened(
+        replace(clip, samples=samples, begins_s=clip.begins_s + begins_s),
+        tuple(windows),
+        get_top_categories(windows),
+        summary.passes,
+    )

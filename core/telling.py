@@ -3,11 +3,12 @@
 It joins what `prompting` and `speech` know, and asks a painter's description for its words and their number. Pure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from core.errors import WordsRefused
 from core.events import HeardSummary
 from core.generation.protocol import GeneratorInfo
+from core.hearing.categories import TopCategory
 from core.options import ImagineOptions
 from core.prompting.narrowing import narrowed
 from core.prompting.prompt import Prompt, describe, in_style
@@ -16,6 +17,8 @@ from core.prompting.styles import Style
 from core.speech.blend import blend
 from core.speech.spoken import SaidScene
 from core.speech.tone import tone_of
+
+LABELS_IN_RECIPE = 5
 
 
 def scene_of(
@@ -53,6 +56,11 @@ def chosen(prompt: Prompt, style: Style, options: ImagineOptions) -> Prompt:
 def is_told_in(heard: HeardSummary, style: Style, options: ImagineOptions) -> bool:
     """Whether the prompt of `heard` is what is wanted: in its style, and with what was said unless that is unwanted."""
     return options.prompt is None and style is heard.style and (heard.spoken is None or options.spoken_words)
+
+
+def labels_in_recipe(heard: Sequence[TopCategory]) -> tuple[str, ...]:
+    """The first labels that were heard, and how surely, as a picture's recipe has them."""
+    return tuple(f"{category.name} ({category.certainty:.2f})" for category in heard[:LABELS_IN_RECIPE])
 
 
 def can_be_painted(heard: HeardSummary, options: ImagineOptions) -> bool:

@@ -82,7 +82,7 @@ class Filming:
 
 @dataclass(frozen=True)
 class Film:
-    """An MP4 at `path`, with its `poster`; `scenes` are the chapters, in order, those that could not be painted too.
+    """An MP4 at `path`, with its `poster`; `scenes` are its chapters, in order, without those that were lost.
 
     `size`: width and height in pixels.
     """

@@ -31,6 +31,7 @@ def make_film(
     target: Path,
     *,
     title: str,
+    model: str,
     max_bytes: int | None,
     captions: bool,
     progress: Callable[[float], None],
@@ -38,7 +39,7 @@ def make_film(
 ) -> tuple[int, int]:
     """Write the film of `shots` under the WAV `sound` to `target`; returns its width and height in pixels.
 
-    `progress` is told how many seconds are made. Raises FilmFailed, FilmTooLarge, NoSpaceForFilm; Cancelled once `stop`
+    `title` and the `model` that painted go into its metadata. `progress` is told how many seconds are made. Raises FilmFailed, FilmTooLarge, NoSpaceForFilm; Cancelled once `stop`
     is set. Where it raises there is no `target`.
     """
     raise NotImplementedError

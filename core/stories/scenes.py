@@ -1,0 +1,86 @@
+"""From what was heard to the scenes of its story: cut where the sound changes, and where something else is said.
+
+What is said needs the engine, so that this is asyncio's; what is pure of it lies in `cutting`, `pauses` and `hand`. It
+paints nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.engine import Engine
+from core.events import Heard, Understood
+from core.hearing.sound import frame_levels
+from core.options import ImagineOptions
+from core.prompting.prompt import title_of
+from core.speech.spoken import Outcome
+from core.stories.balance import balances
+from core.stories.cutting import MOST_SCENES, SHORTEST_S, Span, cut
+from core.stories.events import StoryScene
+from core.stories.hand import in_one_hand
+from core.stories.pauses import at_pauses
+
+SPOKEN_SHARE = 0.5
+"""Of a span in which somebody speaks for so much of it, the sentences may be scenes of their own."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A span, what is heard in it, and what of its words is seen."""
+
+    span: Span
+    heard: Heard
+    understood: Understood | None = None
+
+
+async def scenes_of(
+    engine: Engine, heard: Heard, sound: Path, options: ImagineOptions, *, user: str
+) -> tuple[StoryScene, ...]:
+    """The scenes of what was `heard`, whose sound is the WAV `sound`. Raises ShuttingDown, OSError."""
+    spans = cut(heard.summary.windows, heard.clip.samples)
+    parts = [part for span in spans for part in await _parts_of(engine, heard, span, options, user, len(spans))]
+    scenes = in_one_hand(
+        [part.understood.scene if part.understood else part.heard.scene for part in parts],
+        [part.span.seconds for part in parts],
+    )
+    leans = balances(sound, [part.span for part in parts])
+    return tuple(
+        [
+            StoryScene(
+                begins_s=part.span.begins_s,
+                ends_s=part.span.ends_s,
+                title=title_of(scene),
+                top=part.heard.summary.top,
+                scene=scene,
+                prompt=await engine.words_for(scene, options),
+                words=part.understood.spoken.words if part.understood else "",
+                balance=lean,
+            )
+            for part, scene, lean in zip(parts, scenes, leans, strict=True)
+        ]
+    )
+
+
+async def _parts_of(
+    engine: Engine, heard: Heard, span: Span, options: ImagineOptions, user: str, spans: int
+) -> Sequence[_Part]:
+    """A span as one scene, or as several where different things to see are said in it."""
+    whole = _Part(span, await engine.part(heard, span.begins_s, span.ends_s, options))
+    voice = whole.heard.voice
+    if voice is None:
+        return [whole]
+    pieces: Sequence[Span] = (span,)
+    if voice.seconds >= SPOKEN_SHARE * span.seconds and span.seconds >= 2 * SHORTEST_S:
+        pieces = at_pauses(frame_levels(heard.clip.samples), span, most=1 + MOST_SCENES - spans)
+    told: list[_Part] = []
+    for piece in pieces:
+        part = whole if piece == span else _Part(piece, await engine.part(heard, piece.begins_s, piece.ends_s, options))
+        understood = await engine.understand(part.heard, options, user=user)
+        if understood is not None and understood.spoken.outcome is Outcome.SEEN:
+            told.append(replace(part, understood=understood))
+        elif told:  # nothing to see is said there: what was seen before stays
+            told[-1] = replace(told[-1], span=Span(told[-1].span.begins_s, piece.ends_s))
+    if not told:
+        return [whole]
+    told[0] = replace(told[0], span=Span(span.begins_s, told[0].span.ends_s))
+    return told
