@@ -121,7 +121,10 @@ def partition(rows: Windows, begins: npt.NDArray[np.float64], duration_s: float)
 
 
 def band_levels(samples: Samples) -> Levels:
-    """The level of each band, all equally wide in octaves, in each twentieth of a second, in dB; shape (frames, bands)."""
+    """The level of each band, all equally wide in octaves, in each twentieth of a second, in dB.
+
+    Shape (frames, bands).
+    """
     frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME) * np.hanning(_FRAME).astype(np.float32)
     power = np.square(np.abs(np.fft.rfft(frames, axis=1)))
     hertz = np.fft.rfftfreq(_FRAME, 1 / SAMPLE_RATE)

@@ -25,21 +25,31 @@ class Shot:
     balance: float = 0.0
 
 
+@dataclass(frozen=True)
+class FilmOptions:
+    """`title` and the `model` that painted go into the film's metadata; it is no larger than `max_bytes`.
+
+    `captions`: whether each shot's title is written into the picture.
+    """
+
+    title: str
+    model: str
+    max_bytes: int | None = None
+    captions: bool = False
+
+
 def make_film(
     shots: Sequence[Shot],
     sound: Path,
     target: Path,
+    options: FilmOptions,
     *,
-    title: str,
-    model: str,
-    max_bytes: int | None,
-    captions: bool,
     progress: Callable[[float], None],
     stop: threading.Event,
 ) -> tuple[int, int]:
     """Write the film of `shots` under the WAV `sound` to `target`; returns its width and height in pixels.
 
-    `title` and the `model` that painted go into its metadata. `progress` is told how many seconds are made. Raises FilmFailed, FilmTooLarge, NoSpaceForFilm; Cancelled once `stop`
+    `progress` is told how many seconds are made. Raises FilmFailed, FilmTooLarge, NoSpaceForFilm; Cancelled once `stop`
     is set. Where it raises there is no `target`.
     """
     raise NotImplementedError

@@ -33,7 +33,7 @@ from core.stories.events import (
     StoryEvent,
     StoryScene,
 )
-from core.stories.film import Shot, make_film
+from core.stories.film import FilmOptions, Shot, make_film
 from core.stories.scenes import scenes_of
 from core.stories.soundtrack import extract
 from core.telling import can_be_painted, check_words, labels_in_recipe
@@ -201,6 +201,8 @@ async def _film(
         Shot(image, scene.begins_s, scene.ends_s, scene.title, scene.balance)
         for image, scene in zip(images, scenes, strict=True)
     ]
+    title = " · ".join(scene.title for scene in scenes)
+    wanted = FilmOptions(title, teller.model, options.max_bytes, options.captions)
     loop = asyncio.get_running_loop()
     made: asyncio.Queue[float | None] = asyncio.Queue()
 
@@ -210,17 +212,7 @@ async def _film(
     def work(stop: threading.Event) -> tuple[int, int]:
         yield_to_others()
         try:
-            return make_film(
-                shots,
-                sound,
-                target,
-                title=" · ".join(scene.title for scene in scenes),
-                model=teller.model,
-                max_bytes=options.max_bytes,
-                captions=options.captions,
-                progress=tell_made,
-                stop=stop,
-            )
+            return make_film(shots, sound, target, wanted, progress=tell_made, stop=stop)
         finally:
             tell_made(None)
 
