@@ -2,8 +2,8 @@
 
 RECORDINGS is ESC-10's folder, or any with a folder for each kind of sound. Two or three recordings of different kinds,
 drawn by chance, are joined 60 times: the joins are where one should cut. A recording that is joined with itself should
-not be cut, nor should speech. Each goes the way that it goes in a story, from its samples to its scenes, with the models
-that the settings name. Printed are the shares with 95 % intervals (Clopper and Pearson 1934).
+not be cut, nor should speech. Each goes the way that it goes in a story, from its samples to its scenes, with the
+models that the settings name. Printed are the shares with 95 % intervals (Clopper and Pearson 1934).
 """
 
 import argparse
