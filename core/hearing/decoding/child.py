@@ -1,15 +1,17 @@
-"""Runs a program on a recording: its output is taken piece by piece, and it is killed when it is no longer wanted.
+"""Runs a program on a recording, or feeds it: it is killed when it is no longer wanted.
 
 A child ends by itself, or because enough of its output was taken, its time is up, or somebody asked for it to stop;
-in each case it has been waited for when `run_child` returns. It knows nothing of ffmpeg.
+in each case it has been waited for when `run_child` or `feed_child` returns. It knows nothing of ffmpeg.
 """
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from time import monotonic
@@ -68,29 +70,54 @@ def run_child(
     False, at `until` (of `time.monotonic`), or when `stop` is set. Raises CannotStart.
     """
     recording.seek(0)
-    with _start(command, recording) as process:
-        child = _Child(process)
-        helpers = [
-            threading.Thread(target=child.listen, args=(listen,), name="decoder's talk"),
-            threading.Thread(target=child.watch, args=(until, stop), name="decoder's watch"),
-        ]
+    with _start(command, recording, subprocess.PIPE) as process:
+        child = _Child(process, until)
+        return _see_through(child, lambda: child.read(take), listen, stop)
+
+
+def feed_child(
+    command: Sequence[str],
+    pieces: Iterable[bytes],
+    listen: Callable[[bytes], bool],
+    *,
+    patience_s: float,
+    stop: threading.Event | None = None,
+) -> Ended:
+    """Run `command` with `pieces` coming through its standard input, and nothing in its environment.
+
+    `listen` gets its error output; what it writes to its standard output is lost. It is killed as `run_child` does it,
+    where it takes nothing more, or does not end after the last piece, for `patience_s` seconds. Raises CannotStart.
+    """
+    with _start(command, subprocess.PIPE, subprocess.DEVNULL) as process:
+        child = _Child(process, monotonic() + patience_s)
+        return _see_through(child, lambda: child.feed(pieces, patience_s), listen, stop)
+
+
+def _see_through(
+    child: "_Child", work: Callable[[], None], listen: Callable[[bytes], bool], stop: threading.Event | None
+) -> Ended:
+    """Do `work` with the child, while others listen to it and watch it, until it has ended."""
+    helpers = [
+        threading.Thread(target=child.listen, args=(listen,), name="child's talk"),
+        threading.Thread(target=child.watch, args=(stop,), name="child's watch"),
+    ]
+    for helper in helpers:
+        helper.start()
+    try:
+        work()
+    finally:
+        child.wait()
         for helper in helpers:
-            helper.start()
-        try:
-            child.read(take)
-        finally:
-            child.wait()
-            for helper in helpers:
-                helper.join()
-        return child.ended
+            helper.join()
+    return child.ended
 
 
-def _start(command: Sequence[str], recording: IO[bytes]) -> "subprocess.Popen[bytes]":
+def _start(command: Sequence[str], stdin: IO[bytes] | int, stdout: int) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
             command,
-            stdin=recording,
-            stdout=subprocess.PIPE,
+            stdin=stdin,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             env=_ENVIRONMENT,
             start_new_session=True,  # or else Ctrl+C would end ffmpeg first, and what had come pass for the whole
@@ -99,11 +126,17 @@ def _start(command: Sequence[str], recording: IO[bytes]) -> "subprocess.Popen[by
         raise CannotStart(error.strerror or type(error).__name__) from error
 
 
-class _Child:
-    """A running child, which several threads may want to end."""
+def _write_all(pipe: int, piece: memoryview) -> None:
+    while piece:
+        piece = piece[os.write(pipe, piece) :]
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+
+class _Child:
+    """A running child, which several threads may want to end; at `until` its time is up."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", until: float) -> None:
         self._process = process
+        self._until = until
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._why = Ending.BY_ITSELF
@@ -123,6 +156,29 @@ class _Child:
             raise
         self.kill(Ending.ENOUGH)
 
+    def feed(self, pieces: Iterable[bytes], patience_s: float) -> None:
+        """Write all pieces, unless it ends before; each part that is taken gives it `patience_s` seconds for the next.
+
+        While a piece is made, its time does not run.
+        """
+        assert self._process.stdin is not None
+        pipe = self._process.stdin.fileno()
+        try:
+            with suppress(BrokenPipeError):
+                for piece in pieces:
+                    self._until = monotonic() + patience_s
+                    for start in range(0, len(piece), PIECE):
+                        _write_all(pipe, memoryview(piece)[start : start + PIECE])
+                        self._until = monotonic() + patience_s
+                    self._until = math.inf
+        except BaseException:
+            self.kill(Ending.STOPPED)
+            raise
+        finally:
+            self._until = monotonic() + patience_s
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+
     def listen(self, hear: Callable[[bytes], bool]) -> None:
         """Hand over the error output until it ends; what comes after it is too much is thrown away."""
         assert self._process.stderr is not None
@@ -132,13 +188,13 @@ class _Child:
                 wanted = False
                 self.kill(Ending.OVERLONG_TALK)
 
-    def watch(self, until: float, stop: threading.Event | None) -> None:
+    def watch(self, stop: threading.Event | None) -> None:
         """Kill the child when it is no longer wanted."""
-        while not self._over.wait(max(0.0, min(LOOK_EVERY_S, until - monotonic()))):
+        while not self._over.wait(max(0.0, min(LOOK_EVERY_S, self._until - monotonic()))):
             if stop is not None and stop.is_set():
                 self.kill(Ending.STOPPED)
                 return
-            if monotonic() >= until:
+            if monotonic() >= self._until:
                 self.kill(Ending.TIMED_OUT)
                 return
 

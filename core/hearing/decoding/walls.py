@@ -1,6 +1,6 @@
-"""Which walls stand around a decoder on this machine, and the command that puts them up.
+"""Which walls stand around ffmpeg on this machine, and the command that puts them up.
 
-What the walls are is `wrapper.py`'s business; what is decoded behind them is not known here.
+What the walls are is `wrapper.py`'s business; what is decoded or encoded behind them is not known here.
 """
 
 import functools
@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 log = logging.getLogger(__name__)
@@ -43,13 +44,28 @@ class Walls:
         return " ".join(f"{said} ✗ ({lacks[name]})" if name in lacks else f"{said} ✓" for name, said in shown.items())
 
 
-def caged(command: Sequence[str], seconds: float) -> list[str]:
+@dataclass(frozen=True)
+class Workshop:
+    """What an encoder may do that a decoder may not: read and write in `folder`, files of `file_bytes` at most.
+
+    `memory` is how many bytes of data it may have.
+    """
+
+    folder: Path
+    memory: int
+    file_bytes: int
+
+
+def caged(command: Sequence[str], seconds: float, workshop: Workshop | None = None) -> list[str]:
     """`command` (its program first, by its path) behind every wall that can be put up here.
 
-    `seconds` of processor time, and one more, is what it may use.
+    `seconds` of processor time, and one more, is what it may use. Without a workshop it writes nothing.
     """
     wrapper = _wrapper()
-    return list(command) if wrapper is None else [*wrapper, str(int(seconds) + 1), *command]
+    if wrapper is None:
+        return list(command)
+    may = (0, 0, "") if workshop is None else (workshop.memory, workshop.file_bytes, workshop.folder.resolve())
+    return [*wrapper, str(int(seconds) + 1), *map(str, may), *command]
 
 
 @functools.cache

@@ -1,7 +1,7 @@
-"""Run as a script, it becomes ffmpeg in a cage: `python -I -S wrapper.py SECONDS FFMPEG ARGUMENT...`
+"""Run as a script, it becomes ffmpeg in a cage: `python -I -S wrapper.py SECONDS MEMORY BYTES FOLDER FFMPEG …`
 
-It limits itself, puts up the walls below, and executes the program with an empty environment. A wall that cannot be
-put up here is left out. `python -I -S wrapper.py report FFMPEG` puts them up and prints what became of each.
+It limits itself, puts up the walls that it can, and executes the program with an empty environment. MEMORY and BYTES
+are 0 and FOLDER '' where nothing is written. `python -I -S wrapper.py report FFMPEG` tells what became of each wall.
 
 Standard library only, since `-S` leaves nothing else, and what loads quickly of it. The numbers are Linux's:
 linux/landlock.h, seccomp.h, filter.h, audit.h, prctl.h, capability.h and the tables of system calls.
@@ -57,12 +57,12 @@ def process(operation: str, value: int, pointer: object = None) -> None:
     system_call("prctl", PRCTL[operation], ctypes.c_ulong(value), pointer or ctypes.c_ulong(0), 0, 0)
 
 
-def limit_resources(seconds: int) -> None:
-    """No more memory, stack, files, core dumps or processor time than a recording needs; and no privileges."""
+def limit_resources(seconds: int, memory: int, writes: int) -> None:
+    """No more memory, stack, files, core dumps or processor time than a recording or film needs; and no privileges."""
     for kind, most in (
-        (resource.RLIMIT_DATA, MEMORY),
+        (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_STACK, STACK),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, writes),
         (resource.RLIMIT_NOFILE, 16),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, seconds),
@@ -85,19 +85,19 @@ def give_up_privileges() -> None:
     process("set_pdeathsig", 9)
 
 
-def confine_files(program: str) -> None:
-    """Landlock: reads and executes `program` and the system's libraries; opens, makes and changes nothing else."""
+def confine_files(program: str, folder: str) -> None:
+    """Landlock: reads and executes `program` and the system's libraries, makes, reads and writes `folder`'s files."""
     abi = system_call("syscall", 444, None, ctypes.c_size_t(0), 1)
     files = (1 << (13 if abi < 2 else 14 if abi < 3 else 15 if abi < 5 else 16)) - 1
-    rules = struct.pack("=QQQ", files, 3, 3)[
-        : 8 if abi < 4 else 16 if abi < 6 else 24
-    ]  # TCP; signals, abstract sockets
+    known = 8 if abi < 4 else 16 if abi < 6 else 24
+    rules = struct.pack("=QQQ", files, 3, 3)[:known]  # TCP; signals, abstract sockets
     ruleset = system_call("syscall", 444, rules, ctypes.c_size_t(len(rules)), 0)
     beside = os.path.join(os.path.dirname(os.path.dirname(program)), "lib")  # where conda, say, keeps its libraries
-    for path in (program, beside, *LIBRARIES):
+    for path in (program, beside, *LIBRARIES, folder):
         if os.path.exists(path):
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
             access = 0b1101 if os.path.isdir(path) else 0b101  # execute, read a file, read a directory
+            access = 0x4106 & files if path == folder else access  # make, read, write and truncate a file
             system_call("syscall", 445, ruleset, 1, struct.pack("=Qi", access, place), 0)
             os.close(place)
     system_call("syscall", 446, ruleset, 0)
@@ -122,17 +122,17 @@ def forbid_calls() -> None:
     process("set_seccomp", 2, ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code))))
 
 
-def put_up(seconds: int, program: str) -> dict[str, str]:
+def put_up(seconds: int, program: str, memory: int = MEMORY, writes: int = 0, folder: str = "") -> dict[str, str]:
     """Every wall that can be put up here: its name, and why it does not stand ("" where it does)."""
     stands = dict.fromkeys(("memory", "privileges", "files", "network"), "")
     for name in stands:
         try:
             if name == "memory":
-                limit_resources(seconds)
+                limit_resources(seconds, memory, writes)
             elif name == "privileges":
                 give_up_privileges()
             elif name == "files":
-                confine_files(program)
+                confine_files(program, folder)
             else:
                 forbid_calls()
         except (OSError, ValueError) as error:
@@ -141,9 +141,9 @@ def put_up(seconds: int, program: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    program = os.path.realpath(sys.argv[2])
+    program = os.path.realpath(sys.argv[2 if sys.argv[1] == "report" else 5])
     if sys.argv[1] == "report":
         print(*(f"{name}:{why}" for name, why in put_up(5, program).items()), sep="\n")
     else:
-        put_up(int(sys.argv[1]), program)
-        os.execve(program, sys.argv[2:], {})
+        put_up(int(sys.argv[1]), program, int(sys.argv[2]) or MEMORY, int(sys.argv[3]), sys.argv[4])
+        os.execve(program, sys.argv[5:], {})
