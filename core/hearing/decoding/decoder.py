@@ -52,6 +52,10 @@ _RESAMPLE = f"aresample={SAMPLE_RATE}:ochl=mono:rematrix_maxval=1,aformat=sample
 """Summed and resampled in 16 bits where the recording has no more, else in float; so the steps of 16 bits are what
 `-ac 1 -ar 16000 -f s16le` gives, and what is above full scale or below a step is there nevertheless."""
 
+PLAYED_RATE = 48_000
+"""Hz of what is played, not heard: that of films."""
+_AS_PLAYED = f"aresample={PLAYED_RATE}:rematrix_maxval=1,aformat=sample_fmts=s16:channel_layouts=mono|stereo"
+
 _CRASHED = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 
 
@@ -103,6 +107,26 @@ class Decoder:
         The channels are summed unless `channel` names one. Raises HearingStopped, DecodingTimedOut, RecordingRefused,
         DecoderUnusable, and NotAudio for a file with nothing but faults in it.
         """
+        if channel is None:
+            graph = f"[0:a:{track}]asplit[m][c];[c]atrim=end={MEASURED_S},volumedetect,anullsink;[m]{_RESAMPLE}[o]"
+        else:
+            graph = f"[0:a:{track}]pan=mono|c0=c{channel},{_RESAMPLE}[o]"
+        # written 32 kB at a time: a call for each packet costs as much as a tenth of the decoding
+        output = ("-t", f"{seconds:g}", "-c:a", "pcm_f32le", "-f", "f32le", "-flush_packets", "0", "pipe:1")
+        return self._read(track, graph, output, take)
+
+    def play(self, track: int, take: Callable[[bytes], bool], *, skipped: int, count: int) -> Reading:
+        """Hand `count` frames of a track to `take`, after so many that are skipped, until it returns False.
+
+        They come as a stream of Sun's AU, whose head tells whether there are one or two channels: 16 bits, big-endian,
+        48 kHz. More channels are mixed down to two. Raises as `read` does.
+        """
+        trim = f"atrim=start_sample={skipped}:end_sample={skipped + count}"
+        graph = f"[0:a:{track}]{_AS_PLAYED},{trim}[o]"
+        output = ("-map_metadata", "-1", "-c:a", "pcm_s16be", "-f", "au", "-flush_packets", "0", "pipe:1")
+        return self._read(track, graph, output, take)
+
+    def _read(self, track: int, graph: str, output: Sequence[str], take: Callable[[bytes], bool]) -> Reading:
         came = 0
 
         def count(piece: bytes) -> bool:
@@ -110,12 +134,6 @@ class Decoder:
             came += len(piece)
             return take(piece)
 
-        if channel is None:
-            graph = f"[0:a:{track}]asplit[m][c];[c]atrim=end={MEASURED_S},volumedetect,anullsink;[m]{_RESAMPLE}[o]"
-        else:
-            graph = f"[0:a:{track}]pan=mono|c0=c{channel},{_RESAMPLE}[o]"
-        # written 32 kB at a time: a call for each packet costs as much as a tenth of the decoding
-        output = ("-t", f"{seconds:g}", "-c:a", "pcm_f32le", "-f", "f32le", "-flush_packets", "0", "pipe:1")
         account, ended = self._run(graph, output, count)
         mono = any(known.mono for known in account.tracks if known.number == track)
         if came >= BYTES_A_SAMPLE:
