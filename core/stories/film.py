@@ -53,19 +53,6 @@ class FilmOptions:
     captions: bool = False
 
 
-@dataclass(frozen=True)
-class FilmOptions:
-    """`title` and the `model` that painted go into the film's metadata; it is no larger than `max_bytes`.
-
-    `captions`: whether each shot's title is written into the picture.
-    """
-
-    title: str
-    model: str
-    max_bytes: int | None = None
-    captions: bool = False
-
-
 def make_film(
     shots: Sequence[Shot],
     sound: Path,

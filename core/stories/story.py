@@ -242,7 +242,8 @@ async def _in_thread(work: Callable[[threading.Event], Result]) -> Result:
 async def _directory() -> AsyncGenerator[Path, None]:
     """A directory for one story, which is removed with all that is in it. Raises NoSpaceForFilm."""
     try:
-        directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="imagine-sound-"))
+        # a moment's work; in another thread a cancellation would leave a directory that nobody knows
+        directory = Path(tempfile.mkdtemp(prefix="imagine-sound-"))
     except OSError as error:
         log.warning("no directory for a story", exc_info=True)
         raise NoSpaceForFilm from error
