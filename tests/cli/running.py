@@ -39,6 +39,7 @@ def run_here(*arguments: str | Path, **environment: str) -> subprocess.Completed
     hooks = sys.excepthook, threading.excepthook
     before, level = list(root.handlers), root.level
     output, errors = io.StringIO(), io.StringIO()
+    _reopen_handlers()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -51,3 +52,11 @@ def run_here(*arguments: str | Path, **environment: str) -> subprocess.Completed
             root.setLevel(level)
             sys.excepthook, threading.excepthook = hooks
     return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+
+def _reopen_handlers() -> None:
+    """A library that was imported while a test's output was captured would complain where nobody can read any more."""
+    for logger in logging.Logger.manager.loggerDict.values():
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
+                handler.setStream(sys.__stderr__)
