@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import base64
 import json
 import sys
 from collections.abc import AsyncGenerator
@@ -24,6 +23,7 @@ from core.cli.common import (
     shown_path,
     spoken_lines,
 )
+from core.cli.event_lines import line_of, print_line
 from core.cli.output import check_output, free_name
 from core.engine import Engine
 from core.errors import ExitCode, PaintingError, WrongSetting
@@ -36,7 +36,7 @@ from core.log_lines import one_line
 from core.options import ImagineOptions, PictureCheck
 from core.pictures import ENDINGS, read_recipe, to_file
 from core.provenance.key_file import read
-from core.recipe import Recipe, to_json
+from core.recipe import Recipe
 from core.settings import CoreSettings
 from core.speech.spoken import Spoken
 
@@ -255,21 +255,9 @@ async def print_events(file: Path | None, events: AsyncGenerator[Event, None]) -
             case Understood(spoken, _, prompt, left_out):
                 said = TypeAdapter(Spoken).dump_python(spoken, mode="json")
                 line = {"event": "understood", "spoken": said, "prompt": prompt.text, "left_out": left_out}
-            case Loading(arrived):
-                line = {"event": "loading"} | ({} if arrived is None else {"arrived": arrived})
-            case Queued(position, picture_s):
-                line = {"event": "queued", "position": position}
-                if picture_s is not None:
-                    line["picture_s"] = round(picture_s, 1)
-            case Painting(step, steps, preview):
-                line = {"event": "painting", "step": step, "steps": steps}
-                if preview is not None:
-                    line["preview_jpeg"] = base64.b64encode(preview).decode()
-            case Painted(picture):
-                recipe = json.loads(to_json(picture.recipe))
-                notes = [note_text(note) for note in picture.notes]
-                line = {"event": "painted", "seconds": round(picture.seconds, 2), "notes": notes, **recipe}
-                print(json.dumps(line, ensure_ascii=False), flush=True)
-                return picture
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+            case Loading() | Queued() | Painting() | Painted():
+                line = line_of(event)
+        print_line(line)
+        if isinstance(event, Painted):
+            return event.picture
     raise PaintingError("The painting ended without a picture; please try again.")
