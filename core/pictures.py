@@ -59,6 +59,18 @@ def to_file(picture: Picture, ending: str, sign: Sign = unsigned) -> bytes:
     return sign(_lossy(picture.image, kind, _FINE, _exif(picture)), kind, picture.recipe.model)
 
 
+def poster_file(image: Image.Image, ending: str, sign: Sign = unsigned, model: str = "") -> bytes:
+    """The same of a picture that was made of painted ones and has no recipe of its own; it says all the same that a
+    model made it."""
+    kind = ending.lower().removeprefix(".")
+    if kind != "png":
+        return sign(_lossy(image, kind, _FINE), kind, model)
+    info, buffer = PngInfo(), io.BytesIO()
+    info.add_itxt(PNG_KEY, MADE_BY_A_MODEL)
+    image.save(buffer, "PNG", pnginfo=info)
+    return sign(buffer.getvalue(), "png", model)
+
+
 def read_recipe(path: Path) -> Recipe:
     """The recipe in the picture at `path`. Raises InvalidOptions if there is none."""
     try:
@@ -108,7 +120,7 @@ def _exif(picture: Picture) -> bytes:
     return exif_with(KEY, to_ascii_json(picture.recipe))
 
 
-def _lossy(image: Image.Image, ending: str, quality: int, exif: bytes) -> bytes:
+def _lossy(image: Image.Image, ending: str, quality: int, exif: bytes = b"") -> bytes:
     out = io.BytesIO()
     image.convert("RGB").save(out, _KINDS[ending], quality=quality, exif=exif, xmp=MADE_BY_A_MODEL.encode())
     return out.getvalue()

@@ -1,11 +1,13 @@
 """The commands' arguments. Imports no model library, so that `--help` answers at once."""
 
 import argparse
+import math
 from pathlib import Path
 
 from core import __version__
 from core.catalogue import catalogue
 from core.cli.training_arguments import add_distil_arguments, add_evaluate_arguments, add_finetune_arguments
+from core.options import Shape
 
 PAINTERS = tuple(known.short_name for known in catalogue().values() if known.can_be_pulled)
 MODELS = ("yamnet", "playground", *PAINTERS, "taesdxl", "speech", "upscaler", "picture-check")
@@ -20,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_hear(_command(commands, "hear", "say what is in recordings", "core.cli.hear"))
     _add_imagine(_command(commands, "imagine", "paint what is in a recording", "core.cli.imagine"))
+    _add_story(_command(commands, "story", "make a film of a recording, with its own sound", "core.cli.story"))
     _add_verify(_command(commands, "verify", "tell whether pictures were painted here", "core.cli.verify"))
     _add_convert(_command(commands, "convert", "write a recording's sound as a WAV", "core.cli.convert"))
     _add_demo(_command(commands, "demo", "hear and paint three sample sounds, or yours", "core.cli.demo"))
@@ -100,6 +103,33 @@ def _add_imagine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", type=str, metavar="TEXT", help="paint this instead of what was heard")
     parser.add_argument("--said", type=str, metavar="TEXT", help="take these words for what is said, also without FILE")
     parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
+
+
+def _add_story(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a recording: any sound or video file")
+    parser.add_argument("--out", type=Path, metavar="FILM", help="where the film goes, an .mp4 (default: beside you)")
+    parser.add_argument("--poster", type=Path, metavar="PICTURE", help="write the film's poster there, too")
+    parser.add_argument("--force", action="store_true", help="let --out and --poster replace files that are there")
+    parser.add_argument("--style", type=str, help="photograph, oil-painting, watercolour, comic, ... or none")
+    parser.add_argument("--seed", type=int, metavar="N", help="that of all its pictures")
+    parser.add_argument("--steps", type=int, metavar="N", help="more steps: finer and slower")
+    sides = parser.add_mutually_exclusive_group()
+    sides.add_argument("--size", type=_size, metavar="WxH", help="width and height of the pictures, in pixels")
+    sides.add_argument("--shape", choices=list(Shape), help="square, tall or wide, at the painter's own size")
+    parser.add_argument("--adapter", type=str, metavar="NAME", help="a LoRA adapter from ADAPTERS_DIR")
+    parser.add_argument("--captions", action="store_true", help="write what each scene is into the picture")
+    parser.add_argument("--max-mb", type=_megabytes, metavar="N", help="how large the film may be, in MB")
+    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
+
+
+def _megabytes(text: str) -> float:
+    try:
+        megabytes = float(text)
+    except ValueError:
+        megabytes = math.nan
+    if not 0 < megabytes < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return megabytes
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,109 @@
+"""A story for those who show stories: three scenes and a film that is none, at once or when told to."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from core.engine import Engine
+from core.errors import ImagineSoundError
+from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
+from core.options import PictureCheck
+from core.prompting.prompt import Prompt
+from core.prompting.scene import Scene
+from core.recipe import Recipe
+from core.stories.events import (
+    Cut,
+    Film,
+    Filmed,
+    Filming,
+    SceneLost,
+    ScenePainted,
+    ScenePaints,
+    StoryEvent,
+    StoryScene,
+)
+from core.stories.story import StoryOptions
+
+TITLES = ("Birdsong", "Siren", "Thunderstorm")
+SCENE_S = 5.0
+
+
+@dataclass
+class ScriptedStory:
+    """Stands in for core.stories.story.tell. It waits at "painting", "filming" or "filmed" for what `gates` has there;
+    `errors` has what comes instead of them. Scene `lost` is not painted.
+    """
+
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    errors: dict[str, ImagineSoundError] = field(default_factory=dict)
+    lost: int | None = None
+    content: bytes = b"a film"
+    asked: list[tuple[bytes, StoryOptions]] = field(default_factory=list)
+    ended: int = 0
+    directory: Path | None = None
+
+    async def tell(
+        self,
+        engine: Engine,
+        recording: bytes | Path,
+        options: StoryOptions,
+        *,
+        user: str = "",
+        painted: Mapping[int, Image.Image] | None = None,
+        refuses: Callable[[str], bool] = lambda text: False,
+        check: PictureCheck | None = None,
+    ) -> AsyncGenerator[StoryEvent, None]:
+        data = recording if isinstance(recording, bytes) else recording.read_bytes()  # noqa: ASYNC240 - a test's file
+        self.asked.append((data, options))
+        self.directory = Path(tempfile.mkdtemp())
+        try:
+            async for event in self._events(self.directory):
+                yield event
+        finally:
+            shutil.rmtree(self.directory)
+            self.ended += 1
+
+    async def _events(self, directory: Path) -> AsyncGenerator[StoryEvent, None]:
+        scenes = tuple(scene(number, title) for number, title in enumerate(TITLES))
+        length = scenes[-1].ends_s
+        await self._pass("cut")
+        yield Cut(scenes, length, 7, begins_s=65.0, shortened=True)
+        for number, each in enumerate(scenes):
+            yield ScenePaints(number, Loading())
+            yield ScenePaints(number, Queued(1))
+            yield ScenePaints(number, Painting(2, 4))
+            await self._pass("painting")
+            if number == self.lost:
+                yield SceneLost(number, ImagineSoundError("The painter has no more paint."))
+            else:
+                yield ScenePainted(number, Painted(picture(each)))
+        yield Filming(4.2, length)
+        await self._pass("filming")
+        yield Filming(length, length)
+        path = directory / "film.mp4"
+        path.write_bytes(self.content)
+        await self._pass("filmed")
+        yield Filmed(Film(path, Image.new("RGB", (64, 64), "teal"), scenes, length, (64, 64)))
+
+    async def _pass(self, gate: str) -> None:
+        if gate in self.gates:
+            await self.gates[gate].wait()
+        if gate in self.errors:
+            raise self.errors[gate]
+
+
+def scene(number: int, title: str) -> StoryScene:
+    """The scene of that number."""
+    prompt = Prompt(f"{title.lower()}, painted", "")
+    return StoryScene(number * SCENE_S, (number + 1) * SCENE_S, title, (), Scene(()), prompt)
+
+
+def picture(told: StoryScene) -> Picture:
+    """Its picture."""
+    recipe = Recipe(told.prompt, 7, 4, 3.0, (64, 64), "scripted", "1", None, ())
+    return Picture(Image.new("RGB", (64, 64), "teal"), recipe, 1.5, is_miniature=False)
