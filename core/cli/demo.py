@@ -1,4 +1,7 @@
-"""`imagine-sound demo`: three sample sounds, or your own, heard and painted, side by side on one page."""
+"""`imagine-sound demo`: three sample sounds, or your own, heard and painted, side by side on one page.
+
+Of the samples a film is made, too: all three in a row.
+"""
 
 import argparse
 import asyncio
@@ -15,18 +18,21 @@ from rich.console import Console
 from core.cli.common import load_settings, require_file
 from core.cli.imagine import watch_events
 from core.cli.output import OwnNames, check_directory
+from core.cli.story import save_film
+from core.cli.story_events import watch_story
 from core.engine import Engine
 from core.errors import ExitCode, RecordingTooLarge
 from core.events import HeardSummary
 from core.files import written_whole
 from core.hearing.palette import palette_of
-from core.hearing.samples import DEMO, make_wav
+from core.hearing.samples import DEMO, in_a_row, make_wav
 from core.hearing.strip import strip_png
 from core.hearing.timeline import clock, when_heard
 from core.options import ImagineOptions, PictureCheck
-from core.pictures import to_png
+from core.pictures import poster_file, to_png
 from core.settings import CoreSettings
 from core.speech.spoken import Outcome, SaidScene, Spoken
+from core.stories.story import StoryOptions, tell
 from core.telling import scene_of
 
 SAID = "Yesterday we went to the beach and my dog just ran into the water."
@@ -37,6 +43,8 @@ SEED = 7
 PAGE = "index.html"
 TITLE = "<title>imagine-sound</title>"
 """By this an earlier demo's page is known."""
+MADE = r' (?:src|poster)="([^"/]+)"'
+"""By this the names of what it made."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,26 @@ class Shown:
     prompt: str
     model: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A scene of the film: when it begins, by the clock and in seconds, and what is heard in it."""
+
+    at: str
+    begins_s: float
+    title: str
+
+
+@dataclass(frozen=True)
+class ShownFilm:
+    """The film of the samples on the page; the paths are relative to it. `size`: width and height in pixels."""
+
+    film: str
+    poster: str
+    size: tuple[int, int]
+    length: str
+    chapters: tuple[Chapter, ...]
 
 
 @dataclass(frozen=True)
@@ -88,8 +116,8 @@ def run(options: argparse.Namespace) -> int:
     names = _names_in(options.out)
     page = names.take(PAGE)
     sounds = _lay_out(options.out, names, options.sound)
-    shown, said = asyncio.run(_make(settings, names, sounds, speaks=options.sound is None))
-    _write(page, render(shown, said).encode())
+    shown, said, film = asyncio.run(_make(settings, names, sounds, with_samples=options.sound is None))
+    _write(page, render(shown, said, film).encode())
     console = Console(highlight=False, soft_wrap=True)
     console.rule()
     console.print(f"All on one page: {page}", markup=False)
@@ -98,9 +126,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _make(
-    settings: CoreSettings, names: OwnNames, sounds: dict[str, Path], *, speaks: bool
-) -> tuple[list[Shown], ShownWords | None]:
-    """What was heard in `sounds` and painted, and where somebody `speaks`, what they said."""
+    settings: CoreSettings, names: OwnNames, sounds: dict[str, Path], *, with_samples: bool
+) -> tuple[list[Shown], ShownWords | None, ShownFilm | None]:
+    """What was heard in `sounds` and painted, and `with_samples`, what somebody says, and a film of all in a row."""
     console = Console(highlight=False, soft_wrap=True)
     shown: list[Shown] = []
     async with Engine(settings) as engine:
@@ -108,25 +136,28 @@ async def _make(
             console.rule(title, align="left")
             shown.append(await _show(engine, title, path, names))
             console.print(f"Picture: {path.with_name(shown[-1].picture)}", markup=False)
-        if not speaks:
-            return shown, None
+        if not with_samples:
+            return shown, None, None
         console.rule("somebody speaks", align="left")
         said, picture = await _show_words(engine, names)
         console.print(f"Said:   {said.words}\nScene:  {said.scene}\nPrompt: {said.prompt}", markup=False)
         console.print(f"Picture: {picture}", markup=False)
-        return shown, said
+        console.rule("the three sounds in a row", align="left")
+        film, path = await _show_film(engine, names)
+        console.print(f"Film:   {path}", markup=False)
+        return shown, said, film
 
 
 def _names_in(directory: Path) -> OwnNames:
-    """Names for files in `directory`; those of an earlier demo's page and its pictures may be used again."""
+    """Names for files in `directory`; those of an earlier demo's page, pictures and film may be used again."""
     try:
         earlier = (directory / PAGE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         earlier = ""
     if TITLE not in earlier:
         return OwnNames(directory)
-    pictures = re.findall(r'<img[^>]* src="([^"/]+)"', earlier)
-    return OwnNames(directory, [PAGE, *map(unquote, pictures)])
+    made = [name for tag in re.findall("<(?:img|video)[^>]*>", earlier) for name in re.findall(MADE, tag)]
+    return OwnNames(directory, [PAGE, *map(unquote, made)])
 
 
 def _lay_out(directory: Path, names: OwnNames, sound: Path | None) -> dict[str, Path]:
@@ -185,8 +216,20 @@ async def _show_words(engine: Engine, names: OwnNames) -> tuple[ShownWords, Path
     return said, out
 
 
-def render(shown: list[Shown], said: ShownWords | None = None) -> str:
+async def _show_film(engine: Engine, names: OwnNames) -> tuple[ShownFilm, Path]:
+    """The samples in a row, as a film."""
+    options = StoryOptions(ImagineOptions(seed=SEED))
+    async with aclosing(tell(engine, make_wav(in_a_row()), options, check=PictureCheck.OFF)) as events:
+        film = await watch_story(events)
+        out = names.take("story.mp4")
+        await asyncio.to_thread(save_film, film, out)
+    poster = _write(names.take("story.jpg"), poster_file(film.poster, "jpg", engine.sign))
+    chapters = tuple(Chapter(clock(scene.begins_s), round(scene.begins_s, 2), scene.title) for scene in film.scenes)
+    return ShownFilm(out.name, poster.name, film.size, clock(film.duration_s), chapters), out
+
+
+def render(shown: list[Shown], said: ShownWords | None = None, film: ShownFilm | None = None) -> str:
     """The page as HTML."""
     template = resources.files("core").joinpath("cli", "demo.html.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(template).render(shown=shown, said=said)
+    return environment.from_string(template).render(shown=shown, said=said, film=film)

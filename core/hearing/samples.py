@@ -83,6 +83,11 @@ DEMO: Mapping[str, Callable[[], Samples]] = MappingProxyType(
 """What the demo hears when nobody gives it a recording."""
 
 
+def in_a_row() -> Samples:
+    """The same one after the other, as the scenes of a film."""
+    return np.concatenate([make() for make in DEMO.values()])
+
+
 def write_wav(path: Path, samples: Samples) -> Path:
     """Write `samples` as a 16-bit WAV file and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)

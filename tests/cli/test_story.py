@@ -186,6 +186,23 @@ def test_a_disk_that_is_full_is_one_sentence_and_leaves_nothing(
     assert story.ended == 1
 
 
+def test_the_demo_makes_a_film_of_its_sounds_and_takes_its_own_name_again(
+    tmp_path: Path, story: ScriptedStory, tiny_pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.cli.demo.tell", story.tell)
+    demo = tmp_path / "demo"
+    for _ in range(2):
+        done = run_here("demo", "--out", demo, IMAGE_MODEL=str(tiny_pipeline))
+        assert done.returncode == 0, done.stderr
+        assert f"Film:   {demo / 'story.mp4'}" in done.stdout.splitlines()
+        assert " 0:05  Siren" in done.stdout.splitlines()
+    page = (demo / "index.html").read_text()
+    assert 'src="story.mp4" poster="story.jpg"' in page
+    assert '<a href="story.mp4#t=5.0"><span>0:05</span>Siren</a>' in page
+    assert (demo / "story.mp4").read_bytes() == story.content
+    assert [name for name in names_in(demo) if "-2" in name] == []
+
+
 def test_whoever_interrupts_it_is_left_with_nothing(place: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()

@@ -2,11 +2,13 @@
 
 import asyncio
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from core.engine import Engine
@@ -107,3 +109,15 @@ def picture(told: StoryScene) -> Picture:
     """Its picture."""
     recipe = Recipe(told.prompt, 7, 4, 3.0, (64, 64), "scripted", "1", None, ())
     return Picture(Image.new("RGB", (64, 64), "teal"), recipe, 1.5, is_miniature=False)
+
+
+def real_film(size: tuple[int, int], seconds: float) -> bytes:
+    """A film that browsers play, with a tone."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "film.mp4"
+        pictures = f"testsrc=s={size[0]}x{size[1]}:r=12:d={seconds}"
+        tone = f"sine=f=440:d={seconds}"
+        made = ["-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", tone]
+        encoded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart"]
+        subprocess.run([get_ffmpeg_exe(), "-v", "error", *made, *encoded, str(path)], check=True, timeout=60)
+        return path.read_bytes()

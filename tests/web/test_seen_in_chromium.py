@@ -10,11 +10,12 @@ from PIL import Image
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import FilePayload, Route
 
-from core.cli.demo import Label, Shown, ShownWords, render
+from core.cli.demo import Chapter, Label, Shown, ShownFilm, ShownWords, render
 from core.generation.protocol import Loading
 from core.hearing.samples import birdsong, make_wav, silence, write_wav
 from core.speech.spoken import Outcome, SaidScene, Spoken
 from tests.bot.painter import ScriptedPainter
+from tests.stories.scripted import real_film
 from tests.web.browser import Site
 from tests.web.chromium import (
     OTHER_NAME,
@@ -33,6 +34,11 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), needs_chromium]
 JUNK = FilePayload(name="junk.wav", mimeType="audio/wav", buffer=b"nothing")
 SILENCE = FilePayload(name="silence.wav", mimeType="audio/wav", buffer=make_wav(silence(2)))
 TOKEN = "correct horse"
+PLAYS = (
+    "video => new Promise(done => { const known = () => done(video.duration);"
+    " if (video.readyState) known(); else video.addEventListener('loadedmetadata', known); })"
+)
+"""How long a film is, once the browser has found that it can play it."""
 
 
 async def check(visit: Visit, state: str, found: dict[str, list[str]]) -> None:
@@ -172,10 +178,14 @@ async def test_page_of_the_demo_can_be_seen_and_read_at_any_width(
     labels = (Label("Bird vocalization, bird call, bird song", "0:00", 0.82), Label("Dog", "1:02", 0.01))
     dog = Shown("dog", "dog.wav", "dog-strip.png", "dog.png", labels, "a barking dog", "playground-mini", 0.6)
     said = ShownWords("My dog ran.", "a running dog", "the sea", "dog.png", "a dog")
-    (tmp_path / "index.html").write_text(render([dog], said), encoding="utf-8")
+    chapters = (Chapter("0:00", 0.0, "Bird vocalization, bird call, bird song"), Chapter("0:05", 5.1, "Dog"))
+    (tmp_path / "story.mp4").write_bytes(real_film((96, 64), 2))
+    film = ShownFilm("story.mp4", "dog.png", (96, 64), "0:02", chapters)
+    (tmp_path / "index.html").write_text(render([dog], said, film), encoding="utf-8")
     async with visiting(chromium, width) as (visit, _):
         await visit.page.goto((tmp_path / "index.html").as_uri())
         await visit.page.locator("summary").click()
+        assert await visit.page.get_by_label("A film of the three sounds in a row").evaluate(PLAYS) > 1.9
         assert await visit.findings() == []
         for bar in await visit.page.locator(".bar").all():
             box = await bar.bounding_box()
