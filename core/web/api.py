@@ -18,6 +18,7 @@ from core.telling import check_words
 from core.web.access import VISITOR, new_visitor, set_cookie, visitor_of
 from core.web.answers import NotHere, headers_of, is_form, status_of
 from core.web.asking import asked_again, asked_for
+from core.web.followed import Followed
 from core.web.job import Job
 from core.web.page import Page
 from core.web.samples import Sample, samples
@@ -82,7 +83,7 @@ class Api:
                 raise NotHere
             options = asked_again(sent.fields, before.options, before.heard)
             if "said" in sent.fields or "sounds" in sent.fields:
-                self._page.jobs.cancel(before)  # it was understood wrongly
+                self._page.register.cancel(before)  # it was understood wrongly
             return before, options
         if "sample" in sent.fields:
             return (await _sample(sent.fields["sample"])).wav, asked_for(sent.fields)
@@ -90,8 +91,8 @@ class Api:
 
     def _answer(self, request: web.Request, job: Job) -> web.Response:
         if is_form(request):
-            return web.Response(status=303, headers={"Location": f"/jobs/{job.id}"})
-        about = {"id": job.id, "page": f"/jobs/{job.id}", "events": f"/api/jobs/{job.id}/events"}
+            return web.Response(status=303, headers={"Location": job.page})
+        about = {"id": job.id, "page": job.page, "events": f"/api/jobs/{job.id}/events"}
         if job.error is not None:
             status, headers = status_of(job.error), headers_of(job.error)
             return web.json_response({"error": str(job.error), **about}, status=status, headers=headers)
@@ -99,31 +100,31 @@ class Api:
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """The events of a request, from where the browser was cut off."""
-        job = self._job(request)
+        asked = self._asked_for(request)
         told = request.headers.get(EventSourceResponse.DEFAULT_LAST_EVENT_HEADER) or request.query.get("after", "")
         last = int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else 0
-        if job.is_over and last >= job.last_told:
+        if asked.is_over and last >= asked.last_told:
             return web.Response(status=204)  # which tells a browser not to come back
         response = EventSourceResponse(ping_interval=PING_S, send_timeout=PING_S)
         response.headers["Cache-Control"] = "no-store"
-        job.listen()
+        asked.listen()
         try:
             await response.prepare(request)
             with suppress(ConnectionError, TimeoutError):
                 async with response:
-                    async for event in job.told_since(last):
+                    async for event in asked.told_since(last):
                         data = json.dumps(event.data, ensure_ascii=False)
                         await response.send(data, id=str(event.number), event=event.kind.value)
         finally:
-            self._page.jobs.leave(job)
+            self._page.register.leave(asked)
         return response
 
     async def cancel(self, request: web.Request) -> web.Response:
-        """Nobody wants the picture any more."""
-        job = self._job(request)
-        self._page.jobs.cancel(job)
+        """Nobody wants it any more."""
+        asked = self._asked_for(request)
+        self._page.register.cancel(asked)
         if is_form(request):
-            return web.Response(status=303, headers={"Location": "/"})
+            return web.Response(status=303, headers={"Location": asked.page_after})
         return web.Response(status=204)
 
     async def ink(self, request: web.Request) -> web.Response:
@@ -154,6 +155,12 @@ class Api:
     async def sample_strip(self, request: web.Request) -> web.Response:
         """Its strip."""
         return _file((await _sample(request.match_info["name"])).strip, "image/png")
+
+    def _asked_for(self, request: web.Request) -> Followed:
+        asked = self._page.register.find(request.match_info["name"], visitor_of(request))
+        if asked is None:
+            raise NotHere
+        return asked
 
     def _job(self, request: web.Request) -> Job:
         job = self._page.jobs.find(request.match_info["name"], visitor_of(request))

@@ -29,6 +29,7 @@ from core.web.page import Page, load_templates
 from core.web.pages import Pages
 from core.web.parts import Part
 from core.web.quotas import Quotas
+from core.web.register import Register
 from core.web.samples import samples
 from core.web.shelf import Shelf
 from core.web.status import Status
@@ -57,7 +58,7 @@ def create_app(
     """
     directory = settings.data_dir / "web"
     shelf, quotas = Shelf(directory, now), Quotas(settings)
-    refuses = _refused(settings.data_dir / BLOCKED_WORDS)
+    register, refuses = Register(quotas, now), _refused(settings.data_dir / BLOCKED_WORDS)
     page = Page(
         engine=engine,
         settings=settings,
@@ -65,7 +66,8 @@ def create_app(
         access=Access(settings.web_token.get_secret_value() if settings.web_token else None, settings.web_hosts),
         quotas=quotas,
         shelf=shelf,
-        jobs=Jobs(engine, shelf, quotas, refuses, now),
+        register=register,
+        jobs=Jobs(engine, shelf, quotas, register, refuses),
         arriving=directory / "arriving",
         refuses=refuses,
         lag=lag or LoopLag(),
@@ -103,7 +105,7 @@ async def _run(page: Page, app: web.Application, *, measures_lag: bool) -> Async
 
 async def _shut_down(app: web.Application) -> None:
     """Whoever follows a request is told; their connections end by that."""
-    await app[PAGE].jobs.close()
+    await app[PAGE].register.close()
 
 
 async def _sweep(shelf: Shelf) -> None:

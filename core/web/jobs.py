@@ -1,11 +1,10 @@
-"""All requests of the page: each is a task that reads the engine's stream, and outlives its browser's connection.
+"""The page's requests for pictures: each reads the engine's stream, and puts its picture on the shelf.
 
-Requests are kept in memory for a day at most, pictures on the shelf. It knows nothing of HTTP, nor of who may see what.
+It knows nothing of HTTP, nor of who may see what.
 """
 
 import asyncio
 import io
-import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
@@ -15,12 +14,11 @@ from PIL import Image
 
 from core.checker import COVERED
 from core.engine import Engine
-from core.errors import Cancelled, ImagineSoundError, PictureBlocked, ShuttingDown
+from core.errors import PictureBlocked
 from core.events import Event, Heard, Understood
 from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.hearing.palette import palette_of
 from core.hearing.strip import Strip, strip_png, weave
-from core.log_lines import one_line
 from core.metrics import measured
 from core.options import ImagineOptions
 from core.pace import Pace
@@ -28,127 +26,63 @@ from core.pictures import to_png
 from core.provenance.manifest import Sign
 from core.recipe import to_json
 from core.web import wording
-from core.web.job import WAITING, Job, Kind, Preview, State
+from core.web.job import Job, Kind, Preview, State
 from core.web.quotas import Quotas
-from core.web.shelf import KEPT_S, About, Shelf, Shown, new_id
-
-log = logging.getLogger(__name__)
+from core.web.register import Register
+from core.web.shelf import About, Shelf, Shown, new_id
 
 LABELS_A_WINDOW = 5
-MOST_REMEMBERED = 5000
-"""Requests that are over; each takes a few kilobytes."""
-PREVIEW_KEPT_S = 60.0
-"""A browser may still ask for it when the picture is there."""
-SHUTTING_DOWN = "This page is being shut down; please ask again in a minute."
-FAULT = "Something went wrong here that is no fault of your recording; please try again."
 
 
 class Jobs:
-    """Begins, follows and remembers requests."""
+    """Begins pictures, and follows them."""
 
     def __init__(
-        self, engine: Engine, shelf: Shelf, quotas: Quotas, refuses: Callable[[str], bool], now: Callable[[], float]
+        self, engine: Engine, shelf: Shelf, quotas: Quotas, register: Register, refuses: Callable[[str], bool]
     ) -> None:
-        """`refuses`: of which texts nothing is painted. `now`: in seconds since the epoch."""
+        """`refuses`: of which texts nothing is painted."""
         self._engine = engine
         self._shelf = shelf
         self._quotas = quotas
+        self._register = register
         self._refuses = refuses
-        self._now = now
-        self._jobs: dict[str, Job] = {}
         self._pace = Pace()
-        self._closed = False
-        self.last_failure: tuple[float, str] | None = None
-        """When, in seconds since the epoch, and the sentence that somebody was told."""
 
     def begin(self, browser: str, source: Path | bytes | Job, options: ImagineOptions) -> Job:
         """Begin a request, for which a place in the quotas was taken: of a recording, whose file is removed once it
         was heard, or of what another request heard. Raises ShuttingDown.
         """
-        if self._closed:
-            raise ShuttingDown(SHUTTING_DOWN)
+        self._register.check_open()
         job = Job(new_id(), browser, options)
         if isinstance(source, Job):
             job.heard, job.strip, job.state = source.heard, source.strip, State.HEARD
         self._quotas.spend(browser)
-        self._jobs[job.id] = job
-        job.task = asyncio.create_task(self._run(job, source), name=f"page's job {job.id[:8]}")
-        job.expect(partial(self._nobody_listens, job))
+        self._register.begin(job, partial(self._work, job, source))
         return job
 
     def find(self, name: str, browser: str) -> Job | None:
-        """That browser's request with that id."""
-        job = self._jobs.get(name)
-        return job if job is not None and job.browser == browser and browser else None
+        """That browser's picture with that id."""
+        job = self._register.find(name, browser)
+        return job if isinstance(job, Job) else None
 
     def of(self, browser: str) -> list[Job]:
-        """A browser's requests, the newest first, but for those of which nothing came."""
-        mine = [job for job in self._jobs.values() if job.browser == browser and job.state is not State.FAILED]
-        return mine[::-1]
-
-    def cancel(self, job: Job) -> None:
-        """Nobody wants the picture any more."""
-        if job.task is not None and not job.is_over:
-            job.task.cancel()
-
-    def touch(self, job: Job) -> None:
-        """Somebody has looked, who cannot listen."""
-        job.expect(partial(self._nobody_listens, job))
-
-    def leave(self, job: Job) -> None:
-        """Somebody does not listen any more."""
-        job.leave(partial(self._nobody_listens, job))
-
-    def unfinished(self) -> tuple[int, int]:
-        """How many requests are being painted, and how many wait for that."""
-        states = [job.state for job in self._jobs.values()]
-        return states.count(State.PAINTING), sum(state in WAITING for state in states)
+        """A browser's pictures, the newest first, but for those of which nothing came."""
+        return [job for job in self._register.of(browser) if isinstance(job, Job)]
 
     def seconds_for_another(self) -> float | None:
         """How long a new one would take; None where that is not known."""
         return self._pace.seconds_until(self._engine.queue_length() + 1)
 
-    def forget_old(self) -> None:
-        """Forget what was over a day ago, or too many requests ago."""
-        now = asyncio.get_running_loop().time()
-        over = [(job, now - job.ended) for job in self._jobs.values() if job.ended is not None]
-        for index, (job, ago) in enumerate(over):
-            if ago > KEPT_S or index < len(over) - MOST_REMEMBERED:
-                del self._jobs[job.id]
-            elif ago > PREVIEW_KEPT_S:
-                job.preview = None
-
-    async def close(self) -> None:
-        """Cancel what is not over, and take nothing more."""
-        self._closed = True
-        tasks = [job.task for job in self._jobs.values() if job.task is not None and not job.task.done()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
-    def _nobody_listens(self, job: Job) -> None:
-        if job.state in WAITING and job.listeners == 0:
-            log.info("request %s waited and nobody listened", job.id[:8])
-            self.cancel(job)
-
-    async def _run(self, job: Job, source: Path | bytes | Job) -> None:
-        """From beginning to end; nothing gets out of it."""
+    async def _work(self, job: Job, source: Path | bytes | Job) -> None:
         try:
             await self._follow(job, source)
-        except asyncio.CancelledError:
-            self._fail(job, ShuttingDown(SHUTTING_DOWN) if self._closed else Cancelled())
-        except ImagineSoundError as error:
-            log.info("request %s failed: %s (%r)", job.id[:8], one_line(str(error)), error.__cause__)
-            self._fail(job, error)
-        except Exception:
-            log.exception("request %s failed", job.id[:8])
-            self._fail(job, ImagineSoundError(FAULT))
+        except PictureBlocked:
+            self._quotas.give_back(job.browser)
+            job.preview = None
+            raise
         finally:
-            self._quotas.end(job.browser)
             if isinstance(source, Path):
                 source.unlink(missing_ok=True)  # noqa: ASYNC240 - most often it is gone
-            self.forget_old()
 
     async def _follow(self, job: Job, source: Path | bytes | Job) -> None:
         known = source.heard if isinstance(source, Job) else source
@@ -218,15 +152,14 @@ class Jobs:
             alt=wording.alt_text(job.heard, job.options),
             seconds=job.heard.duration_s,
             size=picture.image.size,
-            made=self._now(),
+            made=self._shelf.now(),
             recipe=to_json(picture.recipe),
             is_covered=COVERED in picture.notes,
         )
         assert job.strip is not None
         strip = await asyncio.shield(job.strip)
         keep = partial(self._shelf.keep, job.id, about=about)
-        job.picture = await asyncio.to_thread(_kept, keep, picture, strip, self._engine.sign)
-        job.end(State.PAINTED)
+        job.succeed(await asyncio.to_thread(_kept, keep, picture, strip, self._engine.sign))
         job.tell(
             Kind.PAINTED,
             page=f"/p/{job.id}",
@@ -235,16 +168,6 @@ class Jobs:
             recipe=f"/p/{job.id}.json",
             alt=about.alt,
         )
-
-    def _fail(self, job: Job, error: ImagineSoundError) -> None:
-        if isinstance(error, PictureBlocked):
-            self._quotas.give_back(job.browser)
-            job.preview = None
-        job.error = error
-        job.end(State.FAILED)
-        if not job.is_cancelled:
-            self.last_failure = (self._now(), str(error))
-        job.tell(Kind.FAILED, error=str(error), kind=type(error).__name__)
 
 
 def _woven(heard: Heard) -> Strip:

@@ -16,6 +16,7 @@ from core.web.access import Access
 from core.web.jobs import Jobs
 from core.web.parts import Part
 from core.web.quotas import Quotas
+from core.web.register import Register
 from core.web.shelf import Shelf
 
 
@@ -30,6 +31,7 @@ class Page:
     access: Access
     quotas: Quotas
     shelf: Shelf
+    register: Register
     jobs: Jobs
     arriving: Path
     refuses: Callable[[str], bool]

@@ -50,7 +50,7 @@ class Pages:
             raise web.HTTPSeeOther(f"/p/{name}")
         if job.is_cancelled:
             raise web.HTTPSeeOther("/")
-        self._page.jobs.touch(job)
+        self._page.register.touch(job)
         status = 200 if job.error is None else status_of(job.error)
         tiles = tiles_of(self._page.jobs.of(visitor), name)
         return self._html("piece.html.jinja", {"view": view_of(job), "tiles": tiles, **CHOICES}, status)

@@ -68,7 +68,7 @@ class Shelf:
 
     def __init__(self, directory: Path, now: Callable[[], float] = time.time) -> None:
         self._directory = directory
-        self._now = now
+        self.now = now
 
     def keep(self, name: str, picture: bytes, strip: bytes, about: About) -> Shown:
         """Put a picture there, whole. Raises CannotKeep."""
@@ -95,7 +95,7 @@ class Shelf:
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("what is told of the picture %s cannot be read: %s", name, one_line(str(error)))
             return None
-        if self._now() - about.made > KEPT_S:
+        if self.now() - about.made > KEPT_S:
             return None
         return self._shown(name, about)
 
@@ -104,7 +104,7 @@ class Shelf:
         if not self._directory.is_dir():
             return 0
         files = [path for path in self._directory.iterdir() if path.is_file()]
-        old = [path for path in files if self._now() - path.stat().st_mtime > KEPT_S]
+        old = [path for path in files if self.now() - path.stat().st_mtime > KEPT_S]
         for path in old:
             path.unlink(missing_ok=True)
         return sum(path.suffix == ".json" for path in old)

@@ -79,7 +79,7 @@ class Status:
         }
 
     def _on_the_way(self) -> Finding:
-        painting, waiting = self._page.jobs.unfinished()
+        painting, waiting = self._page.register.unfinished()
         if not painting + waiting:
             sentence = "None."
         else:
@@ -114,7 +114,7 @@ class Status:
         return await asyncio.to_thread(space_in, [settings.data_dir, settings.model_cache, hub_cache()])
 
     def _last_error(self) -> Finding:
-        failure = self._page.jobs.last_failure
+        failure = self._page.register.last_failure
         if failure is None:
             return Finding(Mark.FINE, "None since the start.")
         when, sentence = failure

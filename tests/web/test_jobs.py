@@ -11,7 +11,7 @@ from PIL import Image
 from core.hearing.samples import make_wav, silence, siren
 from core.pictures import KEY
 from core.recipe import from_json
-from core.web import job as page_job
+from core.web import followed
 from tests.bot.painter import ScriptedPainter
 from tests.web.browser import Browser, Event, Site
 
@@ -118,7 +118,7 @@ async def test_request_whose_browser_went_away_is_cancelled_after_a_while(
 ) -> None:
     painter.held = True
     job = await browser.ask(SIREN)
-    monkeypatch.setattr(page_job, "GRACE_S", 0.2)
+    monkeypatch.setattr(followed, "GRACE_S", 0.2)
 
     _ = [event async for event in browser.events(job, until="queued")]
 
@@ -130,7 +130,7 @@ async def test_request_that_somebody_follows_is_kept(
 ) -> None:
     painter.held = True
     job = await browser.ask(SIREN)
-    monkeypatch.setattr(page_job, "GRACE_S", 0.2)
+    monkeypatch.setattr(followed, "GRACE_S", 0.2)
 
     following = asyncio.create_task(browser.followed(job))
     await asyncio.sleep(0.6)
