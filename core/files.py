@@ -4,6 +4,7 @@ It knows nothing of what is in them.
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,12 @@ def written_whole(out: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise WrongSetting(f"{out} cannot be written: {error.strerror}; choose another place.") from error
+
+
+def copied_whole(source: Path, out: Path) -> None:
+    """Copy `source` to `out`, all of it or nothing. Raises WrongSetting if that cannot be written."""
+    with written_whole(out) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _settle(file: Path) -> None:

@@ -18,12 +18,11 @@ from rich.console import Console
 from core.cli.common import load_settings, require_file
 from core.cli.imagine import watch_events
 from core.cli.output import OwnNames, check_directory
-from core.cli.story import save_film
 from core.cli.story_events import watch_story
 from core.engine import Engine
 from core.errors import ExitCode, RecordingTooLarge
 from core.events import HeardSummary
-from core.files import written_whole
+from core.files import copied_whole, written_whole
 from core.hearing.palette import palette_of
 from core.hearing.samples import DEMO, in_a_row, make_wav
 from core.hearing.strip import strip_png
@@ -222,7 +221,7 @@ async def _show_film(engine: Engine, names: OwnNames) -> tuple[ShownFilm, Path]:
     async with aclosing(tell(engine, make_wav(in_a_row()), options, check=PictureCheck.OFF)) as events:
         film = await watch_story(events)
         out = names.take("story.mp4")
-        await asyncio.to_thread(save_film, film, out)
+        await asyncio.to_thread(copied_whole, film.path, out)
     poster = _write(names.take("story.jpg"), poster_file(film.poster, "jpg", engine.sign))
     chapters = tuple(Chapter(clock(scene.begins_s), round(scene.begins_s, 2), scene.title) for scene in film.scenes)
     return ShownFilm(out.name, poster.name, film.size, clock(film.duration_s), chapters), out

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import shutil
 from contextlib import aclosing
 from pathlib import Path
 
@@ -12,12 +11,11 @@ from core.cli.output import check_output, free_name
 from core.cli.story_events import print_story, watch_story
 from core.engine import Engine
 from core.errors import ExitCode
-from core.files import written_whole
+from core.files import copied_whole, written_whole
 from core.generation.before_loading import check_options
 from core.options import ImagineOptions, PictureCheck, Shape
 from core.pictures import ENDINGS, poster_file
 from core.settings import CoreSettings
-from core.stories.events import Film
 from core.stories.story import StoryOptions, tell
 
 
@@ -64,7 +62,7 @@ async def _story(options: argparse.Namespace, chosen: StoryOptions, settings: Co
     ):
         film = await (print_story(options.file, events) if options.json else watch_story(events))
         out = _check_out(options)
-        await asyncio.to_thread(save_film, film, out)
+        await asyncio.to_thread(copied_whole, film.path, out)
         if options.poster is not None:
             painter = engine.loaded_info()
             model = painter.model if painter is not None else ""
@@ -75,9 +73,3 @@ async def _story(options: argparse.Namespace, chosen: StoryOptions, settings: Co
         print_line({"event": "saved", "path": str(out)} | ({"poster": str(options.poster)} if options.poster else {}))
     else:
         print(shown_path(out))
-
-
-def save_film(film: Film, out: Path) -> None:
-    """Copy `film`, whose own file vanishes with its stream, to `out`. Blocks. Raises WrongSetting."""
-    with written_whole(out) as temporary:
-        shutil.copyfile(film.path, temporary)

@@ -178,7 +178,7 @@ def test_a_disk_that_is_full_is_one_sentence_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("core.cli.story.shutil.copyfile", full)
+    monkeypatch.setattr("core.files.shutil.copyfile", full)
     done = run_here("story", "walk.wav", "--out", "story.mp4")
     assert done.returncode == 2
     assert "story.mp4 cannot be written: No space left on device" in done.stderr
