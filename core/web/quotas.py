@@ -41,24 +41,33 @@ class Quotas:
             raise TooMuch("Your other pictures are not finished yet; please wait for one of them.", SOON_S)
         if self._unfinished.total() >= limits.waiting_per_server:
             raise TooMuch("Too many pictures are waiting already; please try again later.", SOON_S)
-        self._look_back(browser)
-        mine, most = self._asked.get(browser, deque()), limits.pictures_per_user_hour
-        if len(mine) >= most:
-            raise TooMuch(
-                f"You asked for {most} pictures within an hour; please come back in {_when(self._until(mine, most))}.",
-                self._until(mine, most),
-            )
-        most = min(limits.pictures_per_server_hour, limits.pictures_per_hour or limits.pictures_per_server_hour)
-        if len(self._all) >= most:
-            until = self._until(self._all, most)
-            raise TooMuch(f"This page has painted all that it may this hour; come back in {_when(until)}.", until)
+        self.check(browser, 1)
         self._unfinished[browser] += 1
 
-    def spend(self, browser: str) -> None:
+    def check(self, browser: str, pictures: int) -> None:
+        """Whether so many pictures more may be asked for. Raises TooMuch."""
+        self._look_back(browser)
+        limits = self._settings
+        mine, most = self._asked.get(browser, deque()), limits.pictures_per_user_hour
+        if len(mine) + pictures > most:
+            until = self._until(mine, most, pictures)
+            if pictures > 1:
+                raise TooMuch(
+                    f"This takes {pictures} pictures more, and you may ask for {most} within an hour; please come back "
+                    f"in {_when(until)}, or take a shorter recording.",
+                    until,
+                )
+            raise TooMuch(f"You asked for {most} pictures within an hour; please come back in {_when(until)}.", until)
+        most = min(limits.pictures_per_server_hour, limits.pictures_per_hour or limits.pictures_per_server_hour)
+        if len(self._all) + pictures > most:
+            until = self._until(self._all, most, pictures)
+            raise TooMuch(f"This page has painted all that it may this hour; come back in {_when(until)}.", until)
+
+    def spend(self, browser: str, pictures: int = 1) -> None:
         """The request is heard and painted: it counts."""
-        now = self._now()
-        self._asked.setdefault(browser, deque()).append(now)
-        self._all.append(now)
+        times = [self._now()] * pictures
+        self._asked.setdefault(browser, deque()).extend(times)
+        self._all.extend(times)
 
     def give_back(self, browser: str) -> None:
         """The newest request came to nothing by no fault of whoever asked: it does not count."""
@@ -81,8 +90,10 @@ class Quotas:
         if len(self._asked) > 2 * len(self._all) + 100:
             self._asked = {name: asked for name, asked in self._asked.items() if asked and asked[-1] > past}
 
-    def _until(self, asked: deque[float], most: int) -> float:
-        return asked[len(asked) - most] + HOUR_S - self._now()
+    def _until(self, asked: deque[float], most: int, pictures: int) -> float:
+        """Seconds until so many are few enough; an hour where that is never so."""
+        last = len(asked) + pictures - most - 1
+        return asked[last] + HOUR_S - self._now() if last < len(asked) else HOUR_S
 
 
 def _when(seconds: float) -> str:
