@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from core import errors
 from core.log_lines import one_line
 from core.web.access import ForeignOrigin, LogInNeeded, TooManyTries, WrongHost, wants_page
+from core.web.followed import Followed
 from core.web.quotas import TooMuch
 from core.web.uploads import FORM, MULTIPART, BrokenBody, TooManyFields, TooSlow
 
@@ -49,6 +50,8 @@ SENTENCES = {
 }
 FAULT = "Something went wrong here; please try again."
 RETRY_S = 30
+FIRST_ANSWER_S = 1.5
+"""So long an answer waits for what was heard, so that a recording which cannot be heard gets the status for that."""
 
 
 class NotHere(errors.ImagineSoundError):
@@ -74,6 +77,17 @@ def headers_of(error: errors.ImagineSoundError) -> dict[str, str]:
 def is_form(request: web.Request) -> bool:
     """Whether a browser sends it without any script, and shows what comes back."""
     return request.content_type in (FORM, MULTIPART) and wants_page(request)
+
+
+def taken(request: web.Request, asked: Followed) -> web.Response:
+    """A request was taken: where it is followed and seen. Where it has failed by now, the status says so."""
+    if is_form(request):
+        return web.Response(status=303, headers={"Location": asked.page})
+    about = {"id": asked.id, "page": asked.page, "events": f"/api/jobs/{asked.id}/events"}
+    if asked.error is not None:
+        status, headers = status_of(asked.error), headers_of(asked.error)
+        return web.json_response({"error": str(asked.error), **about}, status=status, headers=headers)
+    return web.json_response(about, status=202, headers={"Location": asked.page})
 
 
 def tell_errors(on_page: TellOnPage) -> Middleware:

@@ -16,7 +16,7 @@ from core.hearing.strip import strip_png
 from core.options import ImagineOptions
 from core.telling import check_words
 from core.web.access import VISITOR, new_visitor, set_cookie, visitor_of
-from core.web.answers import NotHere, headers_of, is_form, status_of
+from core.web.answers import FIRST_ANSWER_S, NotHere, is_form, taken
 from core.web.asking import asked_again, asked_for
 from core.web.followed import Followed
 from core.web.job import Job
@@ -24,8 +24,6 @@ from core.web.page import Page
 from core.web.samples import Sample, samples
 from core.web.uploads import Arrival, Sent
 
-FIRST_ANSWER_S = 1.5
-"""So long an answer waits for what was heard, so that a recording which cannot be heard gets the status for that."""
 PING_S = 15.0
 PICTURE_CACHE = "private, max-age=600"
 
@@ -69,7 +67,7 @@ class Api:
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_ANSWER_S):
                 await job.is_begun()
-        response = self._answer(request, job)
+        response = taken(request, job)
         set_cookie(request, response, VISITOR, visitor)
         return response
 
@@ -88,15 +86,6 @@ class Api:
         if "sample" in sent.fields:
             return (await _sample(sent.fields["sample"])).wav, asked_for(sent.fields)
         raise EmptyRecording
-
-    def _answer(self, request: web.Request, job: Job) -> web.Response:
-        if is_form(request):
-            return web.Response(status=303, headers={"Location": job.page})
-        about = {"id": job.id, "page": job.page, "events": f"/api/jobs/{job.id}/events"}
-        if job.error is not None:
-            status, headers = status_of(job.error), headers_of(job.error)
-            return web.json_response({"error": str(job.error), **about}, status=status, headers=headers)
-        return web.json_response(about, status=202, headers={"Location": about["page"]})
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """The events of a request, from where the browser was cut off."""

@@ -23,6 +23,9 @@ from core.settings import CoreSettings
 from core.web.access import Access, add_headers, guard
 from core.web.answers import tell_errors
 from core.web.api import Api
+from core.web.film_jobs import FilmJobs
+from core.web.film_pages import FilmPages
+from core.web.film_shelf import FilmShelf
 from core.web.inspections import Inspections
 from core.web.jobs import Jobs
 from core.web.page import Page, load_templates
@@ -58,6 +61,7 @@ def create_app(
     """
     directory = settings.data_dir / "web"
     shelf, quotas = Shelf(directory, now), Quotas(settings)
+    film_shelf = FilmShelf(directory, shelf)
     register, refuses = Register(quotas, now), _refused(settings.data_dir / BLOCKED_WORDS)
     page = Page(
         engine=engine,
@@ -66,8 +70,10 @@ def create_app(
         access=Access(settings.web_token.get_secret_value() if settings.web_token else None, settings.web_hosts),
         quotas=quotas,
         shelf=shelf,
+        film_shelf=film_shelf,
         register=register,
         jobs=Jobs(engine, shelf, quotas, register, refuses),
+        films=FilmJobs(engine, film_shelf, quotas, register, refuses),
         arriving=directory / "arriving",
         refuses=refuses,
         lag=lag or LoopLag(),
@@ -80,7 +86,8 @@ def create_app(
         client_max_size=64_000,  # of the log-in; recordings are read by `uploads.py`
     )
     app[PAGE] = page
-    app.add_routes([*pages.routes(), *Api(page).routes(), *Status(page).routes(), *Inspections(page).routes()])
+    handlers = (pages, Api(page), FilmPages(page), Status(page), Inspections(page))
+    app.add_routes([route for each in handlers for route in each.routes()])
     app.router.add_static("/static/", Path(str(resources.files("core.web").joinpath("static"))))
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(partial(_run, page, measures_lag=lag is None))

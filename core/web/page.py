@@ -13,6 +13,8 @@ from core.engine import Engine
 from core.loop_lag import LoopLag
 from core.settings import CoreSettings
 from core.web.access import Access
+from core.web.film_jobs import FilmJobs
+from core.web.film_shelf import FilmShelf
 from core.web.jobs import Jobs
 from core.web.parts import Part
 from core.web.quotas import Quotas
@@ -31,8 +33,10 @@ class Page:
     access: Access
     quotas: Quotas
     shelf: Shelf
+    film_shelf: FilmShelf
     register: Register
     jobs: Jobs
+    films: FilmJobs
     arriving: Path
     refuses: Callable[[str], bool]
     lag: LoopLag

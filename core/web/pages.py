@@ -10,10 +10,9 @@ from aiohttp import web
 from core.web.access import is_https, visitor_of
 from core.web.answers import NotHere, status_of
 from core.web.page import Page
-from core.web.shelf import Shown
+from core.web.shelf import ID, Shown
 from core.web.views import CHOICES, made_from, tiles_of, view_of
 
-ID = "[0-9a-f]{32}"
 PICTURE_CACHE = "public, max-age=3600"
 UNLISTED = {"X-Robots-Tag": "noindex, nofollow, noarchive"}
 
@@ -28,11 +27,11 @@ class Pages:
         """Where they are."""
         return [
             web.get("/", self.front),
-            web.get(f"/jobs/{{name:{ID}}}", self.job),
-            web.get(f"/p/{{name:{ID}}}", self.picture),
-            web.get(f"/p/{{name:{ID}}}.png", self.picture_file),
-            web.get(f"/p/{{name:{ID}}}.strip.png", self.strip_file),
-            web.get(f"/p/{{name:{ID}}}.json", self.recipe),
+            web.get(f"/jobs/{{name:{ID.pattern}}}", self.job),
+            web.get(f"/p/{{name:{ID.pattern}}}", self.picture),
+            web.get(f"/p/{{name:{ID.pattern}}}.png", self.picture_file),
+            web.get(f"/p/{{name:{ID.pattern}}}.strip.png", self.strip_file),
+            web.get(f"/p/{{name:{ID.pattern}}}.json", self.recipe),
             web.get("/log-in", self.door),
             web.post("/log-in", self.log_in),
         ]
@@ -40,7 +39,7 @@ class Pages:
     async def front(self, request: web.Request) -> web.Response:
         """Nothing recorded yet."""
         tiles = tiles_of(self._page.jobs.of(visitor_of(request)))
-        return self._html("piece.html.jinja", {"view": None, "tiles": tiles, **CHOICES})
+        return self._html("piece.html.jinja", {"view": None, "tiles": tiles, "film": "", **CHOICES})
 
     async def job(self, request: web.Request) -> web.Response:
         """A request as it is now. Whoever else has its address sees the picture and nothing more."""
@@ -53,7 +52,9 @@ class Pages:
         self._page.register.touch(job)
         status = 200 if job.error is None else status_of(job.error)
         tiles = tiles_of(self._page.jobs.of(visitor), name)
-        return self._html("piece.html.jinja", {"view": view_of(job), "tiles": tiles, **CHOICES}, status)
+        film = self._page.films.made_of(name, visitor)
+        values = {"view": view_of(job), "tiles": tiles, "film": film.page if film is not None else "", **CHOICES}
+        return self._html("piece.html.jinja", values, status)
 
     async def picture(self, request: web.Request) -> web.Response:
         """A picture for whoever has its address, told in a way that chat programs show."""

@@ -21,7 +21,7 @@ from core.log_lines import one_line
 log = logging.getLogger(__name__)
 
 KEPT_S = 24 * 3600.0
-_ID = re.compile(r"[0-9a-f]{32}")
+ID = re.compile(r"[0-9a-f]{32}")
 _ENDINGS = (".png", ".strip.png", ".json")
 
 
@@ -86,7 +86,7 @@ class Shelf:
 
     def find(self, name: str) -> Shown | None:
         """The picture with that id, unless it is gone, or never was."""
-        if not _ID.fullmatch(name):
+        if not ID.fullmatch(name):
             return None
         try:
             about = _about(json.loads((self._directory / f"{name}.json").read_bytes()))

@@ -6,6 +6,7 @@ from core.generation.protocol import MAX_SEED
 from core.hearing.timeline import clock
 from core.prompting.styles import Style
 from core.recipe import Recipe, from_json
+from core.stories.cutting import MOST_SCENES
 from core.web import wording
 from core.web.asking import LONGEST_PROMPT, LONGEST_SAID, shown_words
 from core.web.job import Job, State
@@ -49,6 +50,7 @@ class View:
     state: str
     say: str
     last: int
+    back: str = "/"
     title: str = ""
     others: tuple[wording.Thing, ...] = ()
     seconds: float = 0.0
@@ -89,6 +91,7 @@ CHOICES = {
     "longest_prompt": LONGEST_PROMPT,
     "longest_said": LONGEST_SAID,
     "most_seed": MAX_SEED,
+    "most_pictures": wording.counted(MOST_SCENES, "picture", "pictures"),
 }
 
 

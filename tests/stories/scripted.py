@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.engine import Engine
 from core.errors import ImagineSoundError
-from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
+from core.generation.protocol import Loading, Note, Painted, Painting, Picture, Queued
 from core.options import PictureCheck
 from core.prompting.prompt import Prompt
 from core.prompting.scene import Scene
@@ -38,12 +38,14 @@ SCENE_S = 5.0
 @dataclass
 class ScriptedStory:
     """Stands in for core.stories.story.tell. It waits at "painting", "filming" or "filmed" for what `gates` has there;
-    `errors` has what comes instead of them. Scene `lost` is not painted.
+    `errors` has what comes instead of them. Scene `lost` is not painted;
+    the others have `notes`.
     """
 
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     errors: dict[str, ImagineSoundError] = field(default_factory=dict)
     lost: int | None = None
+    notes: tuple[Note, ...] = ()
     content: bytes = b"a film"
     asked: list[tuple[bytes, StoryOptions]] = field(default_factory=list)
     ended: int = 0
@@ -83,7 +85,7 @@ class ScriptedStory:
             if number == self.lost:
                 yield SceneLost(number, ImagineSoundError("The painter has no more paint."))
             else:
-                yield ScenePainted(number, Painted(picture(each)))
+                yield ScenePainted(number, Painted(picture(each, self.notes)))
         yield Filming(4.2, length)
         await self._pass("filming")
         yield Filming(length, length)
@@ -105,10 +107,10 @@ def scene(number: int, title: str) -> StoryScene:
     return StoryScene(number * SCENE_S, (number + 1) * SCENE_S, title, (), Scene(()), prompt)
 
 
-def picture(told: StoryScene) -> Picture:
+def picture(told: StoryScene, notes: tuple[Note, ...] = ()) -> Picture:
     """Its picture."""
     recipe = Recipe(told.prompt, 7, 4, 3.0, (64, 64), "scripted", "1", None, ())
-    return Picture(Image.new("RGB", (64, 64), "teal"), recipe, 1.5, is_miniature=False)
+    return Picture(Image.new("RGB", (64, 64), "teal"), recipe, 1.5, notes=notes)
 
 
 def real_film(size: tuple[int, int], seconds: float) -> bytes:

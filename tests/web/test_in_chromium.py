@@ -59,9 +59,9 @@ async def test_microphone_is_recorded_unfiltered_and_painted_by_keyboard_alone(
         await page.keyboard.press("Space")
         await page.locator(".strip.begun").wait_for()
         assert await page.locator(".play").text_content() == "Pause"
-        reached = [await _next_focus(page) for _ in range(7)]
+        reached = [await _next_focus(page) for _ in range(8)]
         assert "Position in the sound" not in reached  # it stands before the button
-        assert reached[:3] == ["Download", "Again", "Its own page"]
+        assert reached[:4] == ["Download", "Again", "Its own page", "Make a film of it"]
         assert reached[-1] == "Another sound"
         assert visit.trouble == []
 

@@ -16,7 +16,7 @@ export function say(text) {
 
 /** Hang another piece in the place of this one. The focus stays on what does the same there, if it is to; else it goes to
  * what `focused` finds, or to the first heading: never back to the top of the page. */
-export function hang(content, { state, focused } = {}) {
+export function hang(content, { state, focused, back } = {}) {
   const old = piece();
   const active = document.activeElement;
   const hadFocus = old.contains(active) || active === document.body;
@@ -26,6 +26,7 @@ export function hang(content, { state, focused } = {}) {
     fresh = old.cloneNode(false);
     for (const name of Object.keys(fresh.dataset)) delete fresh.dataset[name];
     fresh.dataset.state = state;
+    if (back) fresh.dataset.back = back;
     fresh.append(content);
   }
   carryOver(old, fresh);

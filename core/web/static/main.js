@@ -1,6 +1,7 @@
 // What people do on the page, and who does it.
 
 import { copy, main, piece, say, settle } from "./dom.js";
+import * as film from "./film.js";
 import * as player from "./player.js";
 import * as recorder from "./recorder.js";
 import * as request from "./request.js";
@@ -14,11 +15,18 @@ const discard = () => {
   request.cancel();
 };
 
-const does = { record, stop: recorder.stop, discard, play: player.toggle };
+const does = {
+  record,
+  stop: recorder.stop,
+  discard,
+  play: player.toggle,
+  film: request.makeFilm,
+  chapter: ({ value }) => film.seek(value),
+};
 
 main.addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-does]");
-  if (button && does[button.dataset.does]) does[button.dataset.does]();
+  if (button && does[button.dataset.does]) does[button.dataset.does](button);
 });
 
 main.addEventListener("submit", (event) => {
@@ -27,6 +35,7 @@ main.addEventListener("submit", (event) => {
   if (!form.dataset.does) return;
   event.preventDefault();
   if (form.dataset.does === "cancel") request.cancel();
+  if (form.dataset.does === "remove-film") request.removeFilm();
   if (form.dataset.does === "sample") request.sample(submitter.value);
   if (form.dataset.does === "again") request.again(new FormData(form, submitter));
 });
@@ -94,6 +103,6 @@ window.addEventListener("popstate", () => location.reload());
 settle(piece());
 say(piece().dataset.say);
 request.follow();
-player.offer();
+request.look();
 // On a slow line somebody may have chosen before this script was here to see it.
 piece().querySelectorAll('[data-does="choose"]').forEach(choose);

@@ -2,8 +2,11 @@
 // what changes often is changed in place.
 
 import { copy, hang, main, piece, say, shown } from "./dom.js";
+import * as film from "./film.js";
 import { offer, play } from "./player.js";
 import * as sounds from "./sounds.js";
+
+const OVER = ["painted", "nothing", "error", "filmed", "film-error"];
 
 let events = null;
 let sending = null;
@@ -29,52 +32,74 @@ export async function again(form) {
   return ask("/api/jobs", { body: new URLSearchParams(form) }, (id) => sounds.share(from, id));
 }
 
-/** Nobody wants the picture any more. */
-export async function cancel() {
+/** Make a film of the sound of the picture that hangs on the wall: the server has kept none. */
+export async function makeFilm() {
   const { job } = piece().dataset;
+  const blob = await sounds.find(job);
+  if (!blob) return;
+  const headers = { "Content-Type": blob.type || "application/octet-stream" };
+  await ask(`/api/films?of=${job}`, { body: blob, headers }, () => undefined, `/jobs/${job}`);
+}
+
+/** Nobody wants it any more. */
+export async function cancel() {
+  const { job, back } = piece().dataset;
   sending?.abort();
   close();
   if (job) await fetch(`/api/jobs/${job}`, { method: "DELETE" }).catch(() => undefined);
-  history.pushState(null, "", "/");
-  await refresh("/");
+  await goTo(back ?? "/");
 }
 
-async function ask(address, options, then) {
+/** Nobody is to have the film any more. */
+export async function removeFilm() {
+  const { job, back } = piece().dataset;
+  await fetch(`/api/films/${job}`, { method: "DELETE" }).catch(() => undefined);
+  await goTo(back);
+}
+
+async function goTo(address) {
+  if (location.pathname !== address) history.pushState(null, "", address);
+  await refresh(address);
+}
+
+async function ask(address, options, then, back = "/") {
   close();
   sending?.abort();
   const here = new AbortController();
   sending = here;
-  hang(copy("sending"), { state: "hearing" });
+  hang(copy("sending"), { state: "hearing", back });
   let told;
   try {
     const answer = await fetch(address, { method: "POST", signal: here.signal, ...options });
     told = await answer.json();
   } catch (error) {
     if (error.name === "AbortError") return;
-    trouble("It did not reach the server, or its answer did not reach me; please try again.");
+    trouble("It did not reach the server, or its answer did not reach me; please try again.", back);
     return;
   }
   if (sending === here) sending = null;
   if (!told.id) {
-    trouble(told.error);
+    trouble(told.error, back);
     return;
   }
   const kept = then(told.id);
   history.pushState(null, "", told.page);
   await refresh(told.page);
   await kept;
-  await offer();
+  await look();
 }
 
 /** Follow the request that hangs on the wall, if it is not over. */
 export function follow() {
   const { job, last, state } = piece().dataset;
-  if (!job || ["painted", "nothing", "error"].includes(state) || events) return;
+  if (!job || OVER.includes(state) || events) return;
   events = new EventSource(`/api/jobs/${job}/events?after=${last}`);
-  for (const kind of ["heard", "painted", "failed"]) events.addEventListener(kind, () => refresh());
+  for (const kind of ["heard", "painted", "cut", "filmed", "failed"]) events.addEventListener(kind, () => refresh());
   events.addEventListener("queued", ({ data }) => waits(JSON.parse(data)));
   events.addEventListener("painting", ({ data }) => steps(JSON.parse(data)));
   events.addEventListener("preview", ({ data }) => preview(JSON.parse(data)));
+  events.addEventListener("progress", ({ data }) => film.progress(JSON.parse(data)));
+  events.addEventListener("still", ({ data }) => film.still(JSON.parse(data)));
 }
 
 function close() {
@@ -157,16 +182,27 @@ async function replace(address) {
   document.title = page.title;
   document.querySelector(".foot").replaceWith(document.adoptNode(page.querySelector(".foot")));
   say(piece().dataset.say);
-  if (["painted", "nothing", "error"].includes(piece().dataset.state)) close();
+  if (OVER.includes(piece().dataset.state)) close();
   else follow();
-  await offer();
+  await look();
 }
 
-/** Say what did not work. */
-export function trouble(sentence) {
-  const content = copy("trouble");
+/** What hangs now may be played, or made a film of, if there is a copy of its sound; a film may be watched. */
+export async function look() {
+  film.watch();
+  await Promise.all([offer(), film.offer()]);
+}
+
+/** Say what did not work, and lead back to a picture where there is one. */
+export function trouble(sentence, back = "/") {
+  const content = copy(back === "/" ? "trouble" : "film-trouble");
   content.querySelector('[data-shows="sentence"]').textContent = sentence;
-  hang(content, { state: "error" });
+  const way = content.querySelector('[data-shows="back"]');
+  if (way) {
+    way.href = back;
+    way.textContent = "Back to the picture";
+  }
+  hang(content, { state: way ? "film-error" : "error" });
   document.title = "That did not work · imagine-sound";
   say(`That did not work. ${sentence}`);
 }
