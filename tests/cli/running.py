@@ -58,5 +58,5 @@ def _reopen_handlers() -> None:
     """A library that was imported while a test's output was captured would complain where nobody can read any more."""
     for logger in logging.Logger.manager.loggerDict.values():
         for handler in getattr(logger, "handlers", ()):
-            if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
+            if isinstance(handler, logging.StreamHandler) and getattr(handler.stream, "closed", False):
                 handler.setStream(sys.__stderr__)
