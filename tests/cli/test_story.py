@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from core.errors import FilmTooLarge
+from core.hearing.samples import in_a_row, silence, write_wav
 from core.options import Shape
 from core.prompting.styles import Style
 from tests.cli.running import ROOT, run_here
@@ -68,6 +69,27 @@ def test_a_film_comes_of_a_recording_and_its_scenes_are_told(place: Path, story:
     ]
     assert story.directory is not None
     assert not story.directory.exists()
+
+
+def test_three_sounds_in_a_row_become_a_film_of_three_scenes(place: Path, tiny_pipeline: Path) -> None:
+    """All of it is real but the painter, which is tiny."""
+    write_wav(place / "walk.wav", in_a_row())
+    done = run_here("story", "walk.wav", "--out", "story.mp4", "--max-mb", "1", IMAGE_MODEL=str(tiny_pipeline))
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Heard:  3 scenes in 0:18\n")
+    film = (place / "story.mp4").read_bytes()
+    assert film[4:8] == b"ftyp"
+    assert len(film) < 1_000_000
+    assert names_in(place) == ["story.mp4", "walk.wav"]
+
+
+def test_silence_makes_no_film(place: Path, tiny_pipeline: Path) -> None:
+    write_wav(place / "walk.wav", silence())
+    done = run_here("story", "walk.wav", IMAGE_MODEL=str(tiny_pipeline))
+    assert done.returncode == 2
+    assert done.stderr.endswith("There is nothing but silence in this recording, so there is nothing to paint.\n")
+    assert names_in(place) == ["walk.wav"]
 
 
 def test_what_is_chosen_for_it_is_what_is_asked_for(place: Path, story: ScriptedStory) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import Page
+from playwright.async_api import FilePayload, Page
 
 from core.checker import COVERED
 from core.errors import FilmFailed
+from core.hearing.samples import in_a_row, make_wav
 from tests.bot.painter import ScriptedPainter
 from tests.stories.scripted import ScriptedStory, real_film
 from tests.web.browser import Site
@@ -42,7 +43,7 @@ async def film_it(page: Page) -> None:
     await page.get_by_role("button", name="Make a film of it").click()
 
 
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("width", [1280, 390, 320])
 async def test_each_state_can_be_seen_read_and_pressed_and_the_stage_stays_where_it_is(
     chromium: Chromium, site: Site, gallery: ScriptedPainter, story: ScriptedStory, width: int
 ) -> None:
@@ -122,6 +123,27 @@ async def test_film_plays_and_its_scenes_are_gone_to_by_keyboard(
         await page.reload()
         assert await visit.state("filmed") == "filmed"
         assert visit.trouble == []
+
+
+async def test_walk_past_three_sounds_becomes_a_film_that_plays(
+    chromium: Chromium, site: Site, gallery: ScriptedPainter
+) -> None:
+    """All of it but the painter is real."""
+    walk = FilePayload(name="walk.wav", mimeType="audio/wav", buffer=make_wav(in_a_row()))
+    async with visiting(chromium, 1280) as (visit, _):
+        page = visit.page
+        await page.goto(str(site.url))
+        await page.locator("#file").set_input_files([walk])
+        await visit.state("painted")
+        await film_it(page)
+        await visit.state("filmed")
+        chapters = page.locator('[data-does="chapter"]')
+        assert await chapters.count() == 3
+        await chapters.nth(2).click()
+        await page.locator("li:last-child > [aria-current='true']").wait_for()
+        assert await page.evaluate("document.querySelector('video').duration") == pytest.approx(18, abs=0.2)
+        assert visit.trouble == []
+    assert not [name for name in site.files() if name.startswith("arriving")]
 
 
 async def test_film_is_found_again_under_its_picture_and_can_be_deleted(
