@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Browser, Page, Route, async_playwright
+from playwright.async_api import Browser, FilePayload, Page, Route, async_playwright
 
 from core.engine import Engine
-from core.hearing.samples import thunderstorm, write_wav
+from core.hearing.samples import in_a_row, make_wav, thunderstorm, write_wav
 from core.settings import CoreSettings
 from core.web.serving import Address, serving
 
@@ -21,7 +21,7 @@ SEED = 7
 
 
 async def render() -> None:
-    """All four."""
+    """All five."""
     with tempfile.TemporaryDirectory() as directory:
         sound = write_wav(Path(directory) / "storm.wav", thunderstorm())
         settings = CoreSettings(download_models=False, device="cpu", data_dir=Path(directory), preview_every=3)
@@ -43,6 +43,7 @@ async def render() -> None:
             )
             await _painting_and_painted(chromium, site.link)
             await _empty_and_recording(chromium, site.link)
+            await _film(chromium, site.link)
             await chromium.close()
 
 
@@ -79,8 +80,26 @@ async def _empty_and_recording(chromium: Browser, link: str) -> None:
     await _keep(page, "page-phone-recording")
 
 
+async def _film(chromium: Browser, link: str) -> None:
+    walk = FilePayload(name="walk.wav", mimeType="audio/wav", buffer=make_wav(in_a_row()))
+    context = await chromium.new_context(viewport=DESK, color_scheme="dark")  # type: ignore[arg-type]
+    page = await context.new_page()
+    await page.route("**/api/jobs", _with_seed_in_address)
+    await page.goto(link)
+    await page.locator("#file").set_input_files([walk])
+    await page.get_by_role("button", name="Make a film of it").click()
+    await page.wait_for_selector('[data-state="filmed"]')
+    await page.locator('[data-does="chapter"]').nth(1).click()
+    await page.wait_for_timeout(4000)
+    await _keep(page, "page-film")
+
+
 async def _with_seed(route: Route) -> None:
     await route.continue_(post_data=f"{route.request.post_data}&seed={SEED}")
+
+
+async def _with_seed_in_address(route: Route) -> None:
+    await route.continue_(url=f"{route.request.url}?seed={SEED}")
 
 
 async def _keep(page: Page, name: str) -> None:
