@@ -89,7 +89,7 @@ def feed_child(
     where it takes nothing more, or does not end after the last piece, for `patience_s` seconds. Raises CannotStart.
     """
     with _start(command, subprocess.PIPE, subprocess.DEVNULL) as process:
-        child = _Child(process, monotonic() + patience_s)
+        child = _Child(process, math.inf)
         return _see_through(child, lambda: child.feed(pieces, patience_s), listen, stop)
 
 
