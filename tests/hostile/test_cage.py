@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.hearing.decoding import wrapper
-from core.hearing.decoding.walls import Walls, caged, walls_around
+from core.hearing.decoding.walls import Walls, Workshop, caged, walls_around
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")
 
@@ -93,6 +93,61 @@ def test_it_is_the_cage_that_denies_it(tmp_path: Path) -> None:
         "start a process", "allocate 200 MB", "read its environment", "execute a shell",
     ):  # fmt: skip
         assert tried[name] == "done", name
+
+
+WORKS = """
+import os, sys
+folder, outside = sys.argv[1:3]
+
+def write(path, size=1):
+    with open(path, "wb") as file:
+        file.write(b"x" * size)
+
+tries = {
+    "read a file": lambda: open(f"{folder}/given", "rb").read(),
+    "make a file": lambda: write(f"{folder}/made"),
+    "write it again": lambda: write(f"{folder}/made"),
+    "have its memory": lambda: bytearray(150 << 20),
+    "have more": lambda: bytearray(300 << 20),
+    "write too much": lambda: write(f"{folder}/large", 5000),
+    "remove a file": lambda: os.remove(f"{folder}/given"),
+    "make a folder": lambda: os.mkdir(f"{folder}/inner"),
+    "make a link": lambda: os.symlink(outside, f"{folder}/link"),
+    "list outside": lambda: os.listdir(outside),
+    "read outside": lambda: open(f"{outside}/canary", "rb").read(),
+    "read on the way around": lambda: open(f"{folder}/../canary", "rb").read(),
+    "write outside": lambda: write(f"{outside}/made"),
+    "start a process": lambda: os.fork() or os._exit(0),
+    "execute what it made": lambda: os.execve(f"{folder}/given", ["given"], {}),
+}
+for name, attempt in tries.items():
+    try:
+        attempt()
+        print(f"{name}: done", flush=True)
+    except (OSError, MemoryError) as error:
+        print(f"{name}: {type(error).__name__}", flush=True)
+"""
+
+
+def test_an_encoder_works_in_its_workshop_and_nowhere_else(tmp_path: Path) -> None:
+    program = os.path.realpath(sys.executable)
+    walls = walls_around(program)
+    if walls.missing:
+        pytest.skip(f"not all walls can be put up here: {walls.says()}")
+    (tmp_path / "canary").write_text("secret")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "given").write_text("#!/bin/sh\n")
+    (tmp_path / "folder" / "given").chmod(0o755)
+    command = [program, "-I", "-S", "-c", WORKS, str(tmp_path / "folder"), str(tmp_path)]
+    workshop = Workshop(tmp_path / "folder", 200 << 20, 4000)
+    done = subprocess.run(caged(command, 10, workshop), capture_output=True, text=True, env={}, timeout=30, check=False)
+    tried = dict(line.split(": ") for line in done.stdout.splitlines())
+
+    allowed = {name for name, outcome in tried.items() if outcome == "done"}
+    assert (done.stderr, len(tried)) == ("", 15)
+    assert allowed == {"read a file", "make a file", "write it again", "have its memory"}
+    assert sorted(os.listdir(tmp_path)) == ["canary", "folder"]
+    assert (tmp_path / "folder" / "large").stat().st_size <= 4000
 
 
 def test_doctors_line_shows_each_wall_that_stands_and_why_another_does_not() -> None:
