@@ -10,15 +10,16 @@ from itertools import pairwise
 
 from PIL import Image
 
-SHORTER_SIDE = 720
+SHORTER_SIDE, LONGEST_SIDE = 720, 1920
 """Pixels."""
 MOST_ZOOM = 1.12
 """How much larger a picture gets over a shot."""
 LEANS_FROM = 0.25
 """From this balance on the camera goes along the picture instead of into it."""
 FADE_S = 1.0
-_WORTH_KEEPING = 1.5
-"""How many times as wide as the film a picture is kept; from more, its finest lines would only flicker."""
+_HELD = 1.4
+"""How many times as wide as the film a picture is held. Nearer to the film's own size it would shimmer while it moves:
+sharp where its pixels meet the film's, and soft between."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,12 @@ class _Seen:
 
 
 def film_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of a film that begins with `image`, in pixels: even, and in its proportions."""
+    """Width and height of a film that begins with `image`, in pixels: even, and in its proportions.
+
+    Of a picture that is longer than any film, the middle is shown.
+    """
     scale = SHORTER_SIDE / min(image.size)
-    width, height = (max(2, 2 * round(side * scale / 2)) for side in image.size)
+    width, height = (min(LONGEST_SIDE, 2 * round(side * scale / 2)) for side in image.size)
     return width, height
 
 
@@ -140,15 +144,13 @@ def frames(
 
 
 def _fitting(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The middle of `image` in the film's proportions, not much larger than the film."""
+    """The middle of `image` in the film's proportions, somewhat larger than the film."""
     width, height = size
     scale = min(image.width / width, image.height / height)
     left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
     box = (left, top, left + width * scale, top + height * scale)
-    kept = min(scale, _WORTH_KEEPING)
-    target = max(1, round(width * kept)), max(1, round(height * kept))
-    rgb = image.convert("RGB")
-    return rgb if target == rgb.size else rgb.resize(target, Image.Resampling.LANCZOS, box=box)
+    held = round(width * _HELD), round(height * _HELD)
+    return image.convert("RGB").resize(held, Image.Resampling.LANCZOS, box=box)
 
 
 def _drawn(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
@@ -156,4 +158,4 @@ def _drawn(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
     left, top = (box.x - box.share / 2) * image.width, (box.y - box.share / 2) * image.height
     right, bottom = left + box.share * image.width, top + box.share * image.height
     edges = max(0.0, left), max(0.0, top), min(float(image.width), right), min(float(image.height), bottom)
-    return image.resize(size, Image.Resampling.LANCZOS, box=edges)
+    return image.resize(size, Image.Resampling.BICUBIC, box=edges)
