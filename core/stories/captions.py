@@ -4,6 +4,7 @@ It knows nothing of when it is seen.
 """
 
 import math
+import unicodedata
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -12,6 +13,8 @@ _LETTERS = 0.042
 _MOST_LINES = 2
 _MARGIN = 0.05
 """What is left free at each side."""
+_DASHES = {ord(dash): "-" for dash in "–—"}
+_MARKS = "‘’“”…"
 _PLATE = 150
 """How dark the plate is, of 255."""
 
@@ -21,7 +24,7 @@ def plate(title: str, size: tuple[int, int]) -> Image.Image | None:
 
     Two lines at most; what is longer is cut, and ends in an ellipsis.
     """
-    words = "".join(letter if letter.isprintable() else " " for letter in title).split()
+    words = _drawable(title).split()
     if not words:
         return None
     font = ImageFont.load_default(max(10, round(min(size) * _LETTERS)))
@@ -40,6 +43,12 @@ def write(shown: Image.Image, picture: Image.Image) -> None:
     """Put a plate into the lower part of `picture`, in the middle."""
     below = round(min(picture.size) * _MARGIN)
     picture.paste(shown, ((picture.width - shown.width) // 2, picture.height - shown.height - below), shown)
+
+
+def _drawable(title: str) -> str:
+    """What Pillow's own font has letters for: ASCII, and a few marks."""
+    plain = unicodedata.normalize("NFKD", title.translate(_DASHES))
+    return "".join(letter for letter in plain if " " <= letter <= "~" or letter in _MARKS or letter.isspace())
 
 
 def _lines(words: list[str], font: "ImageFont.FreeTypeFont | ImageFont.ImageFont", width: int) -> list[str]:
