@@ -54,4 +54,4 @@ def most_bytes(seconds: float) -> int:
 
 def too_large(max_bytes: int) -> FilmTooLarge:
     """The error that names what was allowed."""
-    return FilmTooLarge(megabytes=round(max_bytes / 1e6, 1))
+    return FilmTooLarge(megabytes=float(f"{max_bytes / 1e6:.3g}"))

@@ -8,7 +8,6 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from time import monotonic
 from typing import IO
 
@@ -19,8 +18,6 @@ from core.hearing.decoding.walls import Workshop, caged, walls_around
 
 log = logging.getLogger(__name__)
 
-MEMORY = 192 << 20
-"""Bytes of data."""
 PATIENCE_S = 30.0
 """An encoder that takes nothing for so long is killed."""
 _CPU_A_SECOND = 4.0
@@ -36,14 +33,14 @@ _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 
 
 class Encoder:
-    """ffmpeg, as often as a film of `seconds` needs it; it writes in `folder`, files of `file_bytes` at most.
+    """ffmpeg in its workshop, as often as a film of `seconds` needs it.
 
     Its methods return the last 64 kB of what it said, and raise FilmFailed, NoSpaceForFilm, and Cancelled once `stop`
     is set.
     """
 
-    def __init__(self, folder: Path, seconds: float, file_bytes: int, stop: threading.Event) -> None:
-        self._workshop = Workshop(folder, MEMORY, file_bytes)
+    def __init__(self, workshop: Workshop, seconds: float, stop: threading.Event) -> None:
+        self._workshop = workshop
         self._most_s = _START_S + _CPU_A_SECOND * seconds
         self._stop = stop
         try:

@@ -14,6 +14,7 @@ from PIL.Image import Image
 
 from core import __version__
 from core.errors import Cancelled, FilmFailed, StoryError
+from core.hearing.decoding.walls import Workshop
 from core.provenance.mp4_xmp import append_xmp
 from core.provenance.xmp import made_by
 from core.stories.budget import VideoBudget, most_bytes, too_large, video_budget
@@ -26,10 +27,13 @@ from core.stories.loudness import level
 log = logging.getLogger(__name__)
 
 FPS = 12
-_QUALITY = 21
+_QUALITY = 23
 """x264's constant quality (crf), where there is room for it."""
 _LOOKAHEAD = 10
 """Frames that x264 holds to decide; with more it needs more memory, and the films look the same."""
+_MEMORY, _PIXEL_MEMORY = 96 << 20, 160
+"""Bytes of data that the encoder may have, and how many more for each pixel of a frame: 175 MiB at 720x720, where it
+works from 120 on, and 237 at 1280x720, where it works from 163 on."""
 _KEYFRAME_FRAMES = 5 * FPS
 _SECOND_TRY = 0.8
 """Of the first rate."""
@@ -96,7 +100,8 @@ class _Making:
         self._frame_count = max(1, round(shots[-1].ends_s * FPS))
         self._seconds = self._frame_count / FPS
         self._stop = stop
-        self._encoder = Encoder(folder, self._seconds, most_bytes(self._seconds), stop)
+        memory = _MEMORY + _PIXEL_MEMORY * self.size[0] * self.size[1]
+        self._encoder = Encoder(Workshop(folder, memory, most_bytes(self._seconds)), self._seconds, stop)
 
     def make(self, sound: Path, progress: Callable[[float], None]) -> Path:
         """The finished file."""
@@ -134,10 +139,10 @@ class _Making:
 
     def _arguments(self, budget: VideoBudget) -> list[str]:
         width, height = self.size
-        frames_come = ("-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}")
+        frames_come = ("-thread_queue_size", "1", "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size")
         x264 = f"threads=1:rc-lookahead={_LOOKAHEAD}:sync-lookahead=0"
         return [
-            *("-protocol_whitelist", "pipe", *frames_come, "-framerate", str(FPS), "-i", "pipe:0"),
+            *("-protocol_whitelist", "pipe", *frames_come, f"{width}x{height}", "-framerate", str(FPS), "-i", "pipe:0"),
             *("-protocol_whitelist", "file", "-f", "mov", "-i", f"file:{self._folder / 'sound.m4a'}"),
             *("-protocol_whitelist", "file", "-f", "ffmetadata", "-i", f"file:{self._folder / 'titles.txt'}"),
             *("-map", "0:v", "-map", "1:a", "-map_metadata", "2", "-map_chapters", "2", "-vf", _TO_YUV),

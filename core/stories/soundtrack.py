@@ -40,7 +40,7 @@ def extract(
     """
     part = target.with_name(f".{secrets.token_hex(8)}.part")  # nobody else has such a file
     try:
-        with seal(recording, limits.max_bytes) as file, telling_of_full_disks():
+        with telling_of_full_disks(), seal(recording, limits.max_bytes) as file:
             decoder = Decoder(file, limits.timeout_s, stop)
             begins, count = round(begins_s * PLAYED_RATE), round(seconds * PLAYED_RATE)
             reading = _write(decoder, 0, part, begins, count)
