@@ -2,9 +2,7 @@
 
     accepted -> heard -> queued -> painting -> painted      each stage a new content of the same message
 
-A run that is cancelled leaves the store as it is, so that the job can be resumed; how a job ends is written down before
-it is said. Who starts and cancels runs is
-`runner.py`'s business, how contents reach Discord is `live_message.py`'s.
+What becomes of it where no picture comes is `answer_run.py`'s business, how contents reach Discord `live_message.py`'s.
 """
 
 import asyncio
@@ -12,32 +10,26 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from enum import Enum, auto
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
-from bot.discord_api.attachments import CouldNotFetch
-from bot.discord_api.calls import CallFailed, Gone, NotNow, Refused, TooLarge
-from bot.discord_api.markdown import Markdown, link_to
+from bot.discord_api.calls import TooLarge
+from bot.discord_api.markdown import Markdown
+from bot.jobs.answer_run import AnswerRun
 from bot.jobs.choices import TIMES_LARGER, check_for, controls_of
 from bot.jobs.keeping import Keeping
-from bot.jobs.last_word import tell_asker
-from bot.jobs.live_message import LiveMessage
 from bot.jobs.painted import Encoded, encode, halved, packed, unpacked
 from bot.jobs.progress import Progress
 from bot.jobs.services import JobServices
 from bot.storage.records import Ending, How, Job, JobState
-from bot.storage.writer import CannotWrite
-from bot.views.layouts import Controls, Screen, ShownPicture, with_pictures
-from bot.views.texts import Translation
+from bot.views.layouts import Controls, ShownPicture, with_pictures
 from bot.views.wording import loading_line, painted_line, picture_alt_text, waiting_line
 from core.checker import COVERED
-from core.errors import ImagineSoundError, PainterLost, PaintingError, PictureBlocked, WordsRefused
+from core.errors import PaintingError
 from core.events import Event, Heard, HeardSummary, Understood
-from core.generation.protocol import Loading, Note, Painted, Painting, Picture, Queued
+from core.generation.protocol import Loading, Painted, Painting, Picture, Queued
 from core.metrics import measured
 from core.pictures import PictureFile
-from core.prompting.words import WordList
 from core.telling import can_be_painted
 
 log = logging.getLogger(__name__)
@@ -45,98 +37,22 @@ log = logging.getLogger(__name__)
 ACKNOWLEDGE_WITHIN_S = 2.0
 """If hearing takes longer than this, the message is there before what was heard."""
 LABELS_A_WINDOW = 5
-NOT_PAINTED = "🔇"
-"""On a recording that nobody asked about and that cannot be painted."""
 SIZE_ATTEMPTS = 3
 
 
-@lru_cache(256)
-def _list_of(words: tuple[str, ...]) -> WordList:
-    """A server's list; it seldom changes."""
-    return WordList.of(words)
-
-
-class End(Enum):
-    """How a run ended."""
-
-    ANSWERED = auto()
-    """The job is over, and its last word is shown; or there is nobody to show it to."""
-    NOT_NOW = auto()
-    """The job goes on when Discord can be reached."""
-    REFUSED = auto()
-    """The job goes on if Discord allows it again."""
-    WITHDRAWN = auto()
-    """The message that the job is about was deleted."""
-
-
-class JobRun:
-    """`job` being answered. `resumed`: after another run of it, which may have posted its message."""
+class JobRun(AnswerRun):
+    """A job of which pictures come."""
 
     def __init__(self, services: JobServices, job: Job, *, resumed: bool = False) -> None:
-        self._services = services
-        self._job = job
-        self._resumed = resumed
-        self._t: Translation = services.texts.translation(job.locale)
-        self._message = LiveMessage(services, job, self._t, resumed=resumed)
-        self._screen = Screen(job.id, self._t("status.listening"))
-        self._files: dict[str, bytes] = {}
+        super().__init__(services, job, resumed=resumed)
         self._progress = Progress(job.options.count)
         self._queued: tuple[int, float] | None = None
         """The first place in the queue, and when that was, on the event loop's clock."""
         self._keeping = Keeping(services, job.id)
-        self._is_refused = False
 
-    async def run(self) -> End:
-        """Answer the job. Errors that a person can mend are told; anything else is logged and told as a fault."""
-        try:
-            return await self._answer()
-        finally:
-            await self._message.close()
-            await self._keeping.cancel()
-
-    async def announce_restart(self) -> None:
-        """Say that the bot is restarting and will go on; for a job that does not run (any more)."""
-        if self._is_unnoticed:
-            return
-        self._screen = replace(self._screen, status=self._t("status.restarting"))
-        try:
-            await self._message.finish(self._screen, self._files)
-        except CallFailed:
-            log.info("job %d: nobody to tell that it is put off", self._job.id)
-
-    async def _answer(self) -> End:
-        try:
-            try:
-                if self._resumed and await self._services.places.is_gone(self._job):
-                    return End.WITHDRAWN
-                await self._go_on()
-            except (CallFailed, CannotWrite):
-                raise
-            except PainterLost:
-                await self.announce_restart()
-                raise
-            except (WordsRefused, PictureBlocked) as error:
-                self._is_refused = True
-                if isinstance(error, PictureBlocked):
-                    await self._services.store.note_refused(self._job.id)
-                await self._fail(self._t.error(error))
-            except ImagineSoundError as error:
-                log.info("job %d failed: %s (%r)", self._job.id, error, error.__cause__)
-                log.debug("job %d", self._job.id, exc_info=error)
-                await self._fail(self._t.error(error))
-            except Exception:
-                log.exception("job %d failed", self._job.id)
-                await self._fail(self._t("status.fault"))
-        except (Gone, TooLarge) as error:
-            log.info("job %d: there is nobody to tell: %r", self._job.id, error)
-            await self._services.store.finish(self._job.id, JobState.CANCELLED)
-        except Refused as error:
-            log.warning("job %d: I may not answer it: %s", self._job.id, error)
-            return End.REFUSED
-        except (NotNow, PainterLost, CannotWrite) as error:
-            log.warning("job %d goes on when it can: %r", self._job.id, error)
-            return End.NOT_NOW
-        return End.ANSWERED
+    async def _close(self) -> None:
+        await super()._close()
+        await self._keeping.cancel()
 
     async def _go_on(self) -> None:
         """Go on from wherever the job is: to be ended, painted, heard, or only accepted."""
@@ -168,16 +84,9 @@ class JobRun:
         return await asyncio.to_thread(unpacked, self._job.outcome, file)
 
     async def _work(self, source: HeardSummary | Path | Encoded) -> None:
-        """Hear and paint, or enlarge: what was worked on when the process ended, where it harms nobody but itself."""
-        turns, store = self._services.turns, self._services.store
-        async with turns.alone() if self._job.attempts else turns.beside_others():
-            try:
-                await self._follow(source)
-            except PainterLost:
-                raise  # the process ends over this, and the next start is to know what it was working on
-            except BaseException:
-                await asyncio.to_thread(store.unmark, self._job.id)
-                raise
+        """Hear and paint, or enlarge."""
+        async with self._turn():
+            await self._follow(source)
 
     async def _follow(self, source: HeardSummary | Path | Encoded) -> None:
         """Follow the engine's stream to its end."""
@@ -192,8 +101,7 @@ class JobRun:
             return engine.enlarge(
                 picture.image, picture.recipe, TIMES_LARGER, user=user, check=await check_for(self._services, self._job)
             )
-        here = await self._services.store.servers.settings(self._job.guild_id)
-        refused = self._services.refused_words | _list_of(here.refused_words)
+        refused = await self._refused_words()
         events = engine.imagine(
             source,
             self._job.options,
@@ -204,18 +112,6 @@ class JobRun:
             check=await check_for(self._services, self._job),
         )
         return measured("discord", events)
-
-    async def _recording(self) -> Path:
-        """The file to be heard; it is fetched unless an earlier run did that. Raises CouldNotFetch."""
-        store = self._services.store
-        if kept := await store.recording(self._job.id):
-            return kept
-        try:
-            data = await self._services.recordings.fetch(self._job)
-        except CouldNotFetch:
-            await store.note_refused(self._job.id)
-            raise
-        return await store.keep_recording(self._job.id, data)
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -275,11 +171,6 @@ class JobRun:
         if self._can_be_painted:
             self._change(heard=self._job.shown)
 
-    def _change(self, **changes: object) -> None:
-        """Change the screen and show it soon. Raises Gone once the message is gone."""
-        self._screen = replace(self._screen, **changes)  # type: ignore[arg-type]
-        self._message.show(self._screen, self._files)
-
     async def _keep_and_show(self, pictures: Sequence[Picture]) -> None:
         """Pictures are kept before anybody sees them: after a crash they are shown, and no others painted."""
         await self._keeping.finish()  # what was heard is written down first, or the picture would be of nothing
@@ -310,7 +201,7 @@ class JobRun:
         self._screen = replace(
             self._screen,
             status=await self._painted_line(),
-            notes=await self._said_once(encoded.pictures[0]),
+            notes=await self._said_once(is_miniature=encoded.pictures[0].is_miniature),
             controls=await controls_of(self._services, encoded),
             palette=encoded.palette,
         )
@@ -335,42 +226,9 @@ class JobRun:
         style = job.options.style or (heard.style if heard is not None else None)
         return painted_line(self._t, job.user_id, job.options, style, await self._origin())
 
-    async def _origin(self) -> Markdown:
-        """Which picture this one was made from, and how; nothing where it was made from none, or that is gone."""
-        origin = self._job.origin
-        before = await self._services.store.job(origin.job_id) if origin is not None else None
-        if origin is None or before is None or before.reply is None:
-            return Markdown("")
-        link = link_to(before.guild_id, before.reply.channel_id, before.reply.message_id)
-        return self._t(f"origin.{origin.how.value}", picture=Markdown(f"[↗]({link})"))
-
-    async def _said_once(self, picture: Picture) -> tuple[Note, ...]:
-        """That the model is a small one is said once in each server; the help says it, too."""
-        place = self._job.guild_id or self._job.channel_id
-        is_new = picture.is_miniature and await self._services.store.notes.claim(f"miniature:{place}")
-        return (Note("miniature", {}),) if is_new else ()
-
-    async def _fail(self, sentence: str) -> None:
-        """The job ends without a picture: first it is written down why, then it is said."""
-        ending = Ending(JobState.FAILED, sentence)
-        if await self._services.store.set_ending(self._job.id, ending):
-            await self._end(ending)
-
     async def _end(self, ending: Ending) -> None:
-        """The last word of a job without a picture, and its end in the store."""
         await self._keeping.finish()
-        if not self._job.asked and not await self._message.is_there():
-            log.info("job %d: nobody asked, so nobody is told: %s", self._job.id, ending.sentence)
-            await self._services.store.finish(self._job.id, ending.state)
-            await self._services.places.react(self._job, NOT_PAINTED)
-            return
-        # as it was written down
-        self._screen = Screen(self._job.id, Markdown(ending.sentence), controls=self._controls_without_picture)
-        if self._can_be_painted and not self._is_refused:
-            await self._message.finish(self._screen, {})
-        else:
-            await tell_asker(self._services, self._job, self._message, self._screen)
-        await self._services.store.finish(self._job.id, ending.state)
+        await super()._end(ending)
 
     @property
     def _how(self) -> How | None:
@@ -378,17 +236,16 @@ class JobRun:
         return self._job.origin.how if self._job.origin is not None else None
 
     @property
-    def _is_unnoticed(self) -> bool:
-        """Whether nobody has asked and nothing has been posted: if no picture comes of it, nobody shall be told."""
-        return not self._job.asked and not self._message.is_posted
-
-    @property
     def _can_be_painted(self) -> bool:
         """Whether anything is known that could be painted: silence alone cannot."""
         return self._job.heard is not None and can_be_painted(self._job.heard, self._job.options)
 
     @property
-    def _controls_without_picture(self) -> Controls:
+    def _is_told_to_all(self) -> bool:
+        return self._can_be_painted and not self._is_refused
+
+    @property
+    def _controls_at_the_end(self) -> Controls:
         if self._job.heard is None or self._is_refused:  # the same words would be refused again
             return Controls.NONE
         if self._how in (How.PICKED, How.LARGER):  # which begin at the picture that they are made from

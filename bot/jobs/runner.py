@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.discord_api.markdown import mention
+from bot.jobs.answer_run import AnswerRun, End
 from bot.jobs.eraser import Eraser
 from bot.jobs.identity import place_of
-from bot.jobs.job_run import End, JobRun
+from bot.jobs.job_run import JobRun
 from bot.jobs.services import JobServices
 from bot.storage.records import Ending, Job, JobState, ReplyAddress, Waiting
 
@@ -53,7 +54,7 @@ class JobRunner:
         self._services = services
         self._eraser = Eraser(services.client, services.store, services.places, services.texts, services.now)
         self._give_up_after = give_up_after
-        self._running: dict[int, tuple[asyncio.Task[None], JobRun]] = {}
+        self._running: dict[int, tuple[asyncio.Task[None], AnswerRun]] = {}
         self._pauses: dict[int, Pause] = {}
         self._unstarted: dict[int, float] = {}
         self._begun: set[int] = set()
@@ -98,7 +99,7 @@ class JobRunner:
         if task is ended:
             del self._running[job_id]
 
-    async def _answer(self, run: JobRun, job: Job) -> None:
+    async def _answer(self, run: AnswerRun, job: Job) -> None:
         try:
             end = await run.run()
         except Exception:

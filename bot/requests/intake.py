@@ -15,7 +15,7 @@ import discord
 from bot.discord_api.markdown import Markdown
 from bot.requests.recently import Recently
 from bot.settings import BotSettings
-from bot.storage.ledger import LIMITS_LOOK_BACK
+from bot.storage.ledger import LIMITS_LOOK_BACK, Spending, Spent, Usage
 from bot.storage.records import (
     GuildSettings,
     Job,
@@ -23,9 +23,6 @@ from bot.storage.records import (
     OwnWords,
     SpeechChoice,
     SpeechUse,
-    Spending,
-    Spent,
-    Usage,
 )
 from bot.storage.store import Store
 from bot.storage.writer import CannotWrite

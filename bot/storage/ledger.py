@@ -1,12 +1,49 @@
 """What has been asked for, as limits count it: from a table of its own, so that forgetting a job gives nothing back."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from bot.storage.records import JobState, Spending, Spent, Usage
+from bot.storage.records import JobState
 from bot.storage.tables import JobRow, LedgerRow
+
+
+class Spent(StrEnum):
+    """What a request costs, as limits count it."""
+
+    PICTURE = "picture"
+    """Something heard before is painted again."""
+    RECORDING = "recording"
+    """A recording is heard, and painted."""
+    HEARD = "heard"
+    """A recording is heard for one person, and not painted."""
+    REFUSED = "refused"
+    """The recording could not be had."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """A request of the last hour: when, where, and what it cost."""
+
+    at: datetime
+    guild_id: int | None
+    kind: Spent
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What has been asked for, as far as limits count it, the oldest first: how many requests of the person and of the
+    server are unfinished; what the person has spent within the hour, wherever; what the server has, and the process."""
+
+    waiting_user: int
+    waiting_guild: int
+    user: tuple[Spending, ...]
+    guild: tuple[datetime, ...]
+    process: tuple[datetime, ...]
+
 
 PICTURES = (Spent.PICTURE, Spent.RECORDING)
 """What a server's and the process's limits count."""

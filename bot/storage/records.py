@@ -249,40 +249,6 @@ class NewJob:
         return 0 if self.origin is not None and self.origin.how is How.PICKED else self.options.count
 
 
-class Spent(StrEnum):
-    """What a request costs, as limits count it."""
-
-    PICTURE = "picture"
-    """Something heard before is painted again."""
-    RECORDING = "recording"
-    """A recording is heard, and painted."""
-    HEARD = "heard"
-    """A recording is heard for one person, and not painted."""
-    REFUSED = "refused"
-    """The recording could not be had."""
-
-
-@dataclass(frozen=True)
-class Spending:
-    """A request of the last hour: when, where, and what it cost."""
-
-    at: datetime
-    guild_id: int | None
-    kind: Spent
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What has been asked for, as far as limits count it, the oldest first: how many requests of the person and of the
-    server are unfinished; what the person has spent within the hour, wherever; what the server has, and the process."""
-
-    waiting_user: int
-    waiting_guild: int
-    user: tuple[Spending, ...]
-    guild: tuple[datetime, ...]
-    process: tuple[datetime, ...]
-
-
 @dataclass(frozen=True)
 class Job:
     """An accepted request: what was asked, how far it is, and what came of it. `run` is the start that accepted it.

@@ -23,7 +23,7 @@ from bot.storage.files import WorkFiles, keep
 from bot.storage.forgetting import forget_jobs, forget_person, forget_server
 from bot.storage.forgotten import Forgotten, request_value
 from bot.storage.gallery import Galleries
-from bot.storage.ledger import LIMITS_LOOK_BACK, usage_of
+from bot.storage.ledger import LIMITS_LOOK_BACK, Spent, Usage, usage_of
 from bot.storage.notes import Notes
 from bot.storage.people import People
 from bot.storage.records import (
@@ -34,8 +34,6 @@ from bot.storage.records import (
     Outcome,
     Place,
     ReplyAddress,
-    Spent,
-    Usage,
     Waiting,
 )
 from bot.storage.servers import Servers

@@ -228,7 +228,7 @@ async def test_fault_of_the_program_is_told_without_details_and_logged(
 
     assert "Something went wrong on my side" in text_of(world.reply(world.channel))
     assert "Traceback" not in text_of(world.reply(world.channel))
-    assert any(record.exc_info for record in caplog.records if record.name == "bot.jobs.job_run")
+    assert any(record.exc_info for record in caplog.records if record.name == "bot.jobs.answer_run")
 
 
 async def test_five_people_at_once_get_their_own_answers(world: World) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.storage.records import JobState, Spent, Usage
+from bot.storage.ledger import Spent, Usage
+from bot.storage.records import JobState
 from core.errors import OutOfMemory
 from tests.bot.world import World, alt_texts_of, buttons_of, in_menu, names_of, text_of
 

@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
 from bot.storage.database import READERS
-from bot.storage.records import Job, JobState, NewJob, Outcome, Place, ReplyAddress, Usage
+from bot.storage.ledger import Usage
+from bot.storage.records import Job, JobState, NewJob, Outcome, Place, ReplyAddress
 from bot.storage.store import Store
 from bot.storage.writer import CannotWrite
 from core.events import HeardSummary
