@@ -255,7 +255,10 @@ class FilmFailed(StoryError):
 class FilmTooLarge(StoryError):
     """Even at the lowest quality worth seeing, the film is larger than it may be."""
 
-    sentence = "The film does not fit into {megabytes:g} MB; please take a shorter recording."
+    sentence = "The film does not fit into {megabytes} MB; please take a shorter recording."
+
+    def __init__(self, megabytes: float) -> None:
+        super().__init__(megabytes=f"{megabytes:g}")
 
 
 class NoSpaceForFilm(StoryError):
