@@ -27,7 +27,7 @@ from bot.jobs.gallery import Gallery
 from bot.jobs.places import Places
 from bot.jobs.recordings import Recordings
 from bot.jobs.runner import JobRunner
-from bot.jobs.services import JobServices
+from bot.jobs.services import JobServices, Tell
 from bot.jobs.speakers import Speakers
 from bot.jobs.turns import Turns
 from bot.maintain import installation
@@ -58,6 +58,7 @@ from core.attribution import Inspector
 from core.engine import Engine
 from core.pace import Pace
 from core.prompting.words import BLOCKED_WORDS, WordList, read_word_list
+from core.stories.story import tell
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +98,10 @@ class CommandTree(app_commands.CommandTree[ServiceClient]):
 class ImagineBot(ServiceClient):
     """The Discord client and all that it works with. Use as an async context manager, or call `close`."""
 
-    def __init__(self, settings: BotSettings, engine: Engine, *, read_file: ReadFile | None = None) -> None:
-        """`read_file` takes the place of what reads recordings from Discord's hosts."""
+    def __init__(
+        self, settings: BotSettings, engine: Engine, *, read_file: ReadFile | None = None, tell: Tell = tell
+    ) -> None:
+        """`read_file` takes the place of what reads recordings from Discord's hosts, `tell` of what tells stories."""
         clock = DiscordClock(discord.utils.utcnow)
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, guild_reactions=True)
         intents.message_content = settings.message_content
@@ -113,16 +116,17 @@ class ImagineBot(ServiceClient):
             http_trace=counted(clock.trace()),
         )
         self._reader = FileReader(engine.settings.audio_limits.max_bytes)
-        self.services = self._build(settings, engine, clock.now, read_file or self._reader)
+        self.services = self._build(settings, engine, clock.now, read_file or self._reader, tell)
         self._listener = Listener(self)
 
     def _build(
-        self, settings: BotSettings, engine: Engine, now: Callable[[], datetime], read_file: ReadFile
+        self, settings: BotSettings, engine: Engine, now: Callable[[], datetime], read_file: ReadFile, tell: Tell
     ) -> Services:
         store, texts, places = Store(settings.database), Texts.load(), Places(self)
         job_services = JobServices(
             client=self,
             engine=engine,
+            tell=tell,
             store=store,
             texts=texts,
             edit_limiter=EditLimiter(settings.edit_interval_s),

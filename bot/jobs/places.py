@@ -20,6 +20,7 @@ from bot.discord_api.calls import Files, Gone, Refused
 from bot.discord_api.permissions import missing_for_thread, missing_to_answer
 from bot.discord_api.verdicts import TROUBLE
 from bot.jobs.reply import Reply
+from bot.jobs.sources import source_message
 from bot.storage.records import Job, Place, ReplyAddress
 from bot.views.layouts import is_marked
 
@@ -140,20 +141,13 @@ class Places:
         if job.source_id is None:
             return False
         try:
-            await calls.attempt(self._source(job.channel_id, job.source_id), "look for a recording's message")
+            source = source_message(self._client, job.channel_id, job.source_id)
+            await calls.attempt(source, "look for a recording's message")
         except Gone:
             return True
         except Refused:
             log.info("job %d: I may not see whether its recording is still there", job.id)
         return False
-
-    async def _source(self, channel_id: int, source_id: int) -> None:
-        """Fetch a recording's message. The thread on it has its number, but it stands where that thread began."""
-        if channel_id == source_id:
-            thread = self._client.get_channel(channel_id) or await self._client.fetch_channel(channel_id)
-            assert isinstance(thread, discord.Thread)  # nothing else has a message's number
-            channel_id = thread.parent_id
-        await self._client.get_partial_messageable(channel_id).fetch_message(source_id)
 
     def file_limit(self, job: Job) -> int:
         """How many bytes a file may have where the job's message is."""

@@ -20,6 +20,7 @@ from bot.discord_api.attachments import CouldNotFetch, address_of, attachments_o
 from bot.discord_api.files import ReadFile
 from bot.discord_api.verdicts import TROUBLE, passes
 from bot.jobs.painted import PictureGone
+from bot.jobs.sources import source_message
 from bot.storage.records import AttachmentAddress, Job
 from core.errors import PictureFileTooLarge, RecordingTooLarge
 from core.pictures import PictureFile
@@ -115,9 +116,9 @@ class Recordings:
     async def _source(self, job: Job) -> discord.Message:
         if job.source_id is None:
             raise CouldNotFetch
-        channel = self._client.get_partial_messageable(job.channel_id)
+        source = source_message(self._client, job.channel_id, job.source_id)
         try:
-            return await calls.attempt(channel.fetch_message(job.source_id), "fetch a recording's message")
+            return await calls.attempt(source, "fetch a recording's message")
         except (calls.Gone, calls.Refused) as error:
             raise CouldNotFetch from error
 

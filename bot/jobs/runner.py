@@ -17,6 +17,7 @@ from bot.jobs.eraser import Eraser
 from bot.jobs.identity import place_of
 from bot.jobs.job_run import JobRun
 from bot.jobs.services import JobServices
+from bot.jobs.story_run import StoryRun
 from bot.storage.records import Ending, Job, JobState, ReplyAddress, Waiting
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class JobRunner:
             return
         if self._draining:
             with suppress(TimeoutError):
-                await asyncio.wait_for(JobRun(self._services, job).announce_restart(), TELLING_S)
+                await asyncio.wait_for(self._run_of(job, resumed=False).announce_restart(), TELLING_S)
             return
         if await self._is_waiting(job.id):  # it may have been withdrawn since it was accepted
             self._begin(job, resumed=False)
@@ -87,12 +88,15 @@ class JobRunner:
     def _begin(self, job: Job, *, resumed: bool) -> None:
         if job.id in self._running:
             return
-        run = JobRun(self._services, job, resumed=resumed)
+        run = self._run_of(job, resumed=resumed)
         self._begun.add(job.id)
         self._unstarted.pop(job.id, None)
         task = asyncio.create_task(self._answer(run, job), name=f"job {job.id}")
         self._running[job.id] = task, run
         task.add_done_callback(lambda ended: self._forget_run(job.id, ended))
+
+    def _run_of(self, job: Job, *, resumed: bool) -> AnswerRun:
+        return (JobRun if job.story is None else StoryRun)(self._services, job, resumed=resumed)
 
     def _forget_run(self, job_id: int, ended: "asyncio.Task[None]") -> None:
         task, _ = self._running.get(job_id, (None, None))

@@ -1,10 +1,13 @@
 """What every job under way works with."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Protocol
 
 import discord
+from PIL.Image import Image
 
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.recent_tokens import RecentTokens
@@ -15,16 +18,38 @@ from bot.jobs.turns import Turns
 from bot.storage.store import Store
 from bot.views.texts import Texts
 from core.engine import Engine
+from core.options import PictureCheck
 from core.pace import Pace
 from core.prompting.words import WordList
+from core.stories.events import StoryEvent
+from core.stories.story import StoryOptions
+
+
+class Tell(Protocol):
+    """Tells stories as `core.stories.story.tell` does."""
+
+    def __call__(
+        self,
+        engine: Engine,
+        recording: bytes | Path,
+        options: StoryOptions,
+        *,
+        user: str,
+        painted: Mapping[int, Image],
+        refuses: Callable[[str], bool],
+        check: PictureCheck | None,
+    ) -> AsyncGenerator[StoryEvent, None]:
+        """The stream of a story's events."""
+        ...
 
 
 @dataclass(frozen=True)
 class JobServices:
-    """`refused_words` are not painted anywhere, `now` tells the time."""
+    """`tell` tells stories, `refused_words` are not painted anywhere, `now` tells the time."""
 
     client: discord.Client
     engine: Engine
+    tell: Tell
     store: Store
     texts: Texts
     edit_limiter: EditLimiter

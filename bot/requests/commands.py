@@ -9,6 +9,7 @@ from discord import app_commands
 from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, formatted, inert, joined, link_to
 from bot.requests.answering import answer_request, language_of, recordings_of, request_for
+from bot.requests.film import film_of_file
 from bot.requests.gallery import show_gallery
 from bot.requests.hearing import tell_what_is_heard
 from bot.requests.inspecting import tell_who_painted
@@ -66,6 +67,20 @@ class ImagineSound(app_commands.Group):
         settings = await services.store.servers.settings(interaction.guild_id)
         matching = [name for name in names if typed.lower() in name.lower() and may_be_chosen(name, settings)]
         return [app_commands.Choice(name=name, value=name) for name in matching[:CHOICES]]
+
+    @app_commands.command(
+        name=translatable("command.story.name"), description=translatable("command.story.description")
+    )
+    @app_commands.describe(recording=translatable("command.file.recording"), style=translatable("command.file.style"))
+    @app_commands.choices(style=STYLES)
+    async def story(
+        self,
+        interaction: Interaction,
+        recording: discord.Attachment,
+        style: app_commands.Choice[str] | None = None,
+    ) -> None:
+        """Make a film of an uploaded recording."""
+        await film_of_file(interaction, recording, Style(style.value) if style else None)
 
     @app_commands.command(
         name=translatable("command.settings.name"), description=translatable("command.settings.description")

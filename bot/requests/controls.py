@@ -16,6 +16,7 @@ from bot.requests.again import another, imagine_again
 from bot.requests.answering import language_of, telling_faults
 from bot.requests.change import show_editor
 from bot.requests.clicked import address_of, job_of, may_remove
+from bot.requests.film import make_film, offer_film
 from bot.requests.menu import show_menu, show_recipe
 from bot.requests.reporting import report
 from bot.requests.services import Interaction
@@ -71,6 +72,10 @@ class JobButton(ui.DynamicItem[ui.Button[Any]], template=JOB_BUTTON):
                 await paint_what_is_said(interaction, job)
             case "sounds":
                 await paint_the_sounds(interaction, job)
+            case "film":
+                await offer_film(interaction, job)
+            case "film_told":
+                await make_film(interaction, job)
             case "recipe":
                 await show_recipe(interaction, job)
             case "report":

@@ -17,6 +17,7 @@ from bot.requests.recently import Recently
 from bot.settings import BotSettings
 from bot.storage.ledger import LIMITS_LOOK_BACK, Spending, Spent, Usage
 from bot.storage.records import (
+    Films,
     GuildSettings,
     Job,
     NewJob,
@@ -25,11 +26,13 @@ from bot.storage.records import (
     SpeechUse,
 )
 from bot.storage.store import Store
+from bot.storage.story import Story
 from bot.storage.writer import CannotWrite
 from bot.views.texts import Translation
 from core.errors import RecordingError, RecordingTooLarge
 from core.generation.protocol import MAX_SEED
 from core.options import ImagineOptions
+from core.stories.cutting import MOST_SCENES
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +182,9 @@ class Intake:
             error = RecordingTooLarge(new.attachment.size, self._max_bytes)
             return Declined(error, silently=not new.asked, only_this=True)
         now, limits = self._now(), self._limits(settings)
+        if new.story is not None and settings.films is Films.NEVER:
+            return Declined(Sentence("refused.films"))
+        new = new if new.story is None else replace(new, story=Story(_pictures_of_film(limits)))
         try:
             outcome = await self._store.accept(
                 _with_defaults(new, settings, await self._store.people.speech(new.speaker_id)),
@@ -225,6 +231,10 @@ class Intake:
         """How many pictures a person may ask for there within an hour."""
         return self._limits(await self._store.servers.settings(guild_id)).hour_user_here
 
+    async def pictures_of_film(self, guild_id: int | None) -> int:
+        """As how many pictures a film counts there at most."""
+        return _pictures_of_film(self._limits(await self._store.servers.settings(guild_id)))
+
     def _limits(self, settings: GuildSettings) -> Limits:
         """A server may only ask for less than whoever runs the bot allows."""
         most = self._settings.pictures_per_user_hour
@@ -236,6 +246,12 @@ class Intake:
             hour_guild=self._settings.pictures_per_server_hour,
             hour_process=self._settings.pictures_per_hour,
         )
+
+
+def _pictures_of_film(limits: Limits) -> int:
+    """One for each of its scenes, but no more than there are within an hour."""
+    most = (limits.hour_user, limits.hour_user_here, limits.hour_guild, limits.hour_process)
+    return min(MOST_SCENES, *(pictures for pictures in most if pictures is not None))
 
 
 def refusal(limits: Limits, guild_id: int | None, pictures: int, usage: Usage) -> Declined | None:

@@ -8,6 +8,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, display, inert, joined, shortened
 from bot.requests.answering import language_of
 from bot.requests.clicked import may_remove
+from bot.requests.film import film_buttons
 from bot.requests.gallery import gallery_buttons
 from bot.requests.services import Interaction
 from bot.requests.speech import speech_buttons
@@ -39,9 +40,11 @@ async def show_menu(interaction: Interaction, job: Job) -> None:
     files = await show_heard(container, job.heard, await services.store.strip(job), palette, t)
     for note in picture_notes(job.outcome) if job.outcome is not None else ():
         container.add_item(display(Markdown(f"-# {note_text(t, note)}")))
-    names = ["recipe", "report", *(["delete"] if may_remove(interaction, job) else [])]
+    names = ["recipe"] if job.outcome is not None else []
+    names += ["report", *(["delete"] if may_remove(interaction, job) else [])]
     container.add_item(ui.ActionRow(*(job_button(name, job.id, t) for name in names)))
-    for buttons in (await speech_buttons(interaction, job), await gallery_buttons(interaction, job)):
+    for buttons_for in (speech_buttons, film_buttons, gallery_buttons):
+        buttons = await buttons_for(interaction, job)
         if buttons:
             container.add_item(ui.ActionRow(*buttons))
     await calls.answer_with(interaction, view, files)
@@ -59,7 +62,7 @@ async def show_heard(
     if strip is not None:
         files[STRIP] = await asyncio.to_thread(strip_png, strip, palette)
         container.add_item(gallery([ShownPicture(STRIP, strip_alt_text(t, heard))]))
-    lines = [label_lines(t, heard)] if heard.top else []
+    lines = [label_lines(t, heard)] if heard.top and heard.windows else []  # of a story, its message says when
     lines += [Markdown(f"-# {note_text(t, note)}") for note in heard_notes(heard)]
     if lines:
         container.add_item(display(joined("\n", *lines)))

@@ -15,7 +15,7 @@ from bot.discord_api import calls
 from bot.discord_api.markdown import Markdown, channel_mention, formatted, mention
 from bot.requests.answering import language_of
 from bot.requests.services import Interaction, Services, choosable_adapters
-from bot.storage.records import GuildSettings, Listening, OwnWords, RestrictedCheck, SpeechUse, Taken
+from bot.storage.records import Films, GuildSettings, Listening, OwnWords, RestrictedCheck, SpeechUse, Taken
 from bot.views.editors import numbers_editor, words_editor
 from bot.views.texts import Texts, Translation, one_locale_each
 from bot.views.wording import names_of
@@ -335,6 +335,7 @@ SETTINGS: Sequence[Setting] = (
     Setting("gallery", _named("settings.gallery"), _gallery, _choose_gallery),
     Setting("gallery_stars", _named("settings.gallery_stars"), _stars, _choose_stars),
     _choice("restricted_check", RestrictedCheck),
+    _choice("films", Films),
     _choice("speech", SpeechUse),
     Setting("speech_language", _named("settings.speech_language"), _speech_language, _choose_speech_language),
     Setting("language", _named("settings.language"), _language, _choose_language),

@@ -40,6 +40,7 @@ def forget_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None
         "source_id",
         "strip_of",
         "origin",
+        "story",
     )
     nothing = dict.fromkeys((*columns, "ending", "interaction"))
     nobody = {"user_id": 0, "channel_id": 0, "locale": "", "filename": "", "options": ImagineOptions()}
@@ -59,7 +60,9 @@ def forget_recordings(session: Session, author_id: int, now: datetime) -> None:
     shown = [row for row in rows if row.reply is not None]
     session.add_all(ErasureRow(job_id=row.id, since=now, reply=row.reply, but_picture=True) for row in shown)
     session.flush()
-    what_was_heard = dict.fromkeys(("heard", "outcome", "strip_of", "author_id", "source_id", "attachment", "origin"))
+    what_was_heard = dict.fromkeys(
+        ("heard", "outcome", "strip_of", "author_id", "source_id", "attachment", "origin", "story")
+    )
     of_theirs = update(JobRow).where(JobRow.id.in_(theirs))
     session.execute(of_theirs.values(**what_was_heard, filename="", options=ImagineOptions()))
     session.execute(delete(StripRow).where(StripRow.job_id.in_(theirs)))
@@ -79,6 +82,7 @@ def forget_person(session: Session, user_id: int, now: datetime) -> int:
     """Nothing stays of what somebody asked for and chose, and of their recordings; returns how many jobs there were."""
     mine = list(session.scalars(select(JobRow.id).where(JobRow.user_id == user_id)))
     withdraw_copies(session, GalleryRow.user_id == user_id, now)  # also those whose request is forgotten already
+    _withdraw_films(session, user_id, now)
     forget_jobs(session, mine, now)
     forget_recordings(session, user_id, now)
     for table in (ExportRow, LocaleRow, StarredRow):
@@ -87,6 +91,14 @@ def forget_person(session: Session, user_id: int, now: datetime) -> int:
     allowed = SpeechRow.user_id == user_id, SpeechRow.choice != SpeechChoice.NEVER
     session.execute(delete(SpeechRow).where(*allowed))
     return len(mine)
+
+
+def _withdraw_films(session: Session, user_id: int, now: datetime) -> None:
+    """Have the messages removed in which somebody's own voice is heard."""
+    films = session.scalars(select(JobRow).where(JobRow.user_id == user_id, JobRow.story.is_not(None)))
+    shown = [row for row in films if row.reply is not None]
+    session.add_all(ErasureRow(job_id=row.id, since=now, reply=row.reply) for row in shown)
+    session.flush()
 
 
 def forget_server(session: Session, guild_id: int, now: datetime) -> None:

@@ -36,7 +36,7 @@ LIFETIMES: Mapping[str, Mapping[str, Lifetime]] = {
         **dict.fromkeys(
             ("user_id", "author_id", "guild_id", "channel_id", "locale", "filename", "source_id", "asked"), _K
         ),
-        **dict.fromkeys(("options", "heard", "reply", "reply_id", "strip_of", "origin", "outcome"), _K),
+        **dict.fromkeys(("options", "heard", "reply", "reply_id", "strip_of", "origin", "outcome", "story"), _K),
     },
     "strips": dict.fromkeys(("job_id", "cells"), _K),
     "ledger": dict.fromkeys(("id", "at", "job_id", "user_id", "guild_id", "kind"), _H),

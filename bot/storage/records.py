@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from bot.storage.story import Story
 from core.events import HeardSummary
 from core.generation.protocol import Note
 from core.hearing.palette import Palette
@@ -57,6 +58,13 @@ class SpeechUse(StrEnum):
     PAINTED = "painted"
     ASKED = "asked"
     """It is painted when the speaker asks for that."""
+    NEVER = "never"
+
+
+class Films(StrEnum):
+    """Whether films are made of recordings in a server."""
+
+    MADE = "made"
     NEVER = "never"
 
 
@@ -200,6 +208,8 @@ class How(StrEnum):
     """What is said is painted, which was not known before."""
     SOUNDS = "sounds"
     """The sounds are painted instead of what is said."""
+    FILM = "film"
+    """A film is made of its recording."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +227,7 @@ class NewJob:
     `asked`: somebody wanted it; the bot did not take the recording up by itself. `strip_of` names the job that the
     sound's strip is kept with. `request_key` is what the request is known by, however often Discord tells of it.
     `author_id` sent the recording; None: whoever asks. `origin`: the picture that this one is made from. `outcome`: it
-    is painted already, and `attachment` is where.
+    is painted already, and `attachment` is where. `story`: a film is to be made of the recording.
     """
 
     user_id: int
@@ -237,6 +247,7 @@ class NewJob:
     author_id: int | None = None
     origin: Origin | None = None
     outcome: Outcome | None = None
+    story: Story | None = None
 
     @property
     def speaker_id(self) -> int:
@@ -246,6 +257,8 @@ class NewJob:
     @property
     def pictures(self) -> int:
         """How many pictures limits count it as."""
+        if self.story is not None:
+            return self.story.most
         return 0 if self.origin is not None and self.origin.how is How.PICKED else self.options.count
 
 
@@ -254,7 +267,7 @@ class Job:
     """An accepted request: what was asked, how far it is, and what came of it. `run` is the start that accepted it.
 
     `attempts` counts how often the process ended while it was worked on. `picture` names the file of a picture that is
-    painted and has not been shown yet. With an `ending`, only that is still to be said.
+    painted, or of a film, and has not been shown yet. With an `ending`, only that is still to be said.
     """
 
     id: int
@@ -281,6 +294,7 @@ class Job:
     ending: Ending | None
     interaction: InteractionAddress | None
     origin: Origin | None
+    story: Story | None
 
     @property
     def shown(self) -> HeardSummary | None:
@@ -329,6 +343,7 @@ class GuildSettings:
     speech_language: str | None = None
     """What is spoken there, as Whisper calls it; None: what whoever runs the bot says, or what it seems to be."""
     restricted_check: RestrictedCheck = RestrictedCheck.OFF
+    films: Films = Films.MADE
     gallery: int | None = None
     """The channel that pictures are shared in."""
     gallery_stars: int = 0

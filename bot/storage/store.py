@@ -37,6 +37,7 @@ from bot.storage.records import (
     Waiting,
 )
 from bot.storage.servers import Servers
+from bot.storage.stories import Stories, files_of
 from bot.storage.tables import (
     ErasureRow,
     ExportRow,
@@ -72,6 +73,7 @@ class Store:
         self.notes = Notes(self._database)
         self.erasures = Erasures(self._database)
         self.galleries = Galleries(self._database)
+        self.stories = Stories(self._database, self._files)
 
     async def open(self) -> None:
         """Create the file and its tables where they are missing. Raises StoreUnusable."""
@@ -84,7 +86,10 @@ class Store:
                 select(JobRow.id).where(JobRow.state == JobState.WAITING, JobRow.outcome.is_(None))
             )
             pictures = await session.scalars(select(JobRow.picture).where(JobRow.state == JobState.WAITING))
+            is_story = JobRow.state == JobState.WAITING, JobRow.story.is_not(None)
+            stories = await session.execute(select(JobRow.id, JobRow.story).where(*is_story))
             named = {_recording_of(job_id) for job_id in unpainted} | {name for name in pictures if name is not None}
+            named |= {name for job_id, story in stories if story for name in files_of(job_id, story)}
         suspects = await asyncio.to_thread(self._files.marked)
         if suspects:
             log.warning("the last run ended while it worked on the jobs %s", ", ".join(map(str, suspects)))

@@ -23,6 +23,7 @@ from bot.storage.records import (
     Place,
     ReplyAddress,
 )
+from bot.storage.story import Story
 from core.events import HeardSummary
 from core.hearing.strip import Strip
 from core.options import ImagineOptions
@@ -106,6 +107,7 @@ class JobRow(Base):
     ending: Mapped[Ending | None] = mapped_column(_Plain(Ending))
     interaction: Mapped[InteractionAddress | None] = mapped_column(_Plain(InteractionAddress))
     origin: Mapped[Origin | None] = mapped_column(_Plain(Origin))
+    story: Mapped[Story | None] = mapped_column(_Plain(Story))
 
     def as_job(self) -> Job:
         """The row as a plain value."""

@@ -16,7 +16,7 @@ PICKS = ("pick1", "pick2", "pick3", "pick4")
 """They choose one of the pictures above them."""
 WHATS = (
     "again", "four", "four_told", "closer", *PICKS, "larger", "change", "more",
-    "silence", "understood", "say", "sounds", "recipe", "report", "delete", "cancel",
+    "silence", "understood", "say", "sounds", "film", "film_told", "recipe", "report", "delete", "cancel",
 )  # fmt: skip
 FORMERLY = {"edit": "change", "heard": "more"}
 """What buttons of older messages mean."""

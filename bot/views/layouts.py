@@ -30,6 +30,7 @@ class Controls(Enum):
     NONE = auto()
     CANCEL = auto()
     PICTURE = auto()
+    FILM = auto()
     ENLARGEABLE = auto()
     """A picture that can be made larger here."""
     SEVERAL = auto()
@@ -44,6 +45,7 @@ BUTTONS = {
     Controls.NONE: (),
     Controls.CANCEL: ("cancel",),
     Controls.PICTURE: ("again", "four", "change", "more"),
+    Controls.FILM: ("more",),
     Controls.ENLARGEABLE: ("again", "four", "larger", "change", "more"),
     Controls.SEVERAL: (*PICKS, "closer"),
     Controls.AGAIN: ("again",),
@@ -65,7 +67,8 @@ class ShownPicture:
 class Screen:
     """All that a job's message shows.
 
-    `status` says how far it is, below what was `heard`; `palette` are the picture's colours.
+    `status` says how far it is, below what was `heard` and the `lines` about its parts; `palette` are the picture's
+    colours. A `film` stands above the pictures.
     """
 
     job_id: int
@@ -75,6 +78,8 @@ class Screen:
     notes: tuple[Note, ...] = ()
     controls: Controls = Controls.CANCEL
     palette: Palette | None = None
+    lines: tuple[Markdown, ...] = ()
+    film: ShownPicture | None = None
 
 
 def new_layout() -> ui.LayoutView:
@@ -94,6 +99,8 @@ def build_layout(screen: Screen, t: Translation, marker: int) -> ui.LayoutView:
     """The message for `screen`. `marker` is a number that nobody sees, by which the message is found again."""
     view, container = new_layout(), new_container(screen.palette, marker)
     view.add_item(container)
+    if screen.film is not None:
+        container.add_item(gallery([screen.film]))
     if screen.pictures:
         container.add_item(gallery(screen.pictures))
     container.add_item(display(_text(screen, t)))
@@ -107,7 +114,7 @@ def _text(screen: Screen, t: Translation) -> Markdown:
     small = [*([screen.status] if screen.status else ()), *(note_text(t, note) for note in screen.notes)]
     if screen.heard is None:
         return joined("\n", *small)
-    return joined("\n", heard_line(t, screen.heard), *(Markdown(f"-# {line}") for line in small))
+    return joined("\n", heard_line(t, screen.heard), *screen.lines, *(Markdown(f"-# {line}") for line in small))
 
 
 def build_picture_alone(job_id: int, pictures: Sequence[str], *, is_covered: bool, t: Translation) -> ui.LayoutView:

@@ -130,7 +130,11 @@ def picture_alt_text(t: Translation, heard: HeardSummary, options: ImagineOption
     """What the picture was painted from and in which style, for those who cannot see it."""
     if options.prompt is not None:
         return stripped(t.plain("alt.words", words=options.prompt), LONGEST_ALT_TEXT)
-    style, labels = options.style or heard.style, said_title(heard) or listed(t, heard.top)
+    return alt_text_of(t, said_title(heard) or listed(t, heard.top), options.style or heard.style)
+
+
+def alt_text_of(t: Translation, labels: str, style: Style | None) -> str:
+    """What a picture of these things was painted from and in which style."""
     if style in (None, Style.NONE):
         return stripped(t.plain("alt.picture", labels=labels), LONGEST_ALT_TEXT)
     named = t.plain(f"style.{style.value}")

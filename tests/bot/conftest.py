@@ -24,6 +24,7 @@ from tests.bot.flaky import flaky  # noqa: F401
 from tests.bot.gallery import server  # noqa: F401
 from tests.bot.painter import ScriptedPainter
 from tests.bot.picture_check import takes_red_for_unfit
+from tests.bot.storyteller import ScriptedStory
 from tests.bot.world import World
 from tests.speech.scripted import Said
 
@@ -111,11 +112,18 @@ def said() -> Said | None:
 
 
 @pytest.fixture
+def story() -> ScriptedStory:
+    """What tells stories."""
+    return ScriptedStory()
+
+
+@pytest.fixture
 async def make_bot(
     bot_settings: BotSettings,
     core_settings: CoreSettings,
     painter: ScriptedPainter,
     said: Said | None,
+    story: ScriptedStory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Callable[[], ImagineBot]]:
     """Makes bots on the same data directory, and closes them all in the end."""
@@ -136,7 +144,7 @@ async def make_bot(
             make_writer=said.writer if said else None,
         )
         engines.append(engine)
-        bot = ImagineBot(bot_settings, engine, read_file=read_file)
+        bot = ImagineBot(bot_settings, engine, read_file=read_file, tell=story.tell)
         bot._take_up.change_interval(seconds=60)  # each of its rounds costs real time, however fast the clock goes
         bots.append(bot)
         return bot
@@ -154,6 +162,9 @@ def simcord_bot(make_bot: Callable[[], ImagineBot]) -> ImagineBot:
 
 
 @pytest.fixture
-async def world(simcord_env: Env, painter: ScriptedPainter, make_bot: Callable[[], ImagineBot]) -> World:
+async def world(
+    simcord_env: Env, painter: ScriptedPainter, story: ScriptedStory, make_bot: Callable[[], ImagineBot]
+) -> World:
     """A server with a text channel, Alice and Bob in it, and the bot."""
+    story.env = simcord_env
     return World(simcord_env, painter, make_bot)

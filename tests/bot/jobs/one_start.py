@@ -43,6 +43,7 @@ from core.prompting.scene import Scene
 from core.prompting.words import WordList
 from core.provenance.manifest import unsigned
 from core.recipe import Recipe
+from core.stories.story import tell
 from tests.bot.jobs.discord_model import DiscordModel
 from tests.loopback.painter import SIZE, colour
 
@@ -133,6 +134,7 @@ class OneStart:
         services = JobServices(
             client=client,
             engine=cast(Engine, SeedEngine()),
+            tell=tell,
             store=store,
             texts=TEXTS,
             edit_limiter=EditLimiter(0),

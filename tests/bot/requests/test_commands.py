@@ -129,7 +129,7 @@ async def test_command_names_are_translated(world: World) -> None:
 
     assert payloads["Imagine this sound"]["name_localizations"]["de"] == "Diesen Klang malen"
     options = {option["name"]: option for option in payloads["imagine-sound"]["options"]}
-    assert set(options) == {"file", "mine", "gallery", "settings", "queue", "help", "privacy"}
+    assert set(options) == {"file", "story", "mine", "gallery", "settings", "queue", "help", "privacy"}
     assert options["help"]["name_localizations"] == {
         "de": "hilfe", "fr": "aide", "es-ES": "ayuda", "es-419": "ayuda", "pt-BR": "ajuda", "ja": "ヘルプ",
     }  # fmt: skip

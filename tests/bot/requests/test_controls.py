@@ -107,7 +107,7 @@ async def test_menu_shows_strip_and_times_to_the_one_who_asks(painted: World) ->
     assert names_of(menu) == ["strip.png"]
     assert list(buttons_of(menu)) == ["Recipe", "Report"]
     mine = await menu_of(painted.alice, painted.reply(painted.channel))
-    assert list(buttons_of(mine)) == ["Recipe", "Report", "Delete"]
+    assert list(buttons_of(mine)) == ["Recipe", "Report", "Delete", "Make a film"]
 
 
 async def test_menu_is_closed_when_its_picture_is_deleted(painted: World) -> None:

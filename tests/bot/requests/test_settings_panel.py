@@ -12,7 +12,7 @@ from bot.discord_api.markdown import Markdown
 from bot.requests import settings_panel
 from bot.requests.services import Interaction
 from bot.requests.settings_table import SETTINGS, PanelState, Setting
-from bot.storage.records import GuildSettings, Listening
+from bot.storage.records import Films, GuildSettings, Listening
 from bot.views.texts import Translation
 from core.prompting.styles import Style
 from tests.bot.sounds import noise
@@ -96,6 +96,15 @@ async def test_default_style(world: World, manager: MemberActor) -> None:
     await world.post_voice_note(world.alice, world.channel)
 
     assert "comic book panel" in world.painter.orders[0].request.prompt.text
+
+
+async def test_films_are_switched_off_and_on(world: World, manager: MemberActor) -> None:
+    panel = await open_panel(world, manager, page=1)
+    await manager.select(panel, ["never"], custom_id="settings:films")
+    assert (await settings(world)).films is Films.NEVER
+    panel = await open_panel(world, manager, page=1)
+    await manager.select(panel, ["made"], custom_id="settings:films")
+    assert (await settings(world)).films is Films.MADE
 
 
 async def test_who_may_use_it(world: World, manager: MemberActor) -> None:
