@@ -59,6 +59,7 @@ from core.engine import Engine
 from core.pace import Pace
 from core.prompting.words import BLOCKED_WORDS, WordList, read_word_list
 from core.stories.story import tell
+from core.stories.workplace import remove_abandoned
 
 log = logging.getLogger(__name__)
 
@@ -238,6 +239,7 @@ class ImagineBot(ServiceClient):
         """Delete what has been kept long enough. A loop ends for good at its first error, so that none gets out."""
         store, kept = self.services.store, timedelta(days=self.services.settings.keep_days)
         try:
+            await asyncio.to_thread(remove_abandoned)
             gone = await store.purge(self.services.now() - kept, self.services.now())
         except Exception:
             log.exception("could not delete what has been kept long enough; I try again soon")

@@ -6,11 +6,9 @@ It asks the engine for everything but the cut and the film, and knows nothing of
 import asyncio
 import logging
 import secrets
-import shutil
-import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import TypeVar
 from PIL.Image import Image
 
 from core.engine import Engine
-from core.errors import InvalidOptions, NoSpaceForFilm, NothingHeard, PaintingError, PictureBlocked
+from core.errors import InvalidOptions, NothingHeard, PaintingError, PictureBlocked
 from core.generation.protocol import MAX_SEED, Painted
 from core.options import ImagineOptions, PictureCheck
 from core.stories.events import (
@@ -36,6 +34,7 @@ from core.stories.events import (
 from core.stories.film import FilmOptions, Shot, make_film
 from core.stories.scenes import scenes_of
 from core.stories.soundtrack import extract
+from core.stories.workplace import workplace
 from core.telling import can_be_painted, check_words, labels_in_recipe
 from core.threads import in_daemon_thread, yield_to_others
 
@@ -82,7 +81,7 @@ async def tell(
     seed = secrets.randbelow(MAX_SEED) if options.imagine.seed is None else options.imagine.seed
     imagine = replace(options.imagine, seed=seed, near=None, count=1, prompt=None, said=None)
     check_words(refuses, imagine.negative_prompt)
-    async with _directory() as directory:
+    async with workplace() as directory:
         cut, sound = await _cut(engine, recording, imagine, directory, user)
         check_words(
             refuses, *(text for scene in cut.scenes for text in (scene.prompt.text, scene.prompt.negative_text))
@@ -92,6 +91,8 @@ async def tell(
         async with aclosing(teller.paint()) as events:
             async for event in events:
                 yield event
+        if not teller.model:  # all was painted before a restart
+            teller.model = (await engine.info()).model
         async with aclosing(_film(teller, sound, directory / "story.mp4", options)) as frames:
             async for frame in frames:
                 yield frame
@@ -236,18 +237,3 @@ async def _in_thread(work: Callable[[threading.Event], Result]) -> Result:
     finally:
         stop.set()
         await asyncio.wait((future,), timeout=STOPPING_S)
-
-
-@asynccontextmanager
-async def _directory() -> AsyncGenerator[Path, None]:
-    """A directory for one story, which is removed with all that is in it. Raises NoSpaceForFilm."""
-    try:
-        # a moment's work; in another thread a cancellation would leave a directory that nobody knows
-        directory = Path(tempfile.mkdtemp(prefix="imagine-sound-"))
-    except OSError as error:
-        log.warning("no directory for a story", exc_info=True)
-        raise NoSpaceForFilm from error
-    try:
-        yield directory
-    finally:
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)

@@ -20,6 +20,7 @@ from core.loop_lag import LoopLag
 from core.models import ModelStore
 from core.prompting.words import BLOCKED_WORDS, read_word_list
 from core.settings import CoreSettings
+from core.stories.workplace import remove_abandoned
 from core.web.access import Access, add_headers, guard
 from core.web.answers import tell_errors
 from core.web.api import Api
@@ -119,6 +120,7 @@ async def _sweep(shelf: Shelf) -> None:
     while True:
         try:
             gone = await asyncio.to_thread(shelf.sweep)
+            await asyncio.to_thread(remove_abandoned)
         except OSError:
             log.exception("could not remove the page's old pictures; I try again")
         else:

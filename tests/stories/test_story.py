@@ -1,6 +1,9 @@
 """A recording of three things becomes a film of three scenes; what goes wrong is one sentence and leaves no rubbish."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -28,6 +31,7 @@ from core.settings import CoreSettings
 from core.speech.spoken import SaidScene
 from core.stories.events import Cut, Filmed, Filming, SceneLost, ScenePainted, ScenePaints, StoryEvent
 from core.stories.story import StoryOptions, tell
+from core.stories.workplace import remove_abandoned, workplace
 from tests.bot.painter import ScriptedPainter
 from tests.speech.babble import babble
 from tests.speech.scripted import Said, Scripted
@@ -256,3 +260,30 @@ async def test_what_is_said_is_seen_in_its_scene(settings: CoreSettings, painter
     (cut,) = of(Cut, events)
     assert [scene.words for scene in cut.scenes] == ["my dog ran into the water", ""]
     assert "a dog running into the water" in cut.scenes[0].prompt.text
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from core.stories.workplace import workplace
+async def main():
+    async with workplace() as directory:
+        (directory / "sound.wav").write_bytes(b"somebody speaks")
+        os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+
+
+def test_what_a_killed_story_left_is_removed_by_whoever_looks_next(temporary: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED], env=os.environ | {"TMPDIR": str(temporary)}, check=False)
+    (left,) = left_in(temporary)
+    assert remove_abandoned() == 0, "it may have begun just now"
+    os.utime(left, (0, 0))
+    assert remove_abandoned() == 1
+    assert left_in(temporary) == []
+
+
+async def test_what_a_story_has_that_is_told_now_stays(temporary: Path) -> None:
+    async with workplace() as directory:
+        os.utime(directory, (0, 0))
+        assert remove_abandoned() == 0
+        assert directory.is_dir()
