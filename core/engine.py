@@ -195,14 +195,19 @@ class Engine:
         return heard if may_understand else replace(heard, voice=None)
 
     async def understand(
-        self, heard: Heard | None, options: ImagineOptions = DEFAULTS, *, user: str = ""
+        self,
+        heard: Heard | None,
+        options: ImagineOptions = DEFAULTS,
+        *,
+        user: str = "",
+        allows: Callable[[], bool] = lambda: True,
     ) -> Understood | None:
         """What was said in it, or what `options` say without any recording; None where nobody speaks.
 
-        It takes no longer than SPEECH_PATIENCE_S. Raises ShuttingDown.
+        It takes no longer than SPEECH_PATIENCE_S. `allows`: as `allows_words` of `imagine`. Raises ShuttingDown.
         """
         summary = HeardSummary.of_nothing() if heard is None else heard.summary
-        spoken = await self._understander.spoken(heard, summary, options, user=user)
+        spoken = await self._understander.spoken(heard, summary, options, user=user, allows=allows)
         return None if spoken is None else await self._understood(summary, spoken, options)
 
     async def _know_painter(self) -> None:
@@ -330,8 +335,7 @@ class Engine:
 
     def loaded_info(self) -> GeneratorInfo | None:
         """The same, without waiting: None while the model is not loaded."""
-        generator = self._painter.loaded
-        return generator.info() if generator is not None else None
+        return None if (generator := self._painter.loaded) is None else generator.info()
 
     def load_failure(self) -> BaseException | None:
         """Why nothing can be painted now, where that is known."""
@@ -350,8 +354,7 @@ class Engine:
 
     def figures(self) -> Figures:
         """What the painter has counted since it was loaded."""
-        generator = self._painter.loaded
-        return Figures() if generator is None else generator.figures()
+        return Figures() if (generator := self._painter.loaded) is None else generator.figures()
 
     async def ears(self) -> EarPool:
         """The sound classifiers, loaded at the first call; a failed load is tried again at the next."""

@@ -1,13 +1,12 @@
 """What every job under way works with."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 import discord
-from PIL.Image import Image
 
 from bot.discord_api.pacing import EditLimiter
 from bot.discord_api.recent_tokens import RecentTokens
@@ -35,8 +34,8 @@ class Tell(Protocol):
         options: StoryOptions,
         *,
         user: str,
-        painted: Mapping[int, Image],
         refuses: Callable[[str], bool],
+        allows_words: Callable[[], bool],
         check: PictureCheck | None,
     ) -> AsyncGenerator[StoryEvent, None]:
         """The stream of a story's events."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bot.discord_api.calls import TooLarge
@@ -100,10 +101,10 @@ class StoryRun(AnswerRun):
         return services.tell(
             services.engine,
             recording,
-            StoryOptions(options, max_bytes=services.places.file_limit(job)),
+            StoryOptions(options, max_bytes=services.places.file_limit(job), painted=self._scenes.images),
             user=str(job.user_id),
-            painted=self._scenes.images,
             refuses=(await self._refused_words()).holds,
+            allows_words=partial(services.speakers.allow, job.speaker_id),
             check=await check_for(services, job),
         )
 

@@ -4,7 +4,8 @@ What is said needs the engine, so that this is asyncio's; what is pure of it lie
 paints nothing.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,17 +34,37 @@ class _Part:
     understood: Understood | None = None
 
 
-async def scenes_of(
-    engine: Engine, heard: Heard, sound: Path, options: ImagineOptions, *, user: str
-) -> tuple[StoryScene, ...]:
+@dataclass(frozen=True)
+class Listening:
+    """Who understands what, for whom: `options` are for all scenes, `user` is whom recognition is fair to.
+
+    `allows` says whether words may still be recognised; see Engine.imagine.
+    """
+
+    engine: Engine
+    options: ImagineOptions
+    user: str
+    allows: Callable[[], bool]
+
+    async def part(self, heard: Heard, span: Span) -> Heard:
+        """What is heard in `span`."""
+        return await self.engine.part(heard, span.begins_s, span.ends_s, self.options)
+
+    async def understand(self, heard: Heard) -> Understood | None:
+        """What is said there, if anything of it is seen."""
+        understood = await self.engine.understand(heard, self.options, user=self.user, allows=self.allows)
+        return understood if understood is not None and understood.spoken.outcome is Outcome.SEEN else None
+
+
+async def scenes_of(listening: Listening, heard: Heard, sound: Path) -> tuple[StoryScene, ...]:
     """The scenes of what was `heard`, whose sound is the WAV `sound`. Raises ShuttingDown, OSError."""
-    spans = cut(heard.summary.windows, heard.clip.samples)
-    parts = [part for span in spans for part in await _parts_of(engine, heard, span, options, user, len(spans))]
+    spans = await asyncio.to_thread(cut, heard.summary.windows, heard.clip.samples)
+    parts = [part for span in spans for part in await _parts_of(listening, heard, span, len(spans))]
     scenes = in_one_hand(
         [part.understood.scene if part.understood else part.heard.scene for part in parts],
         [part.span.seconds for part in parts],
     )
-    leans = balances(sound, [part.span for part in parts])
+    leans = await asyncio.to_thread(balances, sound, [part.span for part in parts])
     return tuple(
         [
             StoryScene(
@@ -52,7 +73,7 @@ async def scenes_of(
                 title=title_of(scene),
                 top=part.heard.summary.top,
                 scene=scene,
-                prompt=await engine.words_for(scene, options),
+                prompt=await listening.engine.words_for(scene, listening.options),
                 words=part.understood.spoken.words if part.understood else "",
                 balance=lean,
             )
@@ -61,11 +82,9 @@ async def scenes_of(
     )
 
 
-async def _parts_of(
-    engine: Engine, heard: Heard, span: Span, options: ImagineOptions, user: str, spans: int
-) -> Sequence[_Part]:
+async def _parts_of(listening: Listening, heard: Heard, span: Span, spans: int) -> Sequence[_Part]:
     """A span as one scene, or as several where different things to see are said in it."""
-    whole = _Part(span, await engine.part(heard, span.begins_s, span.ends_s, options))
+    whole = _Part(span, await listening.part(heard, span))
     voice = whole.heard.voice
     if voice is None:
         return [whole]
@@ -74,9 +93,9 @@ async def _parts_of(
         pieces = at_pauses(frame_levels(heard.clip.samples), span, most=1 + MOST_SCENES - spans)
     told: list[_Part] = []
     for piece in pieces:
-        part = whole if piece == span else _Part(piece, await engine.part(heard, piece.begins_s, piece.ends_s, options))
-        understood = await engine.understand(part.heard, options, user=user)
-        if understood is not None and understood.spoken.outcome is Outcome.SEEN:
+        part = whole if piece == span else _Part(piece, await listening.part(heard, piece))
+        understood = await listening.understand(part.heard)
+        if understood is not None:
             told.append(replace(part, understood=understood))
         elif told:  # nothing to see is said there: what was seen before stays
             told[-1] = replace(told[-1], span=Span(told[-1].span.begins_s, piece.ends_s))

@@ -32,7 +32,7 @@ from core.stories.events import (
     StoryScene,
 )
 from core.stories.film import FilmOptions, Shot, make_film
-from core.stories.scenes import scenes_of
+from core.stories.scenes import Listening, scenes_of
 from core.stories.soundtrack import extract
 from core.stories.workplace import workplace
 from core.telling import can_be_painted, check_words, labels_in_recipe
@@ -55,11 +55,14 @@ class StoryOptions:
     """What somebody chose for a story: `imagine` for its pictures, of which one seed and one style are for all.
 
     The film is no larger than `max_bytes`. `captions`: whether each scene's title is written into the picture.
+    `painted` are pictures of scenes that were painted before a restart, by number: with the same recording, options
+    and seed these are not painted again, and no event comes of them.
     """
 
     imagine: ImagineOptions = field(default_factory=ImagineOptions)
     max_bytes: int | None = None
     captions: bool = False
+    painted: Mapping[int, Image] = field(default_factory=dict)
 
 
 async def tell(
@@ -68,26 +71,25 @@ async def tell(
     options: StoryOptions,
     *,
     user: str = "",
-    painted: Mapping[int, Image] | None = None,
     refuses: Callable[[str], bool] = lambda text: False,
+    allows_words: Callable[[], bool] = lambda: True,
     check: PictureCheck | None = None,
 ) -> AsyncGenerator[StoryEvent, None]:
     """The story of `recording`: see `events.py`. Its film lies in a directory that is removed when the stream ends.
 
-    `painted` are pictures of scenes that were painted before a restart, by number: with the same recording, options
-    and seed these are not painted again, and no event comes of them. `refuses`, `check`: see Engine.imagine. Raises as
-    Engine.imagine does, and StoryError where the film cannot be made.
+    `refuses`, `allows_words`, `check`: see Engine.imagine. Raises as that does, and StoryError where the film cannot be
+    made.
     """
     seed = secrets.randbelow(MAX_SEED) if options.imagine.seed is None else options.imagine.seed
     imagine = replace(options.imagine, seed=seed, near=None, count=1, prompt=None, said=None)
     check_words(refuses, imagine.negative_prompt)
     async with workplace() as directory:
-        cut, sound = await _cut(engine, recording, imagine, directory, user)
+        cut, sound = await _cut(Listening(engine, imagine, user, allows_words), recording, directory)
         check_words(
             refuses, *(text for scene in cut.scenes for text in (scene.prompt.text, scene.prompt.negative_text))
         )
         yield cut
-        teller = _Teller(engine, cut.scenes, imagine, user, check, dict(painted or {}))
+        teller = _Teller(engine, cut.scenes, imagine, user, check, dict(options.painted))
         async with aclosing(teller.paint()) as events:
             async for event in events:
                 yield event
@@ -98,10 +100,9 @@ async def tell(
                 yield frame
 
 
-async def _cut(
-    engine: Engine, recording: bytes | Path, options: ImagineOptions, directory: Path, user: str
-) -> tuple[Cut, Path]:
+async def _cut(listening: Listening, recording: bytes | Path, directory: Path) -> tuple[Cut, Path]:
     """What was heard, in scenes, and its sound."""
+    engine, options = listening.engine, listening.options
     heard = await engine.hear(recording, options, longest_s=engine.settings.story_seconds)
     if not can_be_painted(heard.summary, options):
         raise NothingHeard
@@ -111,7 +112,7 @@ async def _cut(
     await _in_thread(
         lambda stop: extract(recording, sound, begins_s=clip.begins_s, seconds=duration_s, limits=limits, stop=stop)
     )
-    scenes = await scenes_of(engine, heard, sound, options, user=user)
+    scenes = await scenes_of(listening, heard, sound)
     scenes = (*scenes[:-1], replace(scenes[-1], ends_s=duration_s))
     assert options.seed is not None
     return Cut(scenes, duration_s, options.seed, clip.begins_s, clip.shortened), sound

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,12 +84,12 @@ class ScriptedStory:
         options: StoryOptions,
         *,
         user: str = "",
-        painted: Mapping[int, Image.Image] | None = None,
         refuses: Callable[[str], bool] = lambda text: False,
+        allows_words: Callable[[], bool] = lambda: True,
         check: PictureCheck | None = None,
     ) -> AsyncGenerator[StoryEvent, None]:
         data = recording if isinstance(recording, bytes) else await asyncio.to_thread(recording.read_bytes)
-        there = dict(painted or {})
+        there = dict(options.painted)
         self.told.append(Told(data, options, user, tuple(sorted(there)), refuses, check))
         with tempfile.TemporaryDirectory() as directory:
             self.directories.append(Path(directory))

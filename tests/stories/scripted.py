@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,8 +58,8 @@ class ScriptedStory:
         options: StoryOptions,
         *,
         user: str = "",
-        painted: Mapping[int, Image.Image] | None = None,
         refuses: Callable[[str], bool] = lambda text: False,
+        allows_words: Callable[[], bool] = lambda: True,
         check: PictureCheck | None = None,
     ) -> AsyncGenerator[StoryEvent, None]:
         data = recording if isinstance(recording, bytes) else recording.read_bytes()  # noqa: ASYNC240 - a test's file

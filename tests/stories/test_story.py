@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -207,7 +208,7 @@ async def test_scenes_that_were_painted_before_a_restart_are_not_painted_again(
     engine: Engine, painter: Failing
 ) -> None:
     kept = {0: Image.new("RGB", (64, 64), "red"), 1: Image.new("RGB", (64, 64), "blue")}
-    events = [event async for event in tell(engine, THREE, CHOSEN, painted=kept)]
+    events = [event async for event in tell(engine, THREE, replace(CHOSEN, painted=kept))]
     assert [event.number for event in of(ScenePainted, events)] == [2]
     assert len(painter.orders) == 1
     assert events[-1].film.poster.getpixel((0, 0)) == (255, 0, 0)  # type: ignore[union-attr]
@@ -260,6 +261,19 @@ async def test_what_is_said_is_seen_in_its_scene(settings: CoreSettings, painter
     (cut,) = of(Cut, events)
     assert [scene.words for scene in cut.scenes] == ["my dog ran into the water", ""]
     assert "a dog running into the water" in cut.scenes[0].prompt.text
+
+
+async def test_words_that_may_not_be_recognised_any_more_are_not_in_it(
+    settings: CoreSettings, painter: Failing
+) -> None:
+    recogniser = Scripted("my dog ran into the water")
+    said = Said(recogniser, ("my dog ran into the water", SaidScene(("a dog",), kind="story")))
+    async with Engine(
+        settings, make_generator=lambda *_: painter, make_recogniser=said.recogniser, make_writer=said.writer
+    ) as engine:
+        events = [event async for event in tell(engine, babble(6.0), CHOSEN, allows_words=lambda: False)]
+    (cut,) = of(Cut, events)
+    assert [scene.words for scene in cut.scenes] == [""]
 
 
 KILLED = """

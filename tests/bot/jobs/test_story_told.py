@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
 import discord
 import numpy as np
 import pytest
-from PIL import Image
 from simcord.actors import MemberActor
 
 from core.engine import Engine
@@ -33,11 +32,11 @@ class RealStory(ScriptedStory):
         options: StoryOptions,
         *,
         user: str = "",
-        painted: Mapping[int, Image.Image] | None = None,
         refuses: Callable[[str], bool] = lambda text: False,
+        allows_words: Callable[[], bool] = lambda: True,
         check: PictureCheck | None = None,
     ) -> AsyncGenerator[StoryEvent, None]:
-        told = tell(engine, recording, options, user=user, painted=painted, refuses=refuses, check=check)
+        told = tell(engine, recording, options, user=user, refuses=refuses, allows_words=allows_words, check=check)
         async with aclosing(told) as events:
             async for event in events:
                 yield event
