@@ -28,6 +28,7 @@ from core.checker import COVERED
 from core.errors import FilmTooLarge
 from core.generation.protocol import Loading, Painting, Picture, Queued
 from core.prompting.styles import Style
+from core.stories.counted import counted
 from core.stories.cutting import MOST_SCENES
 from core.stories.events import Cut, Filmed, Filming, SceneLost, ScenePainted, ScenePaints, StoryEvent
 from core.stories.story import StoryOptions
@@ -98,7 +99,7 @@ class StoryRun(AnswerRun):
         services, job = self._services, self._job
         may_know_words = services.speakers.allow(job.speaker_id)
         options = replace(job.options, spoken_words=job.options.spoken_words and may_know_words)
-        return services.tell(
+        story = services.tell(
             services.engine,
             recording,
             StoryOptions(options, max_bytes=services.places.file_limit(job), painted=self._scenes.images),
@@ -107,6 +108,7 @@ class StoryRun(AnswerRun):
             allows_words=partial(services.speakers.allow, job.speaker_id),
             check=await check_for(services, job),
         )
+        return counted("discord", story)
 
     async def _take(self, event: StoryEvent) -> None:
         match event:

@@ -16,6 +16,7 @@ from core.checker import COVERED
 from core.engine import Engine
 from core.generation.protocol import Loading, Painting, Picture, Queued
 from core.pictures import poster_file
+from core.stories.counted import counted
 from core.stories.events import Cut, Film, Filmed, Filming, SceneLost, ScenePainted, ScenePaints, StoryEvent
 from core.stories.story import StoryOptions, tell
 from core.web import film_wording
@@ -71,7 +72,7 @@ class FilmJobs:
     async def _work(self, job: FilmJob, recording: Path, options: StoryOptions) -> None:
         story = tell(self._engine, recording, options, user=f"page {job.browser}", refuses=self._refuses)
         try:
-            async with aclosing(story) as events:
+            async with aclosing(counted("page", story)) as events:
                 async for event in events:
                     await self._take(job, event)
         finally:
