@@ -52,6 +52,7 @@ def cold(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, int, int, bool,
     ran = subprocess.run([sys.executable, "-c", COLD, *arguments], capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
     done, full, spared, collecting, modules = json.loads(ran.stdout.splitlines()[-1])
+    assert done == 0, ran.stderr
     return done, full, spared, collecting, set(modules)
 
 

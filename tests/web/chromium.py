@@ -64,7 +64,8 @@ class Visit:
         return found
 
     async def findings(self) -> list[str]:
-        """What axe finds and what it does not see, in the light and in the dark."""
+        """What axe finds and what it does not see, in the light and in the dark, once the style sheet is there."""
+        await self.page.wait_for_load_state("load")
         found: list[str] = []
         schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
         for scheme in schemes:
