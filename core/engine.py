@@ -155,7 +155,7 @@ class Engine:
         )
         if spoken is not None:
             if spoken.said is not None and spoken.said.subjects:
-                await self._know_painter()
+                await self.know_painter()
             understood = await self._understood(summary, spoken, options)
             yield understood
             summary = summary.understood(understood)
@@ -200,17 +200,18 @@ class Engine:
         options: ImagineOptions = DEFAULTS,
         *,
         user: str = "",
+        refuses: Callable[[str], bool] = lambda text: False,
         allows: Callable[[], bool] = lambda: True,
     ) -> Understood | None:
         """What was said in it, or what `options` say without any recording; None where nobody speaks.
 
-        It takes no longer than SPEECH_PATIENCE_S. `allows`: as `allows_words` of `imagine`. Raises ShuttingDown.
+        It takes no longer than SPEECH_PATIENCE_S. `refuses`, `allows`: see `imagine`. Raises ShuttingDown.
         """
         summary = HeardSummary.of_nothing() if heard is None else heard.summary
-        spoken = await self._understander.spoken(heard, summary, options, user=user, allows=allows)
+        spoken = await self._understander.spoken(heard, summary, options, user=user, refuses=refuses, allows=allows)
         return None if spoken is None else await self._understood(summary, spoken, options)
 
-    async def _know_painter(self) -> None:
+    async def know_painter(self) -> None:
         """Wait for the painter, which may know few words; for a large one, which knows all, not to the end."""
         with suppress(TimeoutError, ImagineSoundError):
             async with asyncio.timeout(self.settings.speech_patience_s):

@@ -100,6 +100,8 @@ async def answer_request(
         return True
     if message is None:
         log.warning("job %d: its interaction came too late, and nobody can be told", job.id)
+        if job.story is not None:
+            await services.store.stories.count(job.id, 0)
         await services.store.finish(job.id, JobState.CANCELLED)
         return False
     reply = address.reply(*message)

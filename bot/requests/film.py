@@ -4,6 +4,7 @@ The film holds the voice of whoever recorded it, so that only they have it made.
 heard: it is fetched anew from its message. How the film comes about is not known here.
 """
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,9 @@ from bot.views.buttons import job_button
 from bot.views.layouts import new_container, new_layout
 from core.options import ImagineOptions
 from core.prompting.styles import Style
+
+FOUND_WITHIN_S = 1.5
+"""Discord takes an interaction for failed after three seconds, and it is answered after the recording was found."""
 
 
 async def film_buttons(interaction: Interaction, job: Job) -> list[ui.Button[Any]]:
@@ -55,9 +59,13 @@ async def make_film(interaction: Interaction, job: Job) -> None:
     if services.intake.clicks.again(click):
         await calls.answer(interaction, t("refused.known"))
         return
-    found = await _recording_of(interaction, job)
-    if found is None or not await answer_request(interaction, _request(interaction, job, *found)):
-        services.intake.clicks.forget(click)
+    is_accepted = False
+    try:
+        found = await _recording_of(interaction, job, within_s=FOUND_WITHIN_S)
+        is_accepted = found is not None and await answer_request(interaction, _request(interaction, job, *found))
+    finally:
+        if not is_accepted:
+            services.intake.clicks.forget(click)
 
 
 async def film_of_file(interaction: Interaction, recording: discord.Attachment, style: Style | None) -> None:
@@ -95,12 +103,16 @@ async def _may_have_it(interaction: Interaction, job: Job) -> bool:
     return False
 
 
-async def _recording_of(interaction: Interaction, job: Job) -> tuple[discord.Message, discord.Attachment] | None:
+async def _recording_of(
+    interaction: Interaction, job: Job, *, within_s: float | None = None
+) -> tuple[discord.Message, discord.Attachment] | None:
     """Where the recording is now; None after telling that it is nowhere, or not the one's who clicked."""
     try:
-        message, recording = await interaction.client.services.recordings.posted_again(job)
-    except (CouldNotFetch, calls.NotNow):
-        await calls.answer(interaction, language_of(interaction)("film.gone"))
+        async with asyncio.timeout(within_s):
+            message, recording = await interaction.client.services.recordings.posted_again(job)
+    except (CouldNotFetch, calls.NotNow, TimeoutError) as error:
+        told = "film.gone" if isinstance(error, CouldNotFetch) else "film.not_now"
+        await calls.answer(interaction, language_of(interaction)(told))
         return None
     if message.author.id != interaction.user.id:
         await calls.answer(interaction, language_of(interaction)("film.not_yours"))

@@ -2,7 +2,8 @@
 
 import argparse
 import asyncio
-from contextlib import aclosing
+import signal
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from core.cli.common import load_settings, read_style, require_file, shown_path
@@ -17,6 +18,7 @@ from core.options import ImagineOptions, PictureCheck, Shape
 from core.pictures import ENDINGS, poster_file
 from core.settings import CoreSettings
 from core.stories.story import StoryOptions, tell
+from core.stories.workplace import remove_abandoned
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,7 +27,11 @@ def run(options: argparse.Namespace) -> int:
     _check_out(options)
     settings, chosen = load_settings(), _chosen(options)
     check_options(chosen.imagine, settings)
-    asyncio.run(_story(options, chosen, settings))
+    remove_abandoned()
+    try:
+        asyncio.run(_story(options, chosen, settings))
+    except asyncio.CancelledError:  # by SIGTERM; Ctrl+C is main's business
+        return ExitCode.INTERRUPTED
     return ExitCode.DONE
 
 
@@ -56,6 +62,10 @@ def _chosen(options: argparse.Namespace) -> StoryOptions:
 
 
 async def _story(options: argparse.Namespace, chosen: StoryOptions, settings: CoreSettings) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError):  # Windows knows no SIGTERM
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with (
         Engine(settings) as engine,
         aclosing(tell(engine, options.file, chosen, check=PictureCheck.OFF)) as events,

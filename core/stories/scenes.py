@@ -34,17 +34,20 @@ class _Part:
     understood: Understood | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Listening:
     """Who understands what, for whom: `options` are for all scenes, `user` is whom recognition is fair to.
 
-    `allows` says whether words may still be recognised; see Engine.imagine.
+    `refuses`, `allows_words`: see Engine.imagine. Where words once came too late no more are recognised: each would be
+    waited for as long again.
     """
 
     engine: Engine
     options: ImagineOptions
     user: str
-    allows: Callable[[], bool]
+    refuses: Callable[[str], bool]
+    allows_words: Callable[[], bool]
+    _is_too_late: bool = False
 
     async def part(self, heard: Heard, span: Span) -> Heard:
         """What is heard in `span`."""
@@ -52,14 +55,26 @@ class Listening:
 
     async def understand(self, heard: Heard) -> Understood | None:
         """What is said there, if anything of it is seen."""
-        understood = await self.engine.understand(heard, self.options, user=self.user, allows=self.allows)
-        return understood if understood is not None and understood.spoken.outcome is Outcome.SEEN else None
+        if self._is_too_late:
+            return None
+        understood = await self.engine.understand(
+            heard, self.options, user=self.user, refuses=self.refuses, allows=self.allows_words
+        )
+        if understood is None:
+            return None
+        self._is_too_late = understood.spoken.outcome is Outcome.TOO_LATE
+        return understood if understood.spoken.outcome is Outcome.SEEN else None
 
 
 async def scenes_of(listening: Listening, heard: Heard, sound: Path) -> tuple[StoryScene, ...]:
     """The scenes of what was `heard`, whose sound is the WAV `sound`. Raises ShuttingDown, OSError."""
     spans = await asyncio.to_thread(cut, heard.summary.windows, heard.clip.samples)
-    parts = [part for span in spans for part in await _parts_of(listening, heard, span, len(spans))]
+    if heard.voice is not None:
+        await listening.engine.know_painter()  # what is said is told in words that he knows
+    parts: list[_Part] = []
+    for number, span in enumerate(spans, 1):
+        left_to_others = len(parts) + len(spans) - number
+        parts += await _parts_of(listening, heard, span, most=MOST_SCENES - left_to_others)
     scenes = in_one_hand(
         [part.understood.scene if part.understood else part.heard.scene for part in parts],
         [part.span.seconds for part in parts],
@@ -82,15 +97,15 @@ async def scenes_of(listening: Listening, heard: Heard, sound: Path) -> tuple[St
     )
 
 
-async def _parts_of(listening: Listening, heard: Heard, span: Span, spans: int) -> Sequence[_Part]:
-    """A span as one scene, or as several where different things to see are said in it."""
+async def _parts_of(listening: Listening, heard: Heard, span: Span, most: int) -> Sequence[_Part]:
+    """A span as one scene, or as several, `most` at most, where different things to see are said in it."""
     whole = _Part(span, await listening.part(heard, span))
     voice = whole.heard.voice
     if voice is None:
         return [whole]
     pieces: Sequence[Span] = (span,)
     if voice.seconds >= SPOKEN_SHARE * span.seconds and span.seconds >= 2 * SHORTEST_S:
-        pieces = at_pauses(frame_levels(heard.clip.samples), span, most=1 + MOST_SCENES - spans)
+        pieces = at_pauses(frame_levels(heard.clip.samples), span, most)
     told: list[_Part] = []
     for piece in pieces:
         part = whole if piece == span else _Part(piece, await listening.part(heard, piece))

@@ -84,10 +84,8 @@ async def tell(
     imagine = replace(options.imagine, seed=seed, near=None, count=1, prompt=None, said=None)
     check_words(refuses, imagine.negative_prompt)
     async with workplace() as directory:
-        cut, sound = await _cut(Listening(engine, imagine, user, allows_words), recording, directory)
-        check_words(
-            refuses, *(text for scene in cut.scenes for text in (scene.prompt.text, scene.prompt.negative_text))
-        )
+        cut, sound = await _cut(Listening(engine, imagine, user, refuses, allows_words), recording, directory)
+        check_words(refuses, *(text for scene in cut.scenes for text in (scene.title, scene.prompt.text)))
         yield cut
         teller = _Teller(engine, cut.scenes, imagine, user, check, dict(options.painted))
         async with aclosing(teller.paint()) as events:
@@ -208,17 +206,15 @@ async def _film(
     loop = asyncio.get_running_loop()
     made: asyncio.Queue[float | None] = asyncio.Queue()
 
-    def tell_made(seconds: float | None) -> None:
+    def tell_made(seconds: float) -> None:
         loop.call_soon_threadsafe(made.put_nowait, seconds)
 
     def work(stop: threading.Event) -> tuple[int, int]:
         yield_to_others()
-        try:
-            return make_film(shots, sound, target, wanted, progress=tell_made, stop=stop)
-        finally:
-            tell_made(None)
+        return make_film(shots, sound, target, wanted, progress=tell_made, stop=stop)
 
     task = asyncio.create_task(_in_thread(work), name="film")
+    task.add_done_callback(lambda _: made.put_nowait(None))
     try:
         while (seconds := await made.get()) is not None:
             yield Filming(seconds, duration_s)

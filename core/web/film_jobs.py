@@ -14,6 +14,7 @@ from PIL import Image
 
 from core.checker import COVERED
 from core.engine import Engine
+from core.errors import PictureBlocked
 from core.generation.protocol import Loading, Painting, Picture, Queued
 from core.pictures import poster_file
 from core.stories.counted import counted
@@ -87,7 +88,9 @@ class FilmJobs:
                 await self._paints(job, number, progress)
             case ScenePainted(number, painted):
                 await self._painted(job, number, painted.picture)
-            case SceneLost(number):
+            case SceneLost(number, error):
+                if isinstance(error, PictureBlocked):
+                    job.still = None
                 self._settle(job, number, SceneState.LOST)
             case Filming(done_s, of_s):
                 job.tell_progress(FilmState.FILMING, film_wording.filming(done_s, of_s))
@@ -135,7 +138,13 @@ class FilmJobs:
             shortened=job.cut.shortened,
             is_covered=job.is_covered,
         )
-        job.succeed(await asyncio.to_thread(self._kept, job, film, about))
+        keeping = asyncio.create_task(asyncio.to_thread(self._kept, job, film, about), name="a film is kept")
+        try:
+            job.succeed(await asyncio.shield(keeping))
+        except asyncio.CancelledError:  # the thread goes on: what it keeps goes when it is through
+            await asyncio.wait((keeping,))
+            await asyncio.to_thread(self._shelf.remove, job.id)
+            raise
 
     def _kept(self, job: FilmJob, film: Film, about: AboutFilm) -> ShownFilm:
         info = self._engine.loaded_info()

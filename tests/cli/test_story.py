@@ -225,7 +225,8 @@ def test_the_demo_makes_a_film_of_its_sounds_and_takes_its_own_name_again(
     assert [name for name in names_in(demo) if "-2" in name] == []
 
 
-def test_whoever_interrupts_it_is_left_with_nothing(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_interrupts_it_is_left_with_nothing(by: signal.Signals, place: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     with subprocess.Popen(
@@ -247,7 +248,7 @@ def test_whoever_interrupts_it_is_left_with_nothing(place: Path, tmp_path: Path)
     ) as process:
         assert process.stdout is not None
         assert any('"filming"' in line for line in process.stdout)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(by)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "")
     assert names_in(place) == ["temporary", "walk.wav"]

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,6 +14,7 @@ from core.errors import FilmFailed
 from core.hearing.samples import make_wav, siren
 from core.prompting.styles import Style
 from core.web import followed
+from core.web.film_shelf import FilmShelf
 from tests.bot.painter import ScriptedPainter
 from tests.stories.scripted import ScriptedStory
 from tests.web.browser import HTML, Browser, Site
@@ -187,6 +190,27 @@ async def test_cancelled_at_any_stage_nothing_is_left_behind(
     assert browser.site.files() == before
     assert story.directory is not None
     assert not story.directory.exists()
+
+
+async def test_cancelled_while_it_is_put_away_nothing_is_left_behind(
+    browser: Browser, picture: str, story: ScriptedStory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, begun, may_go_on = browser.site.files(), threading.Event(), threading.Event()
+    keep = FilmShelf.keep
+
+    def slowly(shelf: FilmShelf, *kept: Any) -> Any:
+        begun.set()
+        assert may_go_on.wait(60)
+        return keep(shelf, *kept)
+
+    monkeypatch.setattr(FilmShelf, "keep", slowly)
+    film = await ask(browser, picture)
+    await until(begun.is_set)
+    cancelling = asyncio.create_task(browser.delete(f"/api/jobs/{film}"))
+    await asyncio.sleep(0.1)
+    may_go_on.set()
+    assert (await cancelling).status == 204
+    await until(lambda: browser.site.files() == before)
 
 
 @pytest.mark.parametrize("stage", ["cut", "painting", "filming", "filmed"])

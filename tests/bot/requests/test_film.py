@@ -1,12 +1,13 @@
 """*Make a film*: who may have one made, where, of what, and as how many pictures it counts."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import discord
 import pytest
 from discord import ui
 from simcord.results import ResponseMessage
 
+from bot.discord_api import calls
 from bot.requests import menu
 from bot.requests.answering import language_of
 from bot.requests.services import Interaction
@@ -260,3 +261,20 @@ async def test_film_is_listed_among_ones_own_pictures(world: World) -> None:
     job = await world.bot.services.store.job(2)
     assert job is not None
     assert job.state is JobState.DONE
+
+
+async def test_discord_that_does_not_answer_now_is_not_told_as_a_recording_that_is_gone(
+    world: World, painted: discord.Message, story: ScriptedStory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await offered(world, picture(world))
+
+    async def not_now(job: Job) -> NoReturn:
+        raise calls.NotNow
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.bot.services.recordings, "posted_again", not_now)
+        answer = (await world.alice.click(told, label="Make the film")).response
+    assert answer is not None
+    assert "try again in a minute" in text_of(answer)
+    await world.alice.click(told, label="Make the film")
+    assert len(story.told) == 1
