@@ -120,12 +120,14 @@ class Bench:
 
         from core.cli.progress import ProgressBars
         from core.errors import FinetuningError
-        from core.finetuning.data.prepare import prepare
+        from core.finetuning.data.encoding import encode_caption
+        from core.finetuning.data.prepare import PRIOR_PROMPTS, prepare
         from core.finetuning.data.sources import list_examples
         from core.finetuning.hyperparameters import Hyperparameters
         from core.finetuning.model.adapter_file import set_adapter
         from core.finetuning.model.network import load_base
         from core.finetuning.model.objective import objective_for
+        from core.finetuning.model.painting import EncodedPrompts
         from core.finetuning.run import choose
         from core.finetuning.training.session import RunFiles, Session
         from core.finetuning.training.trainer import Ending
@@ -142,8 +144,9 @@ class Bench:
             base.pipeline.scheduler.config, base.pipeline.vae.config, log_sigma_mean=-0.4, log_sigma_std=1.2
         )
         images = self._work / ("noise" if case.sick == "noise" else "snowmen")
+        captions = [encode_caption(base.pipeline, prompt) for prompt in PRIOR_PROMPTS]  # `prepare` frees the encoders
         data = prepare(list_examples(images), base, hyperparameters, self._work / "cache", (), ProgressBars())
-        fresh = self._fresh_samples(base, data)
+        fresh = self._fresh_samples(base, EncodedPrompts(tuple(captions) * (FRESH // len(captions)), data.no_caption))
         if self._base_latents is None:
             self._base_latents = fresh()
         spoilt = spoil(data, self._work / "spoilt", seed) if case.sick == "nan" else data
@@ -172,18 +175,12 @@ class Bench:
             "published": found, "seconds": time.perf_counter() - started,
         }  # fmt: skip
 
-    def _fresh_samples(self, base: Any, data: Any) -> Any:
-        """How to paint the 64 that the guard never sees; the text encoders are needed now, and gone later."""
+    def _fresh_samples(self, base: Any, prompts: Any) -> Any:
+        """How to paint the 64 that the guard never sees."""
         import torch
 
-        from core.finetuning.data.encoding import encode_caption
-        from core.finetuning.data.prepare import PRIOR_PROMPTS
-        from core.finetuning.model.painting import EncodedPrompts, SamplingSettings, paint, pipeline_without_encoders
+        from core.finetuning.model.painting import SamplingSettings, paint, pipeline_without_encoders
 
-        captions = tuple(encode_caption(base.pipeline, prompt) for prompt in PRIOR_PROMPTS) * (
-            FRESH // len(PRIOR_PROMPTS)
-        )
-        prompts = EncodedPrompts(captions, data.no_caption)
         settings = SamplingSettings(SAMPLE_STEPS, 1.5, base.native_resolution, base.native_resolution, 8)
         pipeline = pipeline_without_encoders(base)
 
