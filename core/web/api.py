@@ -15,14 +15,15 @@ from core.errors import EmptyRecording
 from core.hearing.strip import strip_png
 from core.options import ImagineOptions
 from core.telling import check_words
-from core.web.access import VISITOR, new_visitor, set_cookie, visitor_of
-from core.web.answers import FIRST_ANSWER_S, NotHere, is_form, taken
+from core.web.access import visitor_of
+from core.web.answers import NotHere, is_form
 from core.web.asking import asked_again, asked_for
+from core.web.beginning import begun
 from core.web.followed import Followed
 from core.web.job import Job
 from core.web.page import Page
 from core.web.samples import Sample, samples
-from core.web.uploads import Arrival, Sent
+from core.web.uploads import Sent
 
 PING_S = 15.0
 PICTURE_CACHE = "private, max-age=600"
@@ -50,26 +51,12 @@ class Api:
 
     async def begin(self, request: web.Request) -> web.Response:
         """A recording, a sample, or again what was heard before."""
-        page = self._page
-        visitor = visitor_of(request) or new_visitor()
-        page.quotas.begin(visitor)
-        job: Job | None = None
-        try:
-            async with Arrival(request, page.arriving, page.settings.audio_limits.max_bytes) as arrival:
-                sent = await arrival.read()
-                source, options = await self._asked(sent, visitor)
-                check_words(page.refuses, options.prompt, options.said)
-                job = page.jobs.begin(visitor, source, options)
-                arrival.take()
-        finally:
-            if job is None:
-                page.quotas.end(visitor)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_ANSWER_S):
-                await job.is_begun()
-        response = taken(request, job)
-        set_cookie(request, response, VISITOR, visitor)
-        return response
+        return await begun(request, self._page, self._begin)
+
+    async def _begin(self, sent: Sent, visitor: str) -> Job:
+        source, options = await self._asked(sent, visitor)
+        check_words(self._page.refuses, options.prompt, options.said)
+        return self._page.jobs.begin(visitor, source, options)
 
     async def _asked(self, sent: Sent, visitor: str) -> tuple[Path | bytes | Job, ImagineOptions]:
         """What is to be heard, or was, and what is to be made of it."""

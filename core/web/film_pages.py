@@ -4,7 +4,6 @@ How a request is followed and cancelled is `api.py`'s business.
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 
 from aiohttp import web
@@ -13,16 +12,17 @@ from core.errors import EmptyRecording
 from core.options import ImagineOptions
 from core.recipe import from_json
 from core.stories.story import StoryOptions
-from core.web.access import VISITOR, new_visitor, set_cookie, visitor_of
-from core.web.answers import FIRST_ANSWER_S, NotHere, is_form, status_of, taken
+from core.web.access import visitor_of
+from core.web.answers import NotHere, is_form, status_of
 from core.web.asking import asked_for
+from core.web.beginning import begun
 from core.web.film_job import FilmJob
 from core.web.film_shelf import ShownFilm
 from core.web.film_views import FilmView, made_view, view_of
 from core.web.page import Page
 from core.web.pages import UNLISTED
 from core.web.shelf import ID
-from core.web.uploads import Arrival, Sent
+from core.web.uploads import Sent
 from core.web.views import CHOICES
 
 NAME = f"{{name:{ID.pattern}}}"
@@ -49,27 +49,13 @@ class FilmPages:
 
     async def begin(self, request: web.Request) -> web.Response:
         """A recording that becomes a film: the browser's own copy, since none was kept here."""
-        page = self._page
-        visitor = visitor_of(request) or new_visitor()
-        page.quotas.begin(visitor)
-        job: FilmJob | None = None
-        try:
-            async with Arrival(request, page.arriving, page.settings.audio_limits.max_bytes) as arrival:
-                sent = await arrival.read()
-                if sent.file is None:
-                    raise EmptyRecording
-                options = StoryOptions(self._asked(sent, visitor))
-                job = page.films.begin(visitor, sent.file, sent.fields.get("of", ""), options)
-                arrival.take()
-        finally:
-            if job is None:
-                page.quotas.end(visitor)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_ANSWER_S):
-                await job.is_begun()
-        response = taken(request, job)
-        set_cookie(request, response, VISITOR, visitor)
-        return response
+        return await begun(request, self._page, self._begin)
+
+    async def _begin(self, sent: Sent, visitor: str) -> FilmJob:
+        if sent.file is None:
+            raise EmptyRecording
+        options = StoryOptions(self._asked(sent, visitor))
+        return self._page.films.begin(visitor, sent.file, sent.fields.get("of", ""), options)
 
     def _asked(self, sent: Sent, visitor: str) -> ImagineOptions:
         """Where it is asked for from a picture: in its style, and from its seed."""

@@ -62,6 +62,10 @@ class Followed(ABC):
         """Where whoever cancels it is led to."""
 
     @abstractmethod
+    async def is_begun(self) -> None:
+        """Wait until it is known whether the recording can be heard, and anything come of it."""
+
+    @abstractmethod
     def fail(self) -> None:
         """It is over, without what was asked for; `error` says why."""
 
