@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -33,6 +34,10 @@ class Speech(StrEnum):
     AUTO = "auto"
     ON = "on"
     OFF = "off"
+
+
+FORMER: JsonDict = {"former": True}
+"""Marks a setting that is only read where it was set before: nobody is asked for it."""
 
 
 class ServiceSettings(BaseSettings):
@@ -161,7 +166,11 @@ class CoreSettings(ServiceSettings):
         description="What SCENE_URL calls the model: an instruct model, kept loaded (OLLAMA_KEEP_ALIVE=-1).",
     )
     scene_key: SecretStr | None = Field(None, description="The key for SCENE_URL, if it needs one.")
-    transcribe: bool | None = Field(None, description="What SPEECH was called before; still read.")
+    transcribe: bool | None = Field(
+        None,
+        description="What SPEECH was called before; still read, since whoever switched it off meant it.",
+        json_schema_extra=FORMER,
+    )
 
     watermark: bool = Field(
         True,

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings
 
 from bot.settings import BotSettings
-from core.settings import CoreSettings, ServiceSettings
+from core.settings import FORMER, CoreSettings, ServiceSettings
 
 HEAD = """\
 # Every setting of imagine-sound. Copy this file to .env and change what you like; only DISCORD_TOKEN is needed,
@@ -34,7 +34,7 @@ def _lines(settings: type[BaseSettings]) -> list[str]:
     shared = ServiceSettings.model_fields.keys() if settings is not ServiceSettings else ()
     lines: list[str] = []
     for name, field in settings.model_fields.items():
-        if name in shared:
+        if name in shared or field.json_schema_extra == FORMER:
             continue
         lines += textwrap.wrap(field.description or "", 118, initial_indent="# ", subsequent_indent="# ")
         default = None if field.default_factory is not None else field.default
